@@ -1,0 +1,41 @@
+# `make help` lists what one can do.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint format bench clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jscc_sim needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(INSTALLED)
+
+run: $(INSTALLED) ## send a photograph with two policies; a table, and a figure in out/
+	$(BIN)/python experiments/first_run.py
+
+test: $(INSTALLED) ## run the test suite
+	$(BIN)/python -m pytest -q
+
+test-slow: $(INSTALLED) ## run the tests that take minutes, too
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+lint: $(INSTALLED) ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy jscc_sim
+
+format: $(INSTALLED) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## seconds of each stage, and the estimator against its NumPy twin
+	$(BIN)/jscc-sim bench
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info out

@@ -1,0 +1,54 @@
+"""Allocation policies: from block statistics, a ratio set and a budget to a ratio for each block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jscc_sim.allocation.base import TABLES, AllocationPolicy, BlockStatistics
+from jscc_sim.allocation.encoder_in_the_loop import EncoderInTheLoop
+from jscc_sim.allocation.fitting import fit_to_budget
+from jscc_sim.allocation.lagrangian import Lagrangian
+from jscc_sim.allocation.oracle import Oracle
+from jscc_sim.allocation.proportional import Proportional
+from jscc_sim.allocation.quintiles import VarianceQuintiles
+from jscc_sim.allocation.random import Random
+from jscc_sim.allocation.uniform import Uniform
+from jscc_sim.allocation.water_filling import WaterFilling
+from jscc_sim.plugins import load_plugin
+
+__all__ = [
+    "POLICIES",
+    "TABLES",
+    "AllocationPolicy",
+    "BlockStatistics",
+    "EncoderInTheLoop",
+    "Lagrangian",
+    "Oracle",
+    "Proportional",
+    "Random",
+    "Uniform",
+    "VarianceQuintiles",
+    "WaterFilling",
+    "fit_to_budget",
+    "load_policy",
+]
+
+POLICIES: Mapping[str, type[AllocationPolicy]] = {
+    "uniform": Uniform,
+    "random": Random,
+    "quintiles": VarianceQuintiles,
+    "proportional": Proportional,
+    "water-filling": WaterFilling,
+    "lagrangian": Lagrangian,
+    "encoder-in-the-loop": EncoderInTheLoop,
+    "oracle": Oracle,
+}
+"""Names on the command line. Installed packages add theirs by the entry-point group `jscc_sim.policies`."""
+
+
+def load_policy(spec: str) -> AllocationPolicy:
+    """A policy from NAME, package.module:Class or file.py:Class, with :key=value,... or without.
+
+    Raises InputError, see `load_plugin`.
+    """
+    return load_plugin(spec, POLICIES, AllocationPolicy, "jscc_sim.policies")

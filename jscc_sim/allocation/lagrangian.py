@@ -1,0 +1,25 @@
+"""Lagrangian: the least predicted error. The default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from jscc_sim.allocation.base import AllocationPolicy, BlockStatistics, Index
+from jscc_sim.allocation.equal_slope import least_error
+from jscc_sim.units import RatioSet
+
+
+@final
+@dataclass(frozen=True)
+class Lagrangian(AllocationPolicy):
+    """The least sum of predicted errors, energy priced where its tables are known; never above Uniform's.
+
+    rounds: how often the price of energy is measured anew. Source: Shoham & Gersho 1988.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("predicted_mse",)
+    rounds: int = 4
+
+    def _allocate(self, blocks: BlockStatistics, ratios: RatioSet, budget: int) -> Index:
+        return least_error(blocks, ratios, budget, self.rounds)

@@ -1,0 +1,257 @@
+"""The radio channel: AWGN, Rayleigh and Rician fading, channel estimates, equalisers.
+
+Symbols have unit mean power; the SNR is Es/N0, under fading its average. The complex noise has
+variance N0 = 10**(-snr_db/10), half in each real dimension.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from jscc_sim.errors import InputError
+from jscc_sim.units import check_snr_db, db_to_power, noise_variance, power_to_db
+
+Symbols = NDArray[np.complex64]
+
+DEPENDABLE_SHARE = 0.05
+"""Share of slow fades that a header may lose."""
+
+WEAKEST_POWER = 1e-9
+"""Least fading power an equaliser divides by."""
+
+EQUALISERS = ("none", "zf", "mmse")
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a receiver measures: symbols [uses], the noise variance, and under fading the channel
+    estimate, one per use or a single one that holds for all."""
+
+    symbols: Symbols
+    noise_variance: float
+    estimate: Symbols | None = None
+
+
+@dataclass(frozen=True)
+class Equalised:
+    """Symbol estimates: symbols = gain * sent + noise of complex variance noise_variance, per use."""
+
+    symbols: Symbols
+    gain: NDArray[np.float64]
+    noise_variance: NDArray[np.float64]
+
+    def part(self, start: int, end: int) -> Equalised:
+        """The uses from `start` up to `end`."""
+        return Equalised(self.symbols[start:end], self.gain[start:end], self.noise_variance[start:end])
+
+    @property
+    def unbiased_variance(self) -> NDArray[np.float64]:
+        """[uses] noise variance of symbols / gain."""
+        return self.noise_variance / np.maximum(self.gain, math.sqrt(WEAKEST_POWER)) ** 2
+
+
+@dataclass(frozen=True)
+class Channel(ABC):
+    """A channel at one SNR. snr_db: Es/N0 in dB, symbols of unit mean power."""
+
+    snr_db: float
+
+    def __post_init__(self) -> None:
+        check_snr_db(self.snr_db)
+
+    def __call__(self, symbols: Symbols, rng: np.random.Generator) -> Received:
+        """symbols: [uses] complex64. Fading, noise and estimation error have child streams of their
+        own, and noise is drawn in the order of the uses: a longer frame meets the same noise first."""
+        fading, noise, estimation = rng.spawn(3)
+        return self.disturb(symbols, fading, noise, estimation)
+
+    @abstractmethod
+    def disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """The same with the three random streams given one by one."""
+
+    @abstractmethod
+    def effective_snrs_db(self) -> NDArray[np.float64]:
+        """[Q] equally likely values of the SNR that a block meets after equalisation, for planning."""
+
+    @abstractmethod
+    def dependable_snr_db(self) -> float:
+        """The SNR that a header can count on: exceeded in 95 % of slow fades; on AWGN the SNR itself."""
+
+    def at(self, snr_db: float) -> Channel:
+        """The same channel at another SNR."""
+        return replace(self, snr_db=snr_db)
+
+
+@dataclass(frozen=True)
+class AWGN(Channel):
+    """Complex additive white Gaussian noise."""
+
+    def disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """See Channel.disturb; only `noise` is drawn from."""
+        variance = noise_variance(self.snr_db)
+        return Received(symbols + complex_normal(len(symbols), variance, noise), variance)
+
+    def effective_snrs_db(self) -> NDArray[np.float64]:
+        """[1] the SNR."""
+        return np.array([self.snr_db])
+
+    def dependable_snr_db(self) -> float:
+        """The SNR."""
+        return self.snr_db
+
+
+@dataclass(frozen=True)
+class Fading(Channel):
+    """Rician fading, Rayleigh for k_factor 0: y = h s + n, E[abs(h)**2] = 1.
+
+    k_factor: power of the fixed path over that of the scattered ones (linear, not dB).
+    coherence: uses that share one h; None for one h a frame (slow), 1 for fast fading.
+    csi_db: the receiver's estimate of h has error variance 10**(-csi_db/10), which is added to the
+    noise variance that it passes on; None for perfect knowledge.
+    real: multiply by abs(h), as some published code does, where the receiver is not told (no
+    estimate, no equaliser).
+    """
+
+    k_factor: float = 0.0
+    coherence: int | None = None
+    csi_db: float | None = None
+    real: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.k_factor < math.inf:
+            raise InputError(f"Rician K of {self.k_factor} is outside 0 to infinity (linear)")
+        if self.coherence is not None and self.coherence < 1:
+            raise InputError(f"fading block of {self.coherence} uses is below 1")
+        if self.csi_db is not None:
+            check_snr_db(self.csi_db, "CSI quality")
+
+    def disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """See Channel.disturb."""
+        uses = len(symbols)
+        span = self.coherence or max(uses, 1)
+        fades = -(-uses // span)
+        fixed = math.sqrt(self.k_factor / (1 + self.k_factor))
+        h = fixed + complex_normal(fades, 1 / (1 + self.k_factor), fading)
+        variance = noise_variance(self.snr_db)
+        if self.real:
+            spread = np.repeat(np.abs(h), span)[:uses]
+            return Received(symbols * spread + complex_normal(uses, variance, noise), variance)
+        estimate, known = h, variance
+        if self.csi_db is not None:
+            error = db_to_power(-self.csi_db)
+            estimate, known = h + complex_normal(fades, error, estimation), variance + error
+        received = symbols * np.repeat(h, span)[:uses] + complex_normal(uses, variance, noise)
+        return Received(received, known, np.repeat(estimate, span)[:uses])
+
+    def effective_snrs_db(self) -> NDArray[np.float64]:
+        """[16] quantiles of abs(h)**2 / N0, the estimation error counted as noise."""
+        power = np.maximum(self._power_quantile((np.arange(16) + 0.5) / 16), WEAKEST_POWER)
+        return np.asarray(self._known_snr_db() + 10 * np.log10(power), dtype=np.float64)
+
+    def dependable_snr_db(self) -> float:
+        """The 5 % quantile where the header meets few fades; in fast fading, which coding averages,
+        the SNR of equal ergodic capacity less 2 dB."""
+        if self.coherence == 1:
+            snrs = 10 ** (self.effective_snrs_db() / 10)
+            return power_to_db(float(2 ** np.log2(1 + snrs).mean() - 1)) - 2.0
+        return self._known_snr_db() + power_to_db(float(self._power_quantile(np.array(DEPENDABLE_SHARE))))
+
+    def _known_snr_db(self) -> float:
+        error = 0.0 if self.csi_db is None else db_to_power(-self.csi_db)
+        return -power_to_db(noise_variance(self.snr_db) + error)
+
+    def _power_quantile(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """abs(h)**2 is a noncentral chi-square of two degrees of freedom."""
+        scale = 1 / (2 * (1 + self.k_factor))
+        return np.asarray(stats.ncx2.ppf(share, 2, 2 * self.k_factor, scale=scale), dtype=np.float64)
+
+
+def complex_normal(count: int, variance: float, rng: np.random.Generator) -> Symbols:
+    """[count] circular complex Gaussian samples; a prefix of a longer draw from the same state."""
+    pairs = rng.standard_normal((count, 2)) * math.sqrt(variance / 2)
+    return pairs.view(np.complex128)[:, 0].astype(np.complex64)
+
+
+def equalise(received: Received, method: str = "mmse") -> Equalised:
+    """Undo the fading that the receiver knows of. Without an estimate nothing is done.
+
+    `zf`: y/h, unbiased, noise N0/abs(h)**2. `mmse`: conj(h) y / (abs(h)**2 + N0), biased towards 0
+    by gain = abs(h)**2 / (abs(h)**2 + N0). `none`: y as it is, its fading unaccounted for. A decoder
+    that uses gain and variance per use, as ours do, makes the same of `zf` and `mmse`.
+    Raises InputError for another method.
+    """
+    if method not in EQUALISERS:
+        raise InputError(f"equaliser {method!r} is not one of {', '.join(EQUALISERS)}")
+    uses, variance = len(received.symbols), received.noise_variance
+    if received.estimate is None or method == "none":
+        return Equalised(received.symbols, np.ones(uses), np.full(uses, variance))
+    h = received.estimate.astype(np.complex128)
+    power = np.maximum(np.abs(h) ** 2, WEAKEST_POWER)
+    denominator = power + (variance if method == "mmse" else 0.0)
+    symbols = (np.conj(h) * received.symbols / denominator).astype(np.complex64)
+    return Equalised(symbols, power / denominator, power * variance / denominator**2)
+
+
+def parse_channel(name: str, snr_db: float, csi: str = "perfect") -> Channel:
+    """A channel from its command-line name, such as `awgn`, `rayleigh-block:64` or `rician-slow:4`.
+
+    csi: `perfect` or `noisy:DB`. Raises InputError for anything else.
+    """
+    csi_db = _parse_csi(csi)
+    kind, *arguments = name.split(":")
+    if kind == "awgn" and not arguments:
+        return AWGN(snr_db)
+    family, _, speed = kind.partition("-")
+    real = speed == "real-fast"
+    expected = (family == "rician") + (speed == "block")
+    known = family in ("rayleigh", "rician") and (speed in ("slow", "block", "fast") or real)
+    if not known or len(arguments) != expected:
+        raise InputError(
+            f"channel {name!r} is none of awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, "
+            "rician-slow:K, rician-block:K:L, rician-fast:K, rayleigh-real-fast, rician-real-fast:K"
+        )
+    try:
+        k_factor = float(arguments[0]) if family == "rician" else 0.0
+        coherence = {"slow": None, "block": 0}.get(speed, 1)
+        if coherence == 0:
+            coherence = int(arguments[-1])
+    except ValueError:
+        raise InputError(f"channel {name!r}: K is a number and L a whole number of uses") from None
+    return Fading(snr_db, k_factor, coherence, csi_db, real)
+
+
+def _parse_csi(text: str) -> float | None:
+    if text == "perfect":
+        return None
+    kind, _, quality = text.partition(":")
+    try:
+        if kind == "noisy":
+            return check_snr_db(float(quality), "CSI quality")
+    except ValueError:
+        pass
+    raise InputError(f"CSI {text!r} is neither perfect nor noisy:DB")

@@ -1,0 +1,153 @@
+"""The command line. Commands are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from jscc_sim.errors import JsccError
+
+CHANNELS = (
+    "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 2 for input that cannot be used, 3 for an outage."""
+    arguments = build_parser().parse_args(argv)
+    command = importlib.import_module(f"jscc_sim.cli.{arguments.module}")
+    try:
+        code = getattr(command, arguments.function)(arguments)
+        sys.stdout.flush()
+    except JsccError as error:
+        print(f"jscc-sim: {error}", file=sys.stderr)
+        return error.exit_code
+    except MemoryError as error:
+        print(f"jscc-sim: out of memory: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("jscc-sim: stopped", file=sys.stderr)
+        return 130
+    return int(code or 0)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = argparse.ArgumentParser(
+        prog="jscc-sim",
+        description="Send real images over noisy radio channels, spending bandwidth where the picture needs it.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives")
+    transmit.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="picture files, or names such as astronaut"
+    )
+    _sender(transmit)
+    _channel(transmit)
+    _receiver(transmit)
+    transmit.add_argument(
+        "--sender-snr-db", type=float, metavar="DB", help="what the sender believes (the truth)"
+    )
+    transmit.add_argument("--system", default="block-jscc", help="what carries the pictures (block-jscc)")
+    transmit.add_argument("--side-info", choices=("transmitted", "genie"), default="transmitted",
+                          help="genie: header free and error-free, for comparison only")  # fmt: skip
+    transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
+    transmit.add_argument("--figure", metavar="FILE", help="figure of original, allocation and reception")
+    transmit.add_argument("--json", action="store_true", help="one JSON object per image and line")
+    transmit.add_argument("--no-ssim", action="store_true", help="leave SSIM and MS-SSIM out")
+
+    encode = _command(commands, "encode", "link", "sender: picture to symbols in a SigMF recording")
+    encode.add_argument("images", nargs=1, metavar="IMAGE")
+    _sender(encode)
+    _channel(encode, seeded=False)
+    encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
+
+    channel = _command(commands, "channel", "link", "radio channel: one SigMF recording to another")
+    channel.add_argument("recording", metavar="TX.sigmf-meta")
+    _channel(channel)
+    channel.add_argument("--out", required=True, metavar="RX.sigmf-meta")
+
+    decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
+    decode.add_argument("recording", metavar="RX.sigmf-meta")
+    _receiver(decode)
+    decode.add_argument("--out", required=True, metavar="PICTURE")
+
+    policies = _command(commands, "policies", "listing", "list the allocation policies")
+    policies.add_argument("--json", action="store_true", help="machine-readable")
+    zoo = _command(commands, "zoo", "listing", "list the released zoos of coders")
+    zoo.add_argument("--json", action="store_true", help="machine-readable")
+
+    train = _command(commands, "train", "training", "train a zoo on a folder of images; resumes by itself")
+    train.add_argument("folder", metavar="FOLDER", help="training images")
+    train.add_argument("--out", required=True, metavar="ZOO", help="folder of the zoo and its checkpoint")
+    train.add_argument("--bank", choices=("conv", "linear"), default="conv")
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help="budget of time, turned into steps at the start (60)")
+    length.add_argument("--steps", type=int, help="optimiser steps")
+    train.add_argument("--fine", type=int, default=64, help="channels of the 8x8 grid (64)")
+    train.add_argument("--coarse", type=int, default=160, help="channels of the 4x4 grid (160)")
+    train.add_argument("--crops", type=int, default=6, help="crops in a batch (6)")
+    train.add_argument("--side", type=int, default=160, help="side of a crop, a multiple of 32 (160)")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--device", default="cpu", help="cpu or cuda")
+    train.add_argument("--fp32", action="store_true", help="no bf16 arithmetic")
+    train.add_argument("--checkpoint-seconds", type=float, default=240.0)
+
+    calibrate = _command(commands, "calibrate", "training", "fit a zoo's table of predicted errors")
+    calibrate.add_argument(
+        "folder", metavar="FOLDER", help="images to fit on (their held-out share is left out)"
+    )
+    calibrate.add_argument("--zoo", required=True, metavar="ZOO", help="folder of the zoo")
+    calibrate.add_argument(
+        "--images", type=int, default=80, help="how many of the images, largest first (80)"
+    )
+    calibrate.add_argument("--seed", type=int, default=0)
+
+    bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")
+    bench.add_argument("--size", default="512x768", metavar="HxW")
+    bench.add_argument("--runs", type=int, default=5)
+    bench.add_argument("--zoo", default="conv")
+    bench.add_argument("--policy", default="lagrangian")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: str, summary: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(module=module, function=name)
+    return parser
+
+
+def _sender(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
+    parser.add_argument("--policy", default="lagrangian",
+                        help="NAME, NAME:key=value, package.module:Class or file.py:Class (lagrangian)")  # fmt: skip
+    parser.add_argument(
+        "--complexity", default="variance", help="complexity estimator, named likewise (variance)"
+    )
+    if "--zoo" not in parser._option_string_actions:
+        parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
+
+
+def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
+    parser.add_argument(
+        "--snr-db", type=float, required=True, metavar="DB", help="Es/N0; average under fading"
+    )
+    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS} (awgn)")
+    parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
+    if seeded:
+        parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
+
+
+def _receiver(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--equaliser", choices=("none", "zf", "mmse"), default="mmse")
+    if "--zoo" not in parser._option_string_actions:
+        parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")

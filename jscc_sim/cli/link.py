@@ -1,0 +1,245 @@
+"""`transmit`, and the three programs that it is composed of: `encode`, `channel`, `decode`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from jscc_sim.allocation import load_policy
+from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.complexity import load_estimator
+from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.images import Picture, read_picture, write_picture
+from jscc_sim.recording import read_measured, read_recording, write_measured, write_recording
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.units import budget_uses, cbr_of, check_snr_db, parse_cbr
+from jscc_sim.zoo import load_zoo
+
+SYSTEMS = ("block-jscc",)
+TABLE = "{:<24} {:<20} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
+
+
+def transmit(arguments: argparse.Namespace) -> int:
+    """Send each picture, print a row for each, write what was asked for."""
+    if arguments.system not in SYSTEMS:
+        raise InputError(f"system {arguments.system!r} is not one of {', '.join(SYSTEMS)}")
+    channel, belief = _channels(arguments)
+    system = _system(arguments, genie=arguments.side_info == "genie")
+    jobs = _jobs(arguments)
+    _prepare(system)
+    if not arguments.json:
+        print(
+            TABLE.format("image", "policy", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds")
+        )
+    for job in tqdm(jobs, desc="transmitting", delay=2, disable=None if len(jobs) > 1 else True):
+        _send(job, system, channel, belief, arguments)
+    return 0
+
+
+def encode(arguments: argparse.Namespace) -> int:
+    """The sender's program."""
+    belief, _ = _channels(arguments)
+    system = _system(arguments)
+    if system.foresees:
+        raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
+    cbr = parse_cbr(arguments.cbr)
+    picture = read_picture(arguments.images[0])
+    _writable(arguments.out)
+    frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
+    write_recording(
+        arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
+    )
+    print(f"{arguments.out}: {len(frame.symbols)} channel uses, {frame.header_uses} of them the header")
+    return 0
+
+
+def channel(arguments: argparse.Namespace) -> int:
+    """The radio channel's program."""
+    disturb, _ = _channels(arguments)
+    recording = read_recording(arguments.recording)
+    _writable(arguments.out)
+    received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
+    write_measured(arguments.out, received, description=f"{arguments.channel} at {arguments.snr_db:g} dB")
+    print(f"{arguments.out}: {len(received.symbols)} channel uses received")
+    return 0
+
+
+def decode(arguments: argparse.Namespace) -> int:
+    """The receiver's program."""
+    received = read_measured(arguments.recording)
+    _writable(arguments.out, picture=True)
+    system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser)
+    reception = system.decode(received)
+    write_picture(reception.picture, arguments.out)
+    height, width = reception.picture.shape[:2]
+    print(f"{arguments.out}: {height}x{width} pixels")
+    return 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture of a `transmit` command."""
+
+    name: str
+    picture: Picture
+    budget: int
+    out: Path | None
+
+
+def _jobs(arguments: argparse.Namespace) -> list[Job]:
+    """Everything read and checked before anything is sent."""
+    several = len(arguments.images) > 1
+    cbr = parse_cbr(arguments.cbr)
+    if arguments.figure and several:
+        raise InputError(f"--figure shows one image, not {len(arguments.images)}")
+    if arguments.figure:
+        _writable(arguments.figure)
+    folder = Path(arguments.out) if arguments.out and (several or Path(arguments.out).is_dir()) else None
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"output folder {folder} cannot be made: {error.strerror}") from None
+        stems = [Path(name).stem for name in arguments.images]
+        double = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if double is not None:
+            raise InputError(f"several images are named {double!r}: their outputs would overwrite each other")
+    jobs = []
+    for name in arguments.images:
+        picture = read_picture(name)
+        out = folder / f"{Path(name).stem}.png" if folder else Path(arguments.out) if arguments.out else None
+        if out is not None:
+            _writable(out, picture=True)
+        jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
+    return jobs
+
+
+def _send(
+    job: Job, system: BlockJSCC, channel: Channel, belief: Channel, arguments: argparse.Namespace
+) -> None:
+    from jscc_sim.metrics import measure
+
+    height, width = job.picture.shape[:2]
+    rng = np.random.default_rng(arguments.seed)
+    try:
+        sent = system.transmit(job.picture, channel, job.budget, rng, belief)
+    except BudgetError as error:
+        raise BudgetError(f"image {job.name}: {error}") from None
+    quality = measure(sent.picture, job.picture, structural=not arguments.no_ssim)
+    row: dict[str, Any] = {
+        "image": job.name,
+        "height": height,
+        "width": width,
+        "system": arguments.system,
+        "zoo": arguments.zoo,
+        "policy": arguments.policy,
+        "complexity": arguments.complexity,
+        "channel": arguments.channel,
+        "csi": arguments.csi,
+        "equaliser": arguments.equaliser,
+        "side_info": arguments.side_info,
+        "snr_db": channel.snr_db,
+        "sender_snr_db": belief.snr_db,
+        "cbr_budget": float(parse_cbr(arguments.cbr)),
+        "budget_uses": job.budget,
+        "uses": sent.uses,
+        "header_uses": sent.header_uses,
+        "cbr": cbr_of(sent.uses, height, width),
+        "psnr_db": quality.psnr_db,
+        "mse": quality.mse,
+        "ssim": quality.ssim,
+        "ms_ssim": quality.ms_ssim,
+        "outage": sent.outage,
+        "seconds": sum(sent.seconds.values()),
+        "stage_seconds": dict(sent.seconds),
+        "ratio_blocks": _ratio_blocks(system, sent.index),
+        "seed": arguments.seed,
+    }
+    if job.out is not None:
+        write_picture(sent.picture, job.out)
+    if arguments.figure:
+        from jscc_sim.plots import Shot, reception_figure, save_figure
+
+        label = f"{arguments.policy}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
+        shot = Shot(label, sent.picture, quality.psnr_db, sent.index, system.ratios.uses)
+        save_figure(reception_figure(job.picture, [shot]), arguments.figure)
+    print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
+
+
+def _table_row(row: dict[str, Any]) -> str:
+    figures = [row["psnr_db"], row["ssim"], row["ms_ssim"]]
+    places = (2, 4, 4)
+    shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
+    note = "  OUTAGE" if row["outage"] else "  genie side information" if row["side_info"] == "genie" else ""
+    share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
+    name, policy = Path(row["image"]).name[:24], row["policy"][-20:]
+    line = TABLE.format(
+        name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
+    )
+    return line + note
+
+
+def _ratio_blocks(system: BlockJSCC, index: np.ndarray | None) -> dict[str, int]:
+    counts = np.bincount(index, minlength=len(system.ratios)) if index is not None else []
+    return {str(uses): int(count) for uses, count in zip(system.ratios.uses, counts, strict=True)}
+
+
+def _system(arguments: argparse.Namespace, genie: bool = False) -> BlockJSCC:
+    policy, estimator = load_policy(arguments.policy), load_estimator(arguments.complexity)
+    equaliser = getattr(arguments, "equaliser", "mmse")
+    return BlockJSCC(load_zoo(arguments.zoo), policy, estimator, equaliser, genie)
+
+
+def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:
+    """The channel as it is, and as the sender believes it to be."""
+    if getattr(arguments, "seed", 0) < 0:
+        raise InputError(f"seed {arguments.seed} is below 0")
+    truth = parse_channel(arguments.channel, arguments.snr_db, arguments.csi)
+    believed = getattr(arguments, "sender_snr_db", None)
+    return truth, truth if believed is None else truth.at(check_snr_db(believed, "sender's SNR"))
+
+
+def _budget(cbr: Any, picture: Picture, name: str) -> int:
+    budget = budget_uses(cbr, *picture.shape[:2])
+    if budget < 1:
+        raise BudgetError(
+            f"image {name}: CBR {cbr} of {picture.shape[0]}x{picture.shape[1]} pixels is 0 channel uses"
+        )
+    return budget
+
+
+def _writable(path: str | os.PathLike[str], picture: bool = False) -> None:
+    """Find out now, not after the work, that an output cannot be written."""
+    from PIL import Image
+
+    target = Path(path)
+    if picture and target.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"output {path} has no image suffix such as .png")
+    parent = target.parent
+    if not parent.is_dir():
+        raise InputError(f"output {path} cannot be written: folder {parent} does not exist")
+    if target.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(
+            f"output {path} cannot be written: {'it is a folder' if target.is_dir() else 'no permission'}"
+        )
+
+
+def _prepare(system: BlockJSCC) -> None:
+    """Load networks and libraries before the clock runs."""
+    if sys.stderr.isatty():
+        print("loading ...", end="\r", file=sys.stderr, flush=True)
+    _ = system.bank
+    if "predicted_mse" in system.policy.needs:
+        _ = system.zoo.predictor
+    if not system.genie:
+        from jscc_sim.coding import ldpc
+
+        ldpc.preload()

@@ -1,0 +1,48 @@
+"""`policies` and `zoo`: what there is to choose from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from jscc_sim.allocation import POLICIES
+from jscc_sim.zoo import load_zoo, released_zoos
+
+
+def policies(arguments: argparse.Namespace) -> int:
+    """A line for each policy: name, what it needs, what it does."""
+    rows = [
+        {
+            "name": name,
+            "needs": list(policy.needs),
+            "realisable": policy.realisable,
+            "summary": (policy.__doc__ or "").split("\n", 1)[0],
+        }
+        for name, policy in POLICIES.items()
+    ]
+    if arguments.json:
+        print("\n".join(json.dumps(row) for row in rows))
+        return 0
+    for row in rows:
+        note = "" if row["realisable"] else " (not realisable: an upper bound)"
+        print(f"{row['name']:<20} {', '.join(row['needs']):<20} {row['summary']}{note}")
+    return 0
+
+
+def zoo(arguments: argparse.Namespace) -> int:
+    """What is known of each released zoo."""
+    for name in released_zoos():
+        known = load_zoo(name)
+        manifest = dict(known.manifest)
+        if arguments.json:
+            print(json.dumps({"name": name, "id": known.id, "sha256": known.sha256, **manifest}))
+            continue
+        low, high = manifest["snr_range_db"]
+        print(f"{name}: {manifest['summary']}")
+        print(f"  ratios      {', '.join(map(str, known.ratios.uses))} channel uses per 32x32 block")
+        print(f"  SNR         {low:g} to {high:g} dB")
+        print(f"  parameters  {manifest['parameters']:,}, {manifest['macs_per_pixel']:,.0f} MACs per pixel")
+        print(f"  trained on  {manifest['training']['data']}")
+        for figure in manifest.get("measured", []):
+            print(f"  measured    {figure}")
+    return 0

@@ -1,0 +1,98 @@
+"""`train` and `calibrate`: make a zoo of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from jscc_sim.errors import InputError
+from jscc_sim.training.calibrate import calibrate as fit_predictor
+from jscc_sim.training.data import Split, split_folder
+from jscc_sim.units import BLOCK
+from jscc_sim.zoo import Zoo, load_zoo, save_calibration
+
+CALIBRATION_IMAGES = 80
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train or fit, write the zoo, calibrate it."""
+    split = split_folder(arguments.folder)
+    folder = Path(arguments.out)
+    notes = {"data": _data(split, arguments.folder), "command": shlex.join(["jscc-sim", *sys.argv[1:]])}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"zoo folder {folder} cannot be made: {error.strerror}") from None
+    if arguments.bank == "linear":
+        from jscc_sim.training.linear import fit_linear
+        from jscc_sim.training.release import release_linear
+
+        zoo = release_linear(fit_linear(split.training), folder, notes)
+    else:
+        zoo = _train_conv(arguments, split, folder, notes)
+        if zoo is None:
+            print(f"stopped; the same command goes on from {folder}")
+            return 130
+    _calibrate(zoo, split, CALIBRATION_IMAGES, arguments.seed)
+    print(f"zoo written to {folder}; use it with --zoo {folder}")
+    return 0
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Fit the calibration of an existing zoo anew."""
+    if arguments.images < 1:
+        raise InputError(f"--images {arguments.images} is below 1")
+    _calibrate(load_zoo(arguments.zoo), split_folder(arguments.folder), arguments.images, arguments.seed)
+    print(f"calibration written to {arguments.zoo}")
+    return 0
+
+
+def _train_conv(
+    arguments: argparse.Namespace, split: Split, folder: Path, notes: dict[str, Any]
+) -> Zoo | None:
+    import torch
+
+    from jscc_sim.nn.conv import ConvArchitecture
+    from jscc_sim.training.loop import Recipe
+    from jscc_sim.training.loop import train as run
+    from jscc_sim.training.release import release_conv
+
+    for name in ("fine", "coarse", "crops", "side"):
+        if getattr(arguments, name) < 1:
+            raise InputError(f"--{name} {getattr(arguments, name)} is below 1")
+    if arguments.side % BLOCK:
+        raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+    if arguments.device not in ("cpu", "cuda") or (
+        arguments.device == "cuda" and not torch.cuda.is_available()
+    ):
+        raise InputError(f"device {arguments.device!r} is not there; this machine has cpu"
+                         + (", cuda" if torch.cuda.is_available() else ""))  # fmt: skip
+    if (arguments.minutes or 1) <= 0 or (arguments.steps or 1) < 1:
+        raise InputError("--minutes and --steps must be above 0")
+    recipe = Recipe(
+        steps=arguments.steps,
+        minutes=arguments.minutes or 60.0,
+        seed=arguments.seed,
+        crops=arguments.crops,
+        side=arguments.side,
+        checkpoint_seconds=arguments.checkpoint_seconds,
+        bf16=not arguments.fp32,
+        device=arguments.device,
+    )
+    trainer = run(split, folder, ConvArchitecture(fine=arguments.fine, coarse=arguments.coarse), recipe)
+    if trainer.step != trainer.recipe.steps:
+        return None
+    return release_conv(trainer.average.cpu(), folder, {**notes, "steps": trainer.step})
+
+
+def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> None:
+    largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
+    predictor = fit_predictor(zoo, largest, seed)
+    save_calibration(zoo, predictor, {"images": len(largest), "seed": seed, "channel": "AWGN"})
+
+
+def _data(split: Split, folder: str) -> str:
+    return f"{len(split.training)} images of {Path(folder).name}/; {len(split.validation)} held out by name"

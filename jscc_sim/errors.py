@@ -1,0 +1,21 @@
+"""The errors that a user can cause. Each message names the thing, the value and the limit."""
+
+
+class JsccError(Exception):
+    """Base of all errors that the command line turns into one sentence and an exit code."""
+
+    exit_code = 2
+
+
+class InputError(JsccError):
+    """An argument, a file or a plug-in that cannot be used as given."""
+
+
+class BudgetError(JsccError):
+    """A budget of channel uses that cannot be kept, or that no frame fits."""
+
+
+class OutageError(JsccError):
+    """A received frame whose header could not be decoded: there is no picture to write."""
+
+    exit_code = 3

@@ -1,0 +1,223 @@
+"""The header of a frame: what a receiver must know, as symbols that survive the channel.
+
+    preamble   16, 64 or 512 uses   how the rest is protected: a Plan in 11 bits
+    main       as planned           size, zoo, gain, the sender's SNR, ratio map; LDPC, CRC
+    payload    not here             block order, as the ratio map says
+
+All of it is QPSK at unit power. A receiver takes nothing but symbols, so every length is checked
+against what arrived before anything of that length exists.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.coding import crc, ldpc, qam, small_block
+from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.modes import PREAMBLE_USES, Plan, cheapest_plan, preamble_uses
+from jscc_sim.coding.ratio_map import decode_map, encode_map, most_map_bits
+from jscc_sim.errors import InputError, OutageError
+from jscc_sim.images import pixel_limit
+from jscc_sim.units import BLOCK, RatioSet
+
+LONGEST_SIDE = 65535
+"""Pixels of the longest side that a header can name."""
+
+_SIZE_BITS, _ZOO_BITS, _GAIN_BITS, _SNR_BITS = 4, 16, 12, 8
+_GAIN_OCTAVES = 12.0  # gains of 2**-12 to 2**12: steps of 0.4 %, so an error of -54 dB at most
+_LOWEST_SNR_DB, _SNR_STEP_DB = -30.0, 0.25
+_NO_PREAMBLE = -10.0  # nats of evidence; a preamble at its threshold has 25 +- 7, a wrong one -100
+
+
+@dataclass(frozen=True, eq=False)
+class FrameHeader:
+    """What the sender tells. Raises InputError for what no header can hold.
+
+    height, width: pixels, 1 to 65535. zoo_id: 16 bits of the zoo's hash. gain: the payload's
+    amplitude factor, sent = gain * latent. sender_snr_db: the SNR that the sender believed.
+    index: [ceil(height / 32) * ceil(width / 32)] ratio of each block, row by row.
+    """
+
+    height: int
+    width: int
+    zoo_id: int
+    gain: float
+    sender_snr_db: float
+    index: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name, side in (("height", self.height), ("width", self.width)):
+            if not 1 <= side <= LONGEST_SIDE:
+                raise InputError(f"{name} of {side} pixels is outside 1 to {LONGEST_SIDE}")
+        if not 0 <= self.zoo_id < 1 << _ZOO_BITS:
+            raise InputError(f"zoo id {self.zoo_id} is not a number of {_ZOO_BITS} bits")
+        if not 0 < self.gain < math.inf:
+            raise InputError(f"gain {self.gain} is not a positive number")
+        if math.isnan(self.sender_snr_db):
+            raise InputError("the sender's SNR is not a number")
+        if self.index.shape != (self.rows * self.cols,):
+            raise InputError(f"ratio map of shape {self.index.shape} for {self.rows * self.cols} blocks")
+
+    @property
+    def rows(self) -> int:
+        """Blocks from top to bottom."""
+        return -(-self.height // BLOCK)
+
+    @property
+    def cols(self) -> int:
+        """Blocks from left to right."""
+        return -(-self.width // BLOCK)
+
+
+@dataclass(frozen=True)
+class DecodedHeader:
+    """A header as received, and the channel uses it took: the payload begins there."""
+
+    header: FrameHeader
+    uses: int
+
+
+def quantise_gain(gain: float) -> float:
+    """The gain as the receiver will know it: one of 4096 from 2**-12 to 2**12, evenly in decibels."""
+    return _gain_of(_gain_code(gain))
+
+
+def quantise_snr_db(snr_db: float) -> float:
+    """The sender's SNR as the receiver will know it: quarters of a decibel from -30 to 33.75 dB."""
+    return _LOWEST_SNR_DB + _SNR_STEP_DB * _snr_code(snr_db)
+
+
+def encode_header(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> NDArray[np.complex64]:
+    """The header's symbols, each of unit power.
+
+    dependable_snr_db: what the protection is made for: the SNR on AWGN, which one header in a
+    thousand does not survive; on slow fading the SNR that all but 5 % of the fades exceed.
+    """
+    content = _content(header, ratios)
+    plan = cheapest_plan(len(content), dependable_snr_db)
+    per_segment = plan.block_bits - crc.CRC_BITS
+    padded = np.pad(content, (0, plan.segments * per_segment - len(content)))
+    coded = ldpc.encode(crc.attach(padded.reshape(plan.segments, per_segment)), plan.coded_bits)
+    preamble = small_block.encode(plan.number, 2 * preamble_uses(dependable_snr_db))
+    return qam.map_bits(np.concatenate([preamble, coded.reshape(-1)]))
+
+
+def header_uses(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> int:
+    """Channel uses of encode_header's symbols, without making them."""
+    return _uses(len(_content(header, ratios)), dependable_snr_db)
+
+
+def most_header_uses(height: int, width: int, ratios: RatioSet, dependable_snr_db: float) -> int:
+    """Channel uses that no header of such an image exceeds, whatever its ratio map."""
+    sides = 2 * _SIZE_BITS + height.bit_length() + width.bit_length() - 2
+    blocks = -(-height // BLOCK) * -(-width // BLOCK)
+    fixed = sides + _ZOO_BITS + _GAIN_BITS + _SNR_BITS
+    return _uses(fixed + most_map_bits(blocks, len(ratios)), dependable_snr_db)
+
+
+def decode_header(
+    symbols: NDArray[np.complex64],
+    gain: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+    ratios_of: Callable[[int], RatioSet],
+) -> DecodedHeader:
+    """The header of a received frame.
+
+    symbols: [uses] of the whole frame, gain * sent + noise of complex variance noise_variance
+    (both [uses]). ratios_of: the ratio set of a zoo id; what it raises is passed on. Raises
+    OutageError if there is no header, a CRC fails, or the content is impossible.
+    """
+    if not symbols.shape == gain.shape == noise_variance.shape == (len(symbols),):
+        raise InputError(f"symbols {symbols.shape}, gain {gain.shape}, noise {noise_variance.shape} differ")
+    plan, start = _read_preamble(symbols, gain, noise_variance)
+    end = start + plan.uses
+    if end > len(symbols):
+        raise OutageError(f"header of {end} uses in a frame of {len(symbols)}")
+    main = slice(start, end)
+    llrs = qam.soft_bits(symbols[main], gain[main], noise_variance[main])
+    blocks = ldpc.decode(llrs.reshape(plan.segments, plan.coded_bits), plan.block_bits)
+    content, valid = crc.check(blocks)
+    if not valid.all():
+        raise OutageError(f"CRC fails in {int((~valid).sum())} of {plan.segments} header segments")
+    header, payload = _parse(content.reshape(-1), ratios_of)
+    if end + payload > len(symbols):
+        raise OutageError(f"payload of {payload} uses, {len(symbols) - end} arrived")
+    return DecodedHeader(header, end)
+
+
+def _read_preamble(
+    symbols: NDArray[np.complex64], gain: NDArray[np.float64], noise_variance: NDArray[np.float64]
+) -> tuple[Plan, int]:
+    """The plan, and where the main header begins.
+
+    Longest first: a shorter one, continued by other symbols, is strong evidence against a longer.
+    """
+    longest = PREAMBLE_USES[-1]
+    llrs = qam.soft_bits(symbols[:longest], gain[:longest], noise_variance[:longest])
+    for uses in reversed(PREAMBLE_USES):
+        if uses <= len(symbols):
+            block = small_block.decode(llrs[: 2 * uses])
+            if block.evidence > _NO_PREAMBLE:
+                return Plan.of_number(block.value), uses
+    raise OutageError(f"no header found in {len(symbols)} received symbols")
+
+
+def _content(header: FrameHeader, ratios: RatioSet) -> Bits:
+    """The bits of the main header, without CRC and padding."""
+    fields = [_size_bits(header.height), _size_bits(header.width), to_bits(header.zoo_id, _ZOO_BITS)]
+    fields += [to_bits(_gain_code(header.gain), _GAIN_BITS)]
+    fields += [to_bits(_snr_code(header.sender_snr_db), _SNR_BITS)]
+    return np.concatenate([*fields, encode_map(header.index.reshape(header.rows, header.cols), len(ratios))])
+
+
+def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHeader, int]:
+    """The header and the channel uses of its payload. The fields precede the zoo's own errors."""
+    reader = BitReader(content)
+    try:
+        height, width = _take_size(reader), _take_size(reader)
+        zoo_id, gain_code, snr_code = reader.take(_ZOO_BITS), reader.take(_GAIN_BITS), reader.take(_SNR_BITS)
+    except InputError as error:
+        raise OutageError(f"impossible header: {error}") from None
+    if height * width > pixel_limit():
+        raise OutageError(f"image of {height} x {width} pixels exceeds the limit of {pixel_limit()} pixels")
+    ratios = ratios_of(zoo_id)
+    try:
+        index = decode_map(reader.rest, -(-height // BLOCK), -(-width // BLOCK), len(ratios)).reshape(-1)
+    except InputError as error:
+        raise OutageError(f"impossible ratio map: {error}") from None
+    snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr_code
+    return FrameHeader(height, width, zoo_id, _gain_of(gain_code), snr_db, index), ratios.spent(index)
+
+
+def _uses(content_bits: int, snr_db: float) -> int:
+    return preamble_uses(snr_db) + cheapest_plan(content_bits, snr_db).uses
+
+
+def _size_bits(side: int) -> Bits:
+    """Number of bits less one, then the bits after the leading one: 512 takes 13."""
+    length = side.bit_length()
+    return np.concatenate([to_bits(length - 1, _SIZE_BITS), to_bits(side, length)[1:]])
+
+
+def _take_size(reader: BitReader) -> int:
+    length = reader.take(_SIZE_BITS)
+    return 1 << length | reader.take(length)
+
+
+def _gain_code(gain: float) -> int:
+    octaves = min(max(math.log2(gain), -_GAIN_OCTAVES), _GAIN_OCTAVES)
+    return round((octaves + _GAIN_OCTAVES) / (2 * _GAIN_OCTAVES) * ((1 << _GAIN_BITS) - 1))
+
+
+def _gain_of(code: int) -> float:
+    return float(2.0 ** (code / ((1 << _GAIN_BITS) - 1) * 2 * _GAIN_OCTAVES - _GAIN_OCTAVES))
+
+
+def _snr_code(snr_db: float) -> int:
+    highest_db = _LOWEST_SNR_DB + _SNR_STEP_DB * ((1 << _SNR_BITS) - 1)
+    return round((min(max(snr_db, _LOWEST_SNR_DB), highest_db) - _LOWEST_SNR_DB) / _SNR_STEP_DB)

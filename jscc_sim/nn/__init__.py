@@ -1,0 +1,1 @@
+"""Torch networks and the banks of coders that are built from them."""

@@ -1,0 +1,163 @@
+"""The convolutional joint source-channel coder: one trunk, a head and a modulation per ratio.
+
+The convolutions run over the whole stitched canvas, so a block's encoder sees a margin of its
+neighbours and the decoder leaves no seams; what is sent, and how much, is decided block by block.
+Two scales, an 8x8 and a 4x4 grid per block; the latents live on the 4x4 grid, so that each
+latent channel is 8 complex channel uses. Ratio k sends k/8 channels through a head of its own.
+After Bourtsoulatze et al. 2019 (deep JSCC) and Xu et al. 2022 (SNR as a side input).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jscc_sim.units import BLOCK, STANDARD_RATIOS
+
+USES_PER_CHANNEL = 8
+CELLS = 16
+"""Cells of the coarse 4x4 grid in a block: each latent channel holds 16 reals, or 8 uses."""
+
+FINE_STEP, COARSE_STEP = 4, 8
+"""Pixels per cell of the two grids."""
+
+
+@dataclass(frozen=True)
+class ConvArchitecture:
+    """Everything that fixes the shape of the network's weights."""
+
+    uses: tuple[int, ...] = STANDARD_RATIOS.uses
+    fine: int = 64
+    coarse: int = 128
+    encoder_fine: int = 2
+    encoder_coarse: int = 2
+    decoder_coarse: int = 3
+    decoder_fine: int = 3
+    embedding: int = 64
+
+    @property
+    def channels(self) -> int:
+        """Latent channels of the largest ratio."""
+        return self.uses[-1] // USES_PER_CHANNEL
+
+
+class Conditioning(nn.Module):
+    """A block's ratio and the SNRs in force -> a scale and a shift for each residual block."""
+
+    def __init__(self, ratios: int, scalars: int, widths: list[int], embedding: int) -> None:
+        super().__init__()
+        self.widths = widths
+        self.ratio = nn.Embedding(ratios, embedding)
+        self.scalar = nn.Linear(scalars, embedding)
+        self.hidden = nn.Linear(embedding, embedding)
+        self.out = nn.Linear(embedding, 2 * sum(widths))
+        nn.init.normal_(self.ratio.weight, std=0.5)
+        nn.init.normal_(self.out.weight, std=0.01)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, index: Tensor, snrs_db: Tensor) -> list[Tensor]:
+        """index: [B, h, w] long; snrs_db: [B, h, w, S]. Returns a [B, h, w, 2C] per residual block."""
+        hidden = F.silu(self.ratio(index) + self.scalar(snrs_db.clamp(-15, 45) / 10 - 1))
+        out = self.out(F.silu(self.hidden(hidden)))
+        return list(out.split([2 * width for width in self.widths], dim=-1))
+
+
+class Residual(nn.Module):
+    """x + conv(silu(modulated conv(x))): the modulation is constant over each block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        with torch.no_grad():
+            self.second.weight.mul_(0.2)
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """x: [B, C, H, W]; modulation: [B, h, w, 2C], each entry spread over its block."""
+        return x + self.second(F.silu(modulate(self.first(x), modulation)))
+
+
+def modulate(x: Tensor, modulation: Tensor) -> Tensor:
+    """Scale and shift [B, C, H, W] by a [B, h, w, 2C] that holds over H/h x W/w cells."""
+    batch, width, height, length = x.shape
+    rows, columns = modulation.shape[1:3]
+    scale, shift = modulation[:, :, None, :, None].to(x.dtype).chunk(2, dim=-1)
+    cells = x.permute(0, 2, 3, 1).reshape(batch, rows, height // rows, columns, length // columns, width)
+    return (cells * (1 + scale) + shift).reshape(batch, height, length, width).permute(0, 3, 1, 2)
+
+
+class ConvCoder(nn.Module):
+    """Encoder and decoder for every ratio of the set. Images are [B, 3, H, W] in 0 to 1, H and W
+    multiples of 32; a canvas of h x w blocks has an [B, h, w] index into the ratio set."""
+
+    used: Tensor
+
+    def __init__(self, architecture: ConvArchitecture) -> None:
+        super().__init__()
+        a = self.architecture = architecture
+        ratios, channels = len(a.uses), a.channels
+        pixels = 3 * FINE_STEP**2
+        self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
+        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
+        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 4, stride=2, padding=1)
+        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
+        self.analysis_heads = nn.Parameter(torch.randn(ratios, channels, a.coarse) * a.coarse**-0.5)
+        self.synthesis_heads = nn.Parameter(torch.randn(ratios, a.coarse, channels) * channels**-0.5)
+        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
+        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 3, padding=1)
+        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
+        self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
+        sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
+        receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
+        self.sender = Conditioning(ratios, 1, sender, a.embedding)
+        self.receiver = Conditioning(ratios, 2, receiver, a.embedding)
+        used = torch.arange(channels) < torch.tensor(a.uses)[:, None] // USES_PER_CHANNEL
+        self.register_buffer("used", used, persistent=False)
+
+    def encode(self, images: Tensor, index: Tensor, snr_db: Tensor) -> Tensor:
+        """snr_db: [B], what the sender believes. Returns latents [B, h, w, channels, 16], zero
+        beyond each block's ratio; consecutive pairs of reals are one complex symbol."""
+        h, w = index.shape[1:]
+        snrs = snr_db[:, None, None, None].expand(-1, h, w, 1)
+        modulations = self.sender(index, snrs)
+        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
+        for block in self.analysis_fine:
+            x = block(x, modulations.pop(0))
+        x = self.analysis_down(x)
+        for block in self.analysis_coarse:
+            x = block(x, modulations.pop(0))
+        heads = self.analysis_heads * self.used[:, :, None]
+        return torch.matmul(heads[index].to(x.dtype), cells_of(x, h, w)).float()
+
+    def decode(self, latents: Tensor, index: Tensor, snrs_db: Tensor) -> Tensor:
+        """latents: [B, h, w, channels, 16] as received; snrs_db: [B, h, w, 2], what the sender
+        believed and what is left per block after the gain. Returns images [B, 3, H, W], unclipped."""
+        modulations = self.receiver(index, snrs_db)
+        heads = self.synthesis_heads * self.used[:, None, :]
+        x = canvas_of(torch.matmul(heads[index].to(latents.dtype), latents))
+        for block in self.synthesis_coarse:
+            x = block(x, modulations.pop(0))
+        x = F.pixel_shuffle(self.synthesis_up(x), 2)
+        for block in self.synthesis_fine:
+            x = block(x, modulations.pop(0))
+        return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+
+
+def cells_of(x: Tensor, h: int, w: int) -> Tensor:
+    """Coarse canvas [B, C, 4h, 4w] -> cells of each block [B, h, w, C, 16]."""
+    batch, width = x.shape[:2]
+    side = BLOCK // COARSE_STEP
+    return (
+        x.reshape(batch, width, h, side, w, side).permute(0, 2, 4, 1, 3, 5).reshape(batch, h, w, width, CELLS)
+    )
+
+
+def canvas_of(cells: Tensor) -> Tensor:
+    """Cells of each block [B, h, w, C, 16] -> coarse canvas [B, C, 4h, 4w], channels last."""
+    batch, h, w, width, _ = cells.shape
+    side = BLOCK // COARSE_STEP
+    grid = cells.reshape(batch, h, w, width, side, side).permute(0, 3, 1, 4, 2, 5)
+    return grid.reshape(batch, width, h * side, w * side).contiguous(memory_format=torch.channels_last)

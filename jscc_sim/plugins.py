@@ -1,0 +1,147 @@
+"""Plug-ins named on the command line: NAME, package.module:Class or file.py:Class, then :key=value,..."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from jscc_sim.errors import InputError, JsccError
+
+T = typing.TypeVar("T")
+
+_FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^:]*)(?::(?P<fields>.*))?)?", re.DOTALL)
+
+
+def load_plugin(
+    spec: str, known: Mapping[str, type[T]], base: type, entry_point_group: str | None = None
+) -> T:
+    """An instance of the class that `spec` names, its dataclass fields set from `key=value,...`.
+
+    spec: NAME, package.module:Class or file.py:Class, each with `:key=value,...` behind it or not.
+    A NAME is looked up in `known`, then among the installed entry points of the group. Values are
+    converted to the field's type: int, float, bool or str. A file whose text did not change gives
+    the same class each time. Raises InputError that names the spec and what is wrong with it.
+    """
+    cls, fields = _find(spec, known, base, entry_point_group)
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise InputError(f"{spec}: {getattr(cls, '__name__', cls)} is no subclass of {base.__name__}")
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise InputError(f"{spec}: {cls.__name__} is abstract, it does not define {missing}")
+    with errors_named(spec):
+        return typing.cast(T, cls(**_arguments(cls, fields)))
+
+
+@contextmanager
+def errors_named(name: str) -> Iterator[None]:
+    """Whatever foreign code raises inside becomes an InputError that begins with `name`."""
+    try:
+        yield
+    except JsccError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{name} raised {type(error).__name__}: {error}") from error
+
+
+def _find(
+    spec: str, known: Mapping[str, type], base: type, entry_point_group: str | None
+) -> tuple[object, str | None]:
+    """The object a spec names, and the text of its fields or None."""
+    in_file = _FILE.fullmatch(spec)
+    if in_file:
+        return _member(_load_file(Path(in_file["file"])), in_file["name"], spec, base), in_file["fields"]
+    name, colon, rest = spec.partition(":")
+    if name in known:
+        return known[name], rest if colon else None
+    installed = {e.name: e for e in entry_points(group=entry_point_group)} if entry_point_group else {}
+    if name in installed:
+        with errors_named(f"{spec}: {installed[name].value}"):
+            return installed[name].load(), rest if colon else None
+    class_name, more, fields = rest.partition(":")
+    if not class_name.isidentifier() or not name.replace(".", "_").isidentifier():
+        names = ", ".join([*known, *sorted(installed.keys() - known)])
+        raise InputError(
+            f"{base.__name__} {name!r} is unknown: it can be {names}, package.module:Class or file.py:Class"
+        )
+    return _member(_load_module(name), class_name, spec, base), fields if more else None
+
+
+def _load_module(name: str) -> ModuleType:
+    with errors_named(f"module {name}"):
+        return importlib.import_module(name)
+
+
+def _load_file(path: Path) -> ModuleType:
+    """The module of a file. Its text's hash is in its name, so an edited file is another module."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"file {path} cannot be read: {error.strerror or error}") from None
+    name = f"{path.stem}_{hashlib.sha256(text).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = ModuleType(name)
+    module.__file__ = str(path.resolve())
+    sys.modules[name] = module  # dataclasses look their module up while the class is made
+    try:
+        with errors_named(f"file {path}"):
+            exec(compile(text, path, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _member(module: ModuleType, name: str | None, spec: str, base: type) -> object:
+    if name and hasattr(module, name):
+        return getattr(module, name)
+    found = [
+        n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, base) and v is not base
+    ]
+    has = f"it has {', '.join(found)}" if found else f"nor any {base.__name__}"
+    raise InputError(f"{spec}: there is no class {name or 'name'} in {module.__file__}, {has}")
+
+
+def _arguments(cls: type, fields: str | None) -> dict[str, object]:
+    """Constructor arguments of a dataclass from `key=value,...`."""
+    if fields is None:
+        return {}
+    own = [f.name for f in dataclasses.fields(cls) if f.init] if dataclasses.is_dataclass(cls) else []
+    types = typing.get_type_hints(cls)
+    arguments: dict[str, object] = {}
+    for pair in fields.split(","):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise InputError(f"{cls.__name__}: {pair!r} is not key=value")
+        if key not in own:
+            raise InputError(f"{cls.__name__} has no field {key!r}; its fields: {', '.join(own) or 'none'}")
+        if key in arguments:
+            raise InputError(f"{cls.__name__}: field {key} is given twice")
+        convert = _CONVERT.get(types[key])
+        if convert is None:
+            raise InputError(f"{cls.__name__}: field {key} cannot be set by text, only in code")
+        try:
+            arguments[key] = convert(value)
+        except (ValueError, KeyError):
+            raise InputError(f"{cls.__name__}: {key}={value} is no {types[key].__name__}") from None
+    return arguments
+
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_CONVERT: dict[type, Callable[[str], object]] = {
+    int: int,
+    float: float,
+    str: str,
+    bool: lambda text: _TRUTH[text.lower()],
+}

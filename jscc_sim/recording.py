@@ -1,0 +1,214 @@
+"""Symbols in SigMF files, which radio tools read: NAME.sigmf-meta and NAME.sigmf-data (cf32_le).
+
+Beside the standard's own fields a recording holds only what its receiver measured, in the
+namespace `jscc_sim:`. Source: SigMF 1.2, https://sigmf.org.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import pixel_limit, write_whole
+
+META, DATA = ".sigmf-meta", ".sigmf-data"
+NAMESPACE = "jscc_sim"
+DATATYPE = "cf32_le"
+LARGEST_META_BYTES = 1 << 26
+
+NOISE_VARIANCE = "noise_variance"
+"""Measurement: complex noise variance, one number or a list of one per use."""
+
+CHANNEL = "channel"
+"""Measurement: file name of a second recording, the channel estimate, in the same folder."""
+
+_EXTENSION = {"name": NAMESPACE, "version": "1.0.0", "optional": True}
+_SAMPLE = np.dtype("<c8")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """symbols: [uses] complex64. extra: the measurements, their names without namespace."""
+
+    symbols: NDArray[np.complex64]
+    description: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What arrived, and what its receiver knows of the channel.
+
+    symbols: [uses]. noise_variance: a number or [uses]. channel: [uses] or [1] estimate, if any.
+    """
+
+    symbols: NDArray[np.complex64]
+    noise_variance: float | NDArray[np.float64]
+    channel: NDArray[np.complex64] | None = None
+
+
+def write_recording(
+    path: str | os.PathLike[str],
+    symbols: NDArray[np.complex64],
+    *,
+    description: str,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write both files, whole or not at all. path: with or without a SigMF suffix.
+
+    extra: measurements that JSON can hold. Raises InputError where something cannot be written.
+    """
+    import sigmf
+
+    _check_samples(symbols, f"recording {path}")
+    raw = symbols.astype(_SAMPLE).tobytes()
+    info = {
+        "core:datatype": DATATYPE,
+        "core:description": description,
+        "core:extensions": [_EXTENSION] if extra else [],
+        "core:sha512": hashlib.sha512(raw).hexdigest(),
+        **{f"{NAMESPACE}:{name}": value for name, value in (extra or {}).items()},
+    }
+    meta = sigmf.SigMFFile(global_info=info)
+    meta.add_capture(0)
+    try:
+        json.dumps(info, allow_nan=False)
+        text = meta.dumps().encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise InputError(f"measurements of recording {path} cannot be written: {error}") from None
+    if len(text) > LARGEST_META_BYTES:
+        raise InputError(f"measurements of recording {path} take {len(text)} of {LARGEST_META_BYTES} bytes")
+
+    def write_both(handle: Any) -> None:
+        handle.write(raw)
+        handle.flush()
+        write_whole(_sibling(path, META), lambda other: other.write(text))
+
+    write_whole(_sibling(path, DATA), write_both)  # the data move into place once the metadata have
+
+
+def read_recording(path: str | os.PathLike[str]) -> Recording:
+    """The recording of a .sigmf-meta file, or of its name without suffix, checked.
+
+    Raises InputError unless both files are there, valid, of type cf32_le, finite, and agree.
+    """
+    meta = _read_meta(_sibling(path, META))
+    info = meta["global"]
+    if info["core:datatype"] != DATATYPE:
+        raise InputError(f"recording {path} holds {info['core:datatype']} samples, not {DATATYPE}")
+    odd = {"core:dataset", "core:metadata_only", "core:trailing_bytes"} & info.keys()
+    headers = [capture for capture in meta["captures"] if capture.get("core:header_bytes")]
+    if odd or headers or info.get("core:num_channels", 1) != 1:
+        raise InputError(f"recording {path} is not a plain SigMF recording of one channel")
+    symbols = _read_data(_sibling(path, DATA), info.get("core:sha512"))
+    spans = [*meta["captures"], *meta["annotations"]]
+    ends = [span["core:sample_start"] + span.get("core:sample_count", 0) for span in spans]
+    if max(ends, default=0) > len(symbols):
+        raise InputError(f"recording {path} describes {max(ends)} samples and holds {len(symbols)}")
+    prefix = f"{NAMESPACE}:"
+    extra = {key.removeprefix(prefix): value for key, value in info.items() if key.startswith(prefix)}
+    return Recording(symbols, str(info.get("core:description", "")), extra)
+
+
+def write_measured(path: str | os.PathLike[str], measured: Measured, *, description: str) -> None:
+    """Write what a receiver got and measured; a channel estimate goes to NAME-channel first."""
+    variance = np.asarray(measured.noise_variance, dtype=np.float64)
+    extra: dict[str, Any] = {NOISE_VARIANCE: variance.tolist()}
+    if measured.channel is not None:
+        beside = _channel_path(path)
+        write_recording(beside, measured.channel, description=f"Channel estimate: {description}")
+        extra[CHANNEL] = beside.name
+    write_recording(path, measured.symbols, description=description, extra=extra)
+
+
+def read_measured(path: str | os.PathLike[str]) -> Measured:
+    """What a receiver got and measured. Raises InputError where it is missing or does not fit."""
+    recording = read_recording(path)
+    uses = len(recording.symbols)
+    try:
+        variance = np.asarray(recording.extra[NOISE_VARIANCE], dtype=np.float64)
+    except KeyError:
+        raise InputError(f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE})") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"noise variance of recording {path} is not a number or a list of numbers") from None
+    if variance.shape not in {(), (uses,)} or not np.isfinite(variance).all() or (variance < 0).any():
+        raise InputError(f"noise variance of recording {path} is not one number >= 0, or one per use")
+    channel = None
+    if (name := recording.extra.get(CHANNEL)) is not None:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise InputError(f"recording {path} names {name!r} as its channel, which is no file beside it")
+        channel = read_recording(Path(path).parent / name).symbols
+        if len(channel) not in {1, uses}:
+            raise InputError(f"channel estimate of recording {path} has {len(channel)} uses, not {uses} or 1")
+    return Measured(recording.symbols, variance if variance.ndim else float(variance), channel)
+
+
+def _sibling(path: str | os.PathLike[str], suffix: str) -> Path:
+    """NAME + suffix, where path is NAME with or without one of the two suffixes."""
+    given = Path(path)
+    stem = given.name.removesuffix(META).removesuffix(DATA)
+    if not stem:
+        raise InputError(f"recording {str(path)!r} has no file name")
+    return given.parent / (stem + suffix)
+
+
+def _channel_path(path: str | os.PathLike[str]) -> Path:
+    meta = _sibling(path, META)
+    return meta.with_name(meta.name.removesuffix(META) + f"-channel{META}")
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    from jsonschema.exceptions import ValidationError
+    from sigmf import SigMFFile
+    from sigmf.error import SigMFError
+
+    try:
+        meta: dict[str, Any] = json.loads(_read_bytes(path, LARGEST_META_BYTES))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # a namespace that was not declared
+            SigMFFile(metadata=meta).validate()
+    except ValidationError as error:
+        raise InputError(f"{path} is not valid SigMF metadata: {error.message[:200]}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not JSON") from None
+    except (SigMFError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is not valid SigMF metadata: {error}") from None
+    return meta
+
+
+def _read_data(path: Path, sha512: str | None) -> NDArray[np.complex64]:
+    raw = _read_bytes(path, 3 * pixel_limit() * _SAMPLE.itemsize)
+    if len(raw) % _SAMPLE.itemsize:
+        raise InputError(f"{path} is cut short: {len(raw)} bytes are no whole number of samples")
+    if sha512 is not None and hashlib.sha512(raw).hexdigest() != sha512.lower():
+        raise InputError(f"{path} has changed since it was recorded: its SHA-512 differs")
+    symbols = np.frombuffer(raw, dtype=_SAMPLE).astype(np.complex64)
+    _check_samples(symbols, str(path))
+    return symbols
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise InputError(f"{path} has {size} bytes, more than the {limit} of any frame")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _check_samples(symbols: NDArray[np.complex64], name: str) -> None:
+    if symbols.ndim != 1 or not len(symbols):
+        raise InputError(f"{name} holds no samples")
+    if not np.isfinite(symbols).all():
+        raise InputError(f"{name} holds samples that are not finite")

@@ -1,0 +1,66 @@
+"""Convex envelopes of rate-distortion points, and confidence intervals over images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the half-width of its 95 % confidence interval."""
+
+    mean: float
+    half_width: float
+    count: int
+
+
+def lower_envelope(uses: ArrayLike, mse: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lower convex hull of points (uses, mse), left to right, ending at the least mse.
+
+    Time sharing between two allocations reaches every point on it.
+    """
+    points = np.column_stack([np.asarray(uses, float), np.asarray(mse, float)])
+    points = points[np.lexsort((points[:, 1], points[:, 0]))]
+    hull: list[NDArray[np.float64]] = []
+    for point in points:
+        while len(hull) > 1 and _turn(hull[-2], hull[-1], point) <= 0:
+            hull.pop()
+        if not hull or point[1] < hull[-1][1]:
+            if hull and point[0] == hull[-1][0]:
+                hull.pop()
+            hull.append(point)
+    corners = np.array(hull)
+    return corners[:, 0], corners[:, 1]
+
+
+def envelope_mse(uses: float, hull_uses: NDArray[np.float64], hull_mse: NDArray[np.float64]) -> float:
+    """MSE on an envelope at `uses`; constant beyond its last corner, NaN before its first."""
+    if uses < hull_uses[0]:
+        return float("nan")
+    return float(np.interp(uses, hull_uses, hull_mse))
+
+
+def gain_db(mse: float, uses: float, uniform_uses: ArrayLike, uniform_mse: ArrayLike) -> float:
+    """A policy's gain on one image: dB of uniform's lower convex envelope at the same uses over mse."""
+    reference = envelope_mse(uses, *lower_envelope(uniform_uses, uniform_mse))
+    return float(10 * np.log10(reference / mse))
+
+
+def interval(values: ArrayLike) -> Interval:
+    """Mean of paired differences, or of any sample, with its Student-t 95 % interval (NaN for one)."""
+    sample = np.asarray(values, float)
+    count = len(sample)
+    if count < 2:
+        return Interval(float(sample.mean()), float("nan"), count)
+    error = sample.std(ddof=1) / np.sqrt(count)
+    return Interval(float(sample.mean()), float(error * stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)), count)
+
+
+def _turn(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]) -> float:
+    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))

@@ -1,0 +1,155 @@
+"""What every system is, and the composition that keeps a link honest.
+
+A LinkSystem's `transmit` is its `encode`, the channel and its `decode`; nothing else passes between
+the two ends, unless the side information is a genie's, which every table marks.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.channels import Channel, Received, Symbols
+from jscc_sim.errors import OutageError
+from jscc_sim.frame import FrameHeader
+from jscc_sim.images import Picture
+
+MID_GREY = 128
+
+Trial = Callable[[Symbols, int], Received]
+"""A channel to try symbols on: (symbols, number of the draw) -> what would be received."""
+
+
+class Stopwatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of a `with` block to a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a sender made: symbols [uses] for the channel, the first `header_uses` of them the header.
+    `header` stays with the sender; it is there for reports and for genie side information."""
+
+    symbols: Symbols
+    header_uses: int
+    header: FrameHeader
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Reception:
+    """What a receiver made of a frame."""
+
+    picture: Picture
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Transmission:
+    """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
+    index: [N] the ratio of each block, where the system has such a thing. seconds: by stage."""
+
+    picture: Picture
+    uses: int
+    header_uses: int
+    outage: bool
+    index: NDArray[np.int64] | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class System(ABC):
+    """Anything that carries a picture over a channel within a budget of channel uses."""
+
+    @abstractmethod
+    def transmit(
+        self,
+        picture: Picture,
+        channel: Channel,
+        budget: int,
+        rng: np.random.Generator,
+        belief: Channel | None = None,
+    ) -> Transmission:
+        """picture: [H, W, 3] uint8; budget: most channel uses of the whole frame; belief: the channel
+        as the sender believes it to be, the truth by default. Raises BudgetError if no frame fits."""
+
+
+class LinkSystem(System):
+    """A system of two ends that share nothing but the frame."""
+
+    genie: bool = False
+    """Whether the receiver is handed the header free of charge and of errors."""
+
+    foresees: bool = False
+    """Whether the sender may try its symbols on the true fading: upper bounds only."""
+
+    @abstractmethod
+    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+        """The frame of a picture: at most `budget` uses, payload of unit mean power."""
+
+    @abstractmethod
+    def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
+        """The picture in a received frame. Raises OutageError if its header cannot be decoded."""
+
+    @final
+    def transmit(
+        self,
+        picture: Picture,
+        channel: Channel,
+        budget: int,
+        rng: np.random.Generator,
+        belief: Channel | None = None,
+    ) -> Transmission:
+        """See System.transmit."""
+        watch = Stopwatch()
+        foresight = true_fading(channel, rng) if self.foresees else None
+        frame = self.encode(picture, budget, belief or channel, foresight)
+        with watch.stage("channel"):
+            received = channel(frame.symbols, rng)
+        outage = False
+        try:
+            reception = self.decode(received, frame.header if self.genie else None)
+        except OutageError:
+            outage, reception = True, Reception(np.full_like(picture, MID_GREY))
+        seconds = {**frame.seconds, **watch.seconds}
+        for stage, spent in reception.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+        return Transmission(
+            reception.picture, len(frame.symbols), frame.header_uses, outage, frame.header.index, seconds
+        )
+
+
+def true_fading(channel: Channel, rng: np.random.Generator) -> Trial:
+    """The channel with the fading that `rng` will bring, under noise that it will not."""
+    state = copy.deepcopy(rng)
+
+    def trial(symbols: Symbols, draw: int) -> Received:
+        fading, _, estimation = copy.deepcopy(state).spawn(3)
+        return channel.disturb(symbols, fading, np.random.default_rng(draw), estimation)
+
+    return trial
+
+
+def own_draws(belief: Channel) -> Trial:
+    """The channel as a sender can imagine it: its kind and SNR, every draw of it the sender's own."""
+
+    def trial(symbols: Symbols, draw: int) -> Received:
+        return belief(symbols, np.random.default_rng(draw))
+
+    return trial

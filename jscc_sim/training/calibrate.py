@@ -1,0 +1,113 @@
+"""Fit a zoo's predictor: code training pictures over AWGN and regress each block's error and energy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from jscc_sim.blocks import split
+from jscc_sim.channels import AWGN, equalise
+from jscc_sim.complexity import FEATURES, features
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture, read_picture
+from jscc_sim.metrics import block_errors
+from jscc_sim.nn.bank import Bank, block_energies
+from jscc_sim.prediction import Predictor
+from jscc_sim.units import BLOCK
+from jscc_sim.zoo import Zoo
+
+SENDER_SNR_DB = (-2.0, 20.0)
+BELIEF_ERROR_DB = 5.0
+FRAMES = 10
+LEAST_BLOCKS = 24
+RIDGE = 1e-3
+TINY = 1e-6
+
+
+@dataclass
+class Samples:
+    """Rows of (ratio, ten inputs, log2 error, log2 energy), collected frame by frame."""
+
+    ratio: list[NDArray[np.int64]] = field(default_factory=list)
+    inputs: list[NDArray[np.float64]] = field(default_factory=list)
+    mse: list[NDArray[np.float64]] = field(default_factory=list)
+    energy: list[NDArray[np.float64]] = field(default_factory=list)
+
+
+def calibrate(zoo: Zoo, paths: list[Path], seed: int = 0, frames: int = FRAMES) -> Predictor:
+    """The predictor of a zoo, from `frames` random frames of each picture. A frame has a random level
+    of uses, blocks at ratios that scatter widely about it, and a random SNR that its sender believes
+    more or less rightly."""
+    rng = np.random.default_rng(seed)
+    samples = Samples()
+    for path in tqdm(paths, desc="calibrating", delay=2, disable=None):
+        picture = read_picture(path)
+        height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+        if height * width >= LEAST_BLOCKS * BLOCK**2:
+            for _ in range(frames):
+                collect(zoo.bank, picture[:height, :width], rng, samples)
+    if not samples.ratio:
+        raise InputError(f"none of the {len(paths)} images has {LEAST_BLOCKS} whole blocks to calibrate on")
+    return fit(samples, len(zoo.ratios))
+
+
+def collect(bank: Bank, picture: Picture, rng: np.random.Generator, samples: Samples) -> None:
+    """Add one frame's blocks to the samples."""
+    blocks, grid = split(picture)
+    described = features(blocks)
+    activity = described[:, FEATURES.index("luma_gradient")]
+    level = rng.uniform(0.5, len(bank.ratios) - 0.5)
+    lean = rng.choice([0.0, 0.5]) * (activity - activity.mean())
+    wanted = level + lean + rng.uniform(0.3, 3.0) * rng.standard_normal(len(grid))
+    index = np.clip(np.rint(wanted), 0, len(bank.ratios) - 1).astype(np.int64)
+    if not index.any():
+        return
+    sender_snr_db = rng.uniform(*SENDER_SNR_DB)
+    snr_db = sender_snr_db + rng.uniform(-BELIEF_ERROR_DB, BELIEF_ERROR_DB)
+    latents = bank.encode(blocks, grid, index, sender_snr_db)
+    gain = math.sqrt(len(latents) / np.square(np.abs(latents)).sum())
+    received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), rng))
+    decoded = bank.decode(received, gain, grid, index, sender_snr_db)
+    left_db = snr_db + 20 * math.log10(gain)
+    columns = [np.full((len(grid), 1), value) for value in (sender_snr_db, left_db)]
+    samples.ratio.append(index)
+    samples.inputs.append(np.hstack([described, *columns]))
+    samples.mse.append(block_errors(decoded, blocks))
+    samples.energy.append(block_energies(latents, index, bank.ratios))
+
+
+def fit(samples: Samples, ratios: int) -> Predictor:
+    """Ridge regression of the logarithms, ratio by ratio, then scaled so that means agree."""
+    ratio, inputs = np.concatenate(samples.ratio), np.vstack(samples.inputs)
+    low, high = np.quantile(inputs, [0.002, 0.998], axis=0)
+    high = np.maximum(high, low + TINY)
+    terms = 1 + inputs.shape[1] + inputs.shape[1] * (inputs.shape[1] + 1) // 2
+    predictor = Predictor(low, high, np.zeros((ratios, terms)), np.zeros((ratios, terms)))
+    for k in range(ratios):
+        chosen = ratio == k
+        if chosen.sum() < 4 * terms:
+            raise InputError(
+                f"{chosen.sum()} blocks at ratio {k} are too few to calibrate on; {4 * terms} needed"
+            )
+        rows = inputs[chosen]
+        basis = predictor.basis(rows[:, :-2], rows[:, -2], rows[:, -1])
+        same_snr = predictor.basis(rows[:, :-2], rows[:, -2], rows[:, -2])
+        predictor.mse[k] = _regress(basis, np.concatenate(samples.mse)[chosen])
+        if k:
+            predictor.energy[k] = _regress(same_snr, np.concatenate(samples.energy)[chosen])
+    return predictor
+
+
+def _regress(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of log2(values); the constant is set so that the prediction's mean is the values'."""
+    penalty = RIDGE * len(basis) * np.eye(basis.shape[1])
+    penalty[0, 0] = 0
+    target = np.log2(np.maximum(values, TINY))
+    weights = np.linalg.solve(basis.T @ basis + penalty, basis.T @ target)
+    weights[0] += np.log2(values.mean() / np.exp2(basis @ weights).mean())
+    return weights

@@ -1,0 +1,229 @@
+"""The training loop: batches of crops, one pooled frame each, checkpoints that resume exactly.
+
+The loss is the log of a batch's mean squared error, that is its PSNR: every SNR and every ratio
+weighs the same, with no table of weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from jscc_sim.errors import InputError
+from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+from jscc_sim.training.data import Crops, Split, load
+from jscc_sim.training.muon import Muon
+from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
+from jscc_sim.units import BLOCK
+
+EMA_DECAY = 0.9995
+MSE_FLOOR = 1e-6
+VALIDATION_IMAGES = 24
+VALIDATION_SNR_DB = 10.0
+VALIDATION_USES = 192
+TIMED_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The learning rate warms up, stays, and falls to zero over the last
+    `decay_share` of `steps`; a resumed run may set a later or earlier end. steps None: as many as
+    `minutes` hold at the speed of the first steps."""
+
+    steps: int | None = None
+    minutes: float = 60.0
+    seed: int = 0
+    crops: int = 6
+    side: int = 160
+    kernel_rate: float = 4e-3
+    other_rate: float = 6e-4
+    warm_up: int = 300
+    decay_share: float = 0.3
+    checkpoint_seconds: float = 240.0
+    bf16: bool = True
+    device: str = "cpu"
+
+    def schedule(self, step: int) -> float:
+        """Share of the learning rates that is in force at a step."""
+        warming = (step + 1) / self.warm_up
+        if self.steps is None:
+            return min(1.0, warming)
+        falling = (self.steps - step) / max(1, round(self.decay_share * self.steps))
+        return max(0.0, min(1.0, warming, falling))
+
+
+class Trainer:
+    """The state of a training run: network, its moving average, optimiser, random streams."""
+
+    def __init__(self, architecture: ConvArchitecture, recipe: Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.network = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)
+        self.average = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)
+        self.average.load_state_dict(self.network.state_dict())
+        kernels = [p for p in self.network.parameters() if p.ndim == 4]
+        others = [p for p in self.network.parameters() if p.ndim != 4]
+        adam = torch.optim.AdamW(others, recipe.other_rate, (0.9, 0.98), weight_decay=0.01, fused=True)
+        self.optimizers = {"muon": Muon(kernels, recipe.kernel_rate), "adam": adam}
+        self.base_rates = {"muon": recipe.kernel_rate, "adam": recipe.other_rate}
+        self.rng = np.random.default_rng(recipe.seed)
+        self.generator = torch.Generator(recipe.device).manual_seed(recipe.seed)
+        self.step = 0
+
+    def advance(self, crops: Crops) -> float:
+        """One optimiser step. Returns the batch's PSNR in dB."""
+        recipe = self.recipe
+        batch = torch.from_numpy(crops.draw(recipe.crops, self.rng))
+        images = batch.to(recipe.device).float().div(255).contiguous(memory_format=torch.channels_last)
+        scenario = draw_scenario(images, self.network.architecture.uses, self.rng)
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = self.base_rates[name] * recipe.schedule(self.step)
+        with torch.autocast(torch.device(recipe.device).type, torch.bfloat16, enabled=recipe.bf16):
+            mse = link_mse(self.network, images, scenario, self.generator)
+        loss = (mse + MSE_FLOOR).log()
+        self.network.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self.step += 1
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
+        return -10 * loss.item() / np.log(10)
+
+    def validate(self, pictures: list[np.ndarray]) -> float:
+        """Mean PSNR in dB of the moving average, uniform at CBR 1/16 and 10 dB, no header."""
+        psnrs = []
+        generator = torch.Generator(self.recipe.device).manual_seed(0)
+        for picture in pictures:
+            height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+            image = torch.from_numpy(np.ascontiguousarray(picture[:height, :width]).transpose(2, 0, 1).copy())
+            image = (
+                image[None]
+                .to(self.recipe.device)
+                .float()
+                .div(255)
+                .contiguous(memory_format=torch.channels_last)
+            )
+            choice = self.network.architecture.uses.index(VALIDATION_USES)
+            index = torch.full((1, height // BLOCK, width // BLOCK), choice)
+            scenario = Scenario(index, VALIDATION_SNR_DB, VALIDATION_SNR_DB, False)
+            with torch.no_grad():
+                psnrs.append(-10 * np.log10(link_mse(self.average, image, scenario, generator).item()))
+        return float(np.mean(psnrs))
+
+    def save(self, path: Path) -> None:
+        """Write the whole state; an interrupted write leaves the earlier checkpoint."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for number, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{name}.{number}.{k}": v for k, v in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        metadata = {
+            "step": str(self.step),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "architecture": json.dumps(dataclasses.asdict(self.network.architecture)),
+            "steps": json.dumps(self.recipe.steps),
+        }
+        temporary = path.with_suffix(".partial")
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+        temporary.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Continue where `save` stopped. Raises InputError for another architecture's checkpoint."""
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        ours = json.loads(json.dumps(dataclasses.asdict(self.network.architecture)))
+        if json.loads(metadata["architecture"]) != ours:
+            raise InputError(
+                f"checkpoint {path} has the architecture {metadata['architecture']}, not {json.dumps(ours)}"
+            )
+        self.network.load_state_dict(part(tensors, "network."))
+        self.average.load_state_dict(part(tensors, "average."))
+        for name, optimizer in self.optimizers.items():
+            groups, moments = optimizer.state_dict()["param_groups"], part(tensors, f"{name}.")
+            state = {n: part(moments, f"{n}.") for n in groups[0]["params"]}
+            optimizer.load_state_dict(
+                {"state": {n: s for n, s in state.items() if s}, "param_groups": groups}
+            )
+        self.generator.set_state(tensors["generator"])
+        self.rng.bit_generator.state = json.loads(metadata["rng"])
+        self.step = int(metadata["step"])
+        if self.recipe.steps is None:
+            self.recipe = replace(self.recipe, steps=json.loads(metadata["steps"]))
+
+
+def link_mse(network: ConvCoder, images: Tensor, scenario: Scenario, generator: torch.Generator) -> Tensor:
+    """Mean squared error of one pooled frame through encoder, channel and decoder."""
+    index = scenario.index.to(images.device)
+    belief = torch.full((len(images),), scenario.sender_snr_db, device=images.device)
+    latents = network.encode(images, index, belief)
+    received, snrs_db = disturb(latents, network.used[index], scenario, generator)
+    return F.mse_loss(network.decode(received, index, snrs_db), images)
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries below a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Recipe) -> Trainer:
+    """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.safetensors"
+    trainer = Trainer(architecture, recipe)
+    if checkpoint.exists():
+        trainer.restore(checkpoint)
+    crops = Crops(load(split.training), recipe.side)
+    held_out = load(split.validation[:VALIDATION_IMAGES])
+    blocks_per_step = recipe.crops * (recipe.side // BLOCK) ** 2
+    with (
+        stop_on_signal() as stopped,
+        tqdm(total=trainer.recipe.steps, initial=trainer.step, disable=None) as bar,
+    ):
+        mean, started, first = 0.0, time.monotonic(), trainer.step
+        while not stopped and (trainer.recipe.steps is None or trainer.step < trainer.recipe.steps):
+            mean += (trainer.advance(crops) - mean) / min(trainer.step - first, 200)
+            bar.update()
+            seconds = time.monotonic() - started
+            if trainer.recipe.steps is None and trainer.step >= TIMED_STEPS:
+                bar.total = round(recipe.minutes * 60 / seconds * TIMED_STEPS)
+                trainer.recipe = replace(trainer.recipe, steps=max(bar.total, TIMED_STEPS))
+            ended = trainer.step == trainer.recipe.steps
+            if seconds > recipe.checkpoint_seconds or ended or stopped:
+                speed = (trainer.step - first) * blocks_per_step / seconds
+                trainer.save(checkpoint)
+                validation = trainer.validate(held_out)
+                line = f"step {trainer.step}/{trainer.recipe.steps}  loss {-mean:.3f} dB  "
+                tqdm.write(f"{line}validation PSNR {validation:.3f} dB  {speed:.0f} blocks/s")
+                started, first = time.monotonic(), trainer.step
+    return trainer
+
+
+@contextlib.contextmanager
+def stop_on_signal():
+    """A list that fills at Ctrl-C or SIGTERM, so that the loop can end with a checkpoint."""
+    stopped: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(s, lambda number, _: stopped.append(number)) for s in signals]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

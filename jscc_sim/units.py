@@ -1,0 +1,111 @@
+"""Units and the definitions behind them: decibels, channel uses, bandwidth ratios, the ratio set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.errors import InputError
+
+BLOCK = 32
+"""Side of a block in pixels."""
+
+BLOCK_SAMPLES = 3 * BLOCK * BLOCK
+"""Real samples of one block: its bandwidth ratio is uses / BLOCK_SAMPLES."""
+
+SNR_RANGE_DB = (-30.0, 60.0)
+"""What a user may ask for; beyond it a figure would say nothing."""
+
+
+def db_to_power(db: float) -> float:
+    """Power ratio of a value in decibels."""
+    return float(10.0 ** (db / 10.0))
+
+
+def power_to_db(power: float) -> float:
+    """Decibels of a power ratio; -inf for 0."""
+    return 10.0 * math.log10(power) if power > 0 else -math.inf
+
+
+def noise_variance(snr_db: float) -> float:
+    """Complex noise variance N0 for unit symbol energy; half of it lies in each real dimension."""
+    return db_to_power(-snr_db)
+
+
+def check_snr_db(snr_db: float, name: str = "SNR") -> float:
+    """The value itself. Raises InputError unless it is finite and within SNR_RANGE_DB."""
+    low, high = SNR_RANGE_DB
+    if not (low <= snr_db <= high):
+        raise InputError(f"{name} of {snr_db} dB is outside {low:g} to {high:g} dB")
+    return float(snr_db)
+
+
+def parse_cbr(text: str | float | Fraction) -> Fraction:
+    """A channel bandwidth ratio from '1/16', '0.0625' or a number.
+
+    Raises InputError unless it lies in (0, 1].
+    """
+    try:
+        cbr = Fraction(str(text).strip()) if not isinstance(text, Fraction) else text
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"CBR {text!r} is neither a fraction like 1/16 nor a decimal") from None
+    if not 0 < cbr <= 1:
+        raise InputError(f"CBR {text} is outside 0 to 1 (channel uses per colour sample)")
+    return cbr
+
+
+def budget_uses(cbr: Fraction, height: int, width: int) -> int:
+    """Most channel uses that a frame of an H x W image may take: floor(cbr * 3HW)."""
+    return math.floor(cbr * 3 * height * width)
+
+
+def cbr_of(uses: int, height: int, width: int) -> float:
+    """Channel bandwidth ratio: complex channel uses per colour sample of the image as given."""
+    return uses / (3 * height * width)
+
+
+def bits_per_pixel(bits: int, height: int, width: int) -> float:
+    """Bits per pixel of the image as given."""
+    return bits / (height * width)
+
+
+@dataclass(frozen=True)
+class RatioSet:
+    """The channel uses per block that a zoo offers, ascending, beginning with 0."""
+
+    uses: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        rising = all(a < b for a, b in zip(self.uses, self.uses[1:], strict=False))
+        if len(self.uses) < 2 or self.uses[0] != 0 or not rising:
+            raise InputError(f"ratio set {self.uses} must rise strictly from 0")
+
+    def __len__(self) -> int:
+        return len(self.uses)
+
+    @property
+    def array(self) -> NDArray[np.int64]:
+        """[R] uses of each ratio."""
+        return np.asarray(self.uses, dtype=np.int64)
+
+    def spent(self, index: NDArray[np.int64]) -> int:
+        """Channel uses of a whole allocation. index: [N] indices into the set."""
+        return int(self.array[index].sum())
+
+    def largest_within(self, uses: float) -> int:
+        """Index of the largest ratio of at most `uses` channel uses."""
+        return max(int(np.searchsorted(self.array, uses, side="right")) - 1, 0)
+
+    @classmethod
+    def of(cls, uses: Sequence[int]) -> RatioSet:
+        """A set from any sequence of integers."""
+        return cls(tuple(int(u) for u in uses))
+
+
+STANDARD_RATIOS = RatioSet((0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768))
+"""The ratio set of the released zoos."""

@@ -1,0 +1,171 @@
+"""A zoo on disk: a folder with a manifest, safetensors weights and a calibration table.
+
+Nothing is loaded before its sha256 matches the manifest; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import write_whole
+from jscc_sim.nn.bank import Bank
+from jscc_sim.prediction import Predictor
+from jscc_sim.units import RatioSet
+
+MANIFEST, WEIGHTS, CALIBRATION = "manifest.json", "weights.safetensors", "calibration.safetensors"
+BANKS = ("linear", "conv")
+DEFAULT_ZOO = "conv"
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """One bank of coders with its predictor. name: a released zoo's, or the folder's path."""
+
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def ratios(self) -> RatioSet:
+        """The channel uses per block on offer."""
+        return RatioSet.of(self.manifest["ratios"])
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identifies weights and calibration together."""
+        return hashlib.sha256(json.dumps(self.manifest["files"], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def id(self) -> int:
+        """16 bits that travel in the header, from the weights alone: a receiver needs no calibration."""
+        return int(self.manifest["files"][WEIGHTS][:4], 16)
+
+    @cached_property
+    def bank(self) -> Bank:
+        """The coders, checked and loaded at first use."""
+        tensors = self._load(WEIGHTS)
+        try:
+            if self.manifest["bank"] == "linear":
+                from jscc_sim.nn.linear import LinearBank
+
+                fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
+                return LinearBank(**fields, ratios=self.ratios)
+            return _conv_bank(self.manifest["architecture"], tensors)
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise InputError(f"zoo {self.name}: {WEIGHTS} does not fit the manifest: {error}") from None
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The calibration table, checked and loaded at first use."""
+        if CALIBRATION not in self.manifest["files"]:
+            raise InputError(f"zoo {self.name} has no {CALIBRATION}: run jscc-sim calibrate")
+        tensors = self._load(CALIBRATION)
+        try:
+            return Predictor(**{k: v.astype(np.float64) for k, v in tensors.items()})
+        except TypeError as error:
+            raise InputError(f"zoo {self.name}: {CALIBRATION} is not a calibration: {error}") from None
+
+    def _load(self, name: str) -> Tensors:
+        path, expected = self.folder / name, self.manifest["files"][name]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"zoo {self.name}: {path} cannot be read: {error.strerror}") from None
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise InputError(f"zoo {self.name}: {name} has sha256 {found[:12]}..., not {expected[:12]}...")
+        try:
+            return dict(load_tensors(content))
+        except SafetensorError as error:
+            raise InputError(f"zoo {self.name}: {name} is no safetensors file: {error}") from None
+
+
+def models_folder() -> Path:
+    """Where the released zoos lie, in a checkout and in an installed wheel alike."""
+    return Path(str(resources.files("jscc_sim.models")))
+
+
+def released_zoos() -> list[str]:
+    """Names of the zoos that come with the package."""
+    return sorted(path.parent.name for path in models_folder().glob(f"*/{MANIFEST}"))
+
+
+def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
+    """A released zoo by name, or any folder with a manifest. Raises InputError, listing the known."""
+    folder = models_folder() / name
+    if name not in released_zoos():
+        folder = Path(name)
+        if not (folder / MANIFEST).is_file():
+            known = ", ".join(released_zoos())
+            raise InputError(f"zoo {name!r} is neither one of {known} nor a folder with a {MANIFEST}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        zoo = Zoo(name, folder, manifest)
+        _ = zoo.ratios, zoo.id, zoo.sha256
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"zoo {name}: {folder / MANIFEST} is not a manifest: {error}") from None
+    if manifest.get("bank") not in BANKS:
+        raise InputError(f"zoo {name}: bank {manifest.get('bank')!r} is not one of {', '.join(BANKS)}")
+    return zoo
+
+
+def save_zoo(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Zoo:
+    """Write weights and manifest; a calibration that was there does not fit the new weights and goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {WEIGHTS: _write_tensors(folder / WEIGHTS, weights)}
+    (folder / CALIBRATION).unlink(missing_ok=True)
+    return _write_manifest(folder, {**manifest, "files": files})
+
+
+def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -> Zoo:
+    """Add a calibration to a zoo's folder and manifest."""
+    digest = _write_tensors(
+        zoo.folder / CALIBRATION, {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
+    )
+    files = {**zoo.manifest["files"], CALIBRATION: digest}
+    return _write_manifest(zoo.folder, {**zoo.manifest, "files": files, "calibration": dict(notes)})
+
+
+def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
+    """Set further fields of the manifest, such as measured figures."""
+    return _write_manifest(zoo.folder, {**zoo.manifest, **fields})
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
+    text = json.dumps(manifest, indent=2) + "\n"
+    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()))
+    return load_zoo(folder.name if folder.parent == models_folder() else str(folder))
+
+
+def _write_tensors(path: Path, tensors: Tensors) -> str:
+    content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
+    write_whole(path, lambda handle: handle.write(content))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _conv_bank(architecture: Mapping[str, Any], tensors: Tensors) -> Bank:
+    import torch
+
+    from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+    from jscc_sim.nn.conv_bank import ConvBank
+
+    uses = tuple(architecture["uses"])
+    coder = ConvCoder(ConvArchitecture(**{**architecture, "uses": uses}))
+    coder.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+    return ConvBank(coder)

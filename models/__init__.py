@@ -1,0 +1,1 @@
+"""Released zoos: a folder each, with weights, calibration, manifest and card."""
