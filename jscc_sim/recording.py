@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Received
 from jscc_sim.errors import InputError
 from jscc_sim.images import pixel_limit, write_whole
 
@@ -27,7 +29,7 @@ DATATYPE = "cf32_le"
 LARGEST_META_BYTES = 1 << 26
 
 NOISE_VARIANCE = "noise_variance"
-"""Measurement: complex noise variance, one number or a list of one per use."""
+"""Measurement: complex noise variance."""
 
 CHANNEL = "channel"
 """Measurement: file name of a second recording, the channel estimate, in the same folder."""
@@ -43,18 +45,6 @@ class Recording:
     symbols: NDArray[np.complex64]
     description: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What arrived, and what its receiver knows of the channel.
-
-    symbols: [uses]. noise_variance: a number or [uses]. channel: [uses] or [1] estimate, if any.
-    """
-
-    symbols: NDArray[np.complex64]
-    noise_variance: float | NDArray[np.float64]
-    channel: NDArray[np.complex64] | None = None
 
 
 def write_recording(
@@ -120,37 +110,34 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     return Recording(symbols, str(info.get("core:description", "")), extra)
 
 
-def write_measured(path: str | os.PathLike[str], measured: Measured, *, description: str) -> None:
+def write_received(path: str | os.PathLike[str], received: Received, *, description: str) -> None:
     """Write what a receiver got and measured; a channel estimate goes to NAME-channel first."""
-    variance = np.asarray(measured.noise_variance, dtype=np.float64)
-    extra: dict[str, Any] = {NOISE_VARIANCE: variance.tolist()}
-    if measured.channel is not None:
+    extra: dict[str, Any] = {NOISE_VARIANCE: received.noise_variance}
+    if received.estimate is not None:
         beside = _channel_path(path)
-        write_recording(beside, measured.channel, description=f"Channel estimate: {description}")
+        write_recording(beside, received.estimate, description=f"Channel estimate: {description}")
         extra[CHANNEL] = beside.name
-    write_recording(path, measured.symbols, description=description, extra=extra)
+    write_recording(path, received.symbols, description=description, extra=extra)
 
 
-def read_measured(path: str | os.PathLike[str]) -> Measured:
+def read_received(path: str | os.PathLike[str]) -> Received:
     """What a receiver got and measured. Raises InputError where it is missing or does not fit."""
     recording = read_recording(path)
     uses = len(recording.symbols)
-    try:
-        variance = np.asarray(recording.extra[NOISE_VARIANCE], dtype=np.float64)
-    except KeyError:
-        raise InputError(f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE})") from None
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"noise variance of recording {path} is not a number or a list of numbers") from None
-    if variance.shape not in {(), (uses,)} or not np.isfinite(variance).all() or (variance < 0).any():
-        raise InputError(f"noise variance of recording {path} is not one number >= 0, or one per use")
-    channel = None
+    variance = recording.extra.get(NOISE_VARIANCE)
+    if variance is None:
+        raise InputError(f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE})")
+    if isinstance(variance, bool) or not isinstance(variance, (int, float)) or not 0 <= variance < math.inf:
+        raise InputError(f"noise variance {variance!r} of recording {path} is not a number >= 0")
+    estimate = None
     if (name := recording.extra.get(CHANNEL)) is not None:
         if not isinstance(name, str) or Path(name).name != name:
             raise InputError(f"recording {path} names {name!r} as its channel, which is no file beside it")
-        channel = read_recording(Path(path).parent / name).symbols
-        if len(channel) not in {1, uses}:
-            raise InputError(f"channel estimate of recording {path} has {len(channel)} uses, not {uses} or 1")
-    return Measured(recording.symbols, variance if variance.ndim else float(variance), channel)
+        estimate = read_recording(Path(path).parent / name).symbols
+        if len(estimate) not in {1, uses}:
+            raise InputError(f"channel estimate of {path} has {len(estimate)} uses, not {uses} or 1")
+        estimate = np.broadcast_to(estimate, uses)
+    return Received(recording.symbols, float(variance), estimate)
 
 
 def _sibling(path: str | os.PathLike[str], suffix: str) -> Path:

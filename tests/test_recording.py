@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jscc_sim.errors import InputError
-from jscc_sim.recording import Measured, read_measured, read_recording, write_measured, write_recording
+from jscc_sim.channels import Received
+from jscc_sim.recording import read_received, read_recording, write_received, write_recording
 
 
 def some_symbols(count=50, seed=0):
@@ -26,8 +27,8 @@ def edit(folder, change, name="a"):
 
 @pytest.fixture
 def recorded(tmp_path):
-    measured = Measured(some_symbols(), 0.1, some_symbols(seed=1))
-    write_measured(tmp_path / "a", measured, description="a frame")
+    measured = Received(some_symbols(), 0.1, some_symbols(seed=1))
+    write_received(tmp_path / "a", measured, description="a frame")
     return tmp_path
 
 
@@ -51,8 +52,8 @@ def test_round_trip(tmp_path, count, seed, suffix):
 @pytest.mark.parametrize("variance", [0.25, np.linspace(0.1, 0.7, 50)])
 @pytest.mark.parametrize("channel", [None, some_symbols(1), some_symbols(50, 3)])
 def test_measurements_round_trip(tmp_path, variance, channel):
-    write_measured(tmp_path / "a.sigmf-meta", Measured(some_symbols(), variance, channel), description="")
-    back = read_measured(tmp_path / "a")
+    write_received(tmp_path / "a.sigmf-meta", Received(some_symbols(), variance, channel), description="")
+    back = read_received(tmp_path / "a")
     np.testing.assert_array_equal(back.noise_variance, variance)
     assert isinstance(back.noise_variance, float) == isinstance(variance, float)
     if channel is None:
@@ -114,12 +115,12 @@ GLOBAL_DEFECTS = {
 def test_edited_fields(recorded, fields):
     edit(recorded, lambda meta: meta["global"].update(fields))
     with pytest.raises(InputError, match=r"sigmf|recording"):
-        read_measured(recorded / "a")
+        read_received(recorded / "a")
 
 
 def test_undeclared_namespace_is_harmless(recorded):
     edit(recorded, lambda meta: meta["global"].pop("core:extensions"))
-    assert read_measured(recorded / "a").noise_variance == 0.1
+    assert read_received(recorded / "a").noise_variance == 0.1
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_data_edited_or_not_finite(recorded):
 def test_missing_files(recorded, missing):
     (recorded / missing).unlink()
     with pytest.raises(InputError, match=missing):
-        read_measured(recorded / "a")
+        read_received(recorded / "a")
 
 
 def test_a_huge_file_is_refused_unread(recorded):
@@ -189,7 +190,7 @@ def test_a_huge_file_is_refused_unread(recorded):
 def test_no_noise_variance(tmp_path):
     write_recording(tmp_path / "a", some_symbols(), description="")
     with pytest.raises(InputError, match="names no noise variance"):
-        read_measured(tmp_path / "a")
+        read_received(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

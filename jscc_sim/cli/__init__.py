@@ -7,9 +7,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from jscc_sim.errors import JsccError
 
+Commands = Any
+"""What add_subparsers returns; argparse has no public name for it."""
+
+PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
 )
@@ -41,10 +46,16 @@ def build_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     parser = argparse.ArgumentParser(
         prog="jscc-sim",
-        description="Send real images over noisy radio channels, spending bandwidth where the picture needs it.",
+        description="Send real images over noisy radio channels, with bandwidth where the picture needs it.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_link(commands)
+    _add_listings(commands)
+    _add_training(commands)
+    return parser
 
+
+def _add_link(commands: Commands) -> None:
     transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives")
     transmit.add_argument(
         "images", nargs="+", metavar="IMAGE", help="picture files, or names such as astronaut"
@@ -79,11 +90,21 @@ def build_parser() -> argparse.ArgumentParser:
     _receiver(decode)
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
+
+def _add_listings(commands: Commands) -> None:
     policies = _command(commands, "policies", "listing", "list the allocation policies")
     policies.add_argument("--json", action="store_true", help="machine-readable")
     zoo = _command(commands, "zoo", "listing", "list the released zoos of coders")
     zoo.add_argument("--json", action="store_true", help="machine-readable")
 
+    bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")
+    bench.add_argument("--size", default="512x768", metavar="HxW")
+    bench.add_argument("--runs", type=int, default=5)
+    bench.add_argument("--zoo", default="conv")
+    bench.add_argument("--policy", default="lagrangian")
+
+
+def _add_training(commands: Commands) -> None:
     train = _command(commands, "train", "training", "train a zoo on a folder of images; resumes by itself")
     train.add_argument("folder", metavar="FOLDER", help="training images")
     train.add_argument("--out", required=True, metavar="ZOO", help="folder of the zoo and its checkpoint")
@@ -110,17 +131,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument("--seed", type=int, default=0)
 
-    bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")
-    bench.add_argument("--size", default="512x768", metavar="HxW")
-    bench.add_argument("--runs", type=int, default=5)
-    bench.add_argument("--zoo", default="conv")
-    bench.add_argument("--policy", default="lagrangian")
-    return parser
 
-
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: str, summary: str
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, module: str, summary: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(module=module, function=name)
     return parser
@@ -128,11 +140,8 @@ def _command(
 
 def _sender(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
-    parser.add_argument("--policy", default="lagrangian",
-                        help="NAME, NAME:key=value, package.module:Class or file.py:Class (lagrangian)")  # fmt: skip
-    parser.add_argument(
-        "--complexity", default="variance", help="complexity estimator, named likewise (variance)"
-    )
+    parser.add_argument("--policy", default="lagrangian", help=f"{PLUGIN} (lagrangian)")
+    parser.add_argument("--complexity", default="variance", help=f"estimator: {PLUGIN} (variance)")
     if "--zoo" not in parser._option_string_actions:
         parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
 

@@ -18,7 +18,7 @@ from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture, read_picture, write_picture
-from jscc_sim.recording import read_measured, read_recording, write_measured, write_recording
+from jscc_sim.recording import read_received, read_recording, write_received, write_recording
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
@@ -67,14 +67,14 @@ def channel(arguments: argparse.Namespace) -> int:
     recording = read_recording(arguments.recording)
     _writable(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
-    write_measured(arguments.out, received, description=f"{arguments.channel} at {arguments.snr_db:g} dB")
+    write_received(arguments.out, received, description=f"{arguments.channel} at {arguments.snr_db:g} dB")
     print(f"{arguments.out}: {len(received.symbols)} channel uses received")
     return 0
 
 
 def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
-    received = read_measured(arguments.recording)
+    received = read_received(arguments.recording)
     _writable(arguments.out, picture=True)
     system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser)
     reception = system.decode(received)

@@ -21,7 +21,7 @@ def train(arguments: argparse.Namespace) -> int:
     """Train or fit, write the zoo, calibrate it."""
     split = split_folder(arguments.folder)
     folder = Path(arguments.out)
-    notes = {"data": _data(split, arguments.folder), "command": shlex.join(["jscc-sim", *sys.argv[1:]])}
+    notes = {"data": _data(split, arguments.folder), "command": _command(arguments)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -92,6 +92,12 @@ def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> None:
     largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
     predictor = fit_predictor(zoo, largest, seed)
     save_calibration(zoo, predictor, {"images": len(largest), "seed": seed, "channel": "AWGN"})
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that is running, folders by their last name: paths of one machine help nobody."""
+    short = {word: Path(word).name for word in (arguments.folder, arguments.out)}
+    return shlex.join(["jscc-sim", *(short.get(word, word) for word in sys.argv[1:])])
 
 
 def _data(split: Split, folder: str) -> str:

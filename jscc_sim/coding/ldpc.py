@@ -24,6 +24,11 @@ _CHUNK_BITS = 1 << 16
 """Coded bits decoded at a time: larger batches leave the cache and are slower per block."""
 
 
+def preload() -> None:
+    """Import Sionna, which takes seconds, before a clock runs."""
+    from sionna.phy.fec import ldpc as _  # noqa: F401
+
+
 def encode(bits: Bits, n: int) -> Bits:
     """bits: [B, k]. Returns [B, n] coded bits; what exceeds the lowest-rate code repeats it from its start.
 

@@ -1,0 +1,137 @@
+"""Picture quality against definitions written out, and SSIM against scikit-image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+
+from jscc_sim.metrics import Quality, block_errors, mean_squared_error, measure, psnr_of_mse
+
+
+def pair(height, width, seed=0, strength=20):
+    """A picture with smooth and busy parts, and a noisy copy."""
+    rng = np.random.default_rng(seed)
+    waves = 128 + 90 * np.sin(np.arange(height)[:, None, None] / 9 + np.arange(3)) * np.cos(
+        np.arange(width)[None, :, None] / 7
+    )
+    picture = waves + rng.normal(0, 25, (height, width, 3)) * (np.arange(width) > width // 2)[None, :, None]
+    noisy = picture + rng.normal(0, strength, picture.shape)
+    return tuple(np.clip(p, 0, 255).round().astype(np.uint8) for p in (noisy, picture))
+
+
+# --- MSE and PSNR ---------------------------------------------------------------------------------
+
+
+def test_psnr_is_of_all_samples_of_the_whole_picture():
+    noisy, picture = pair(37, 53)
+    mse = np.mean((noisy.astype(float) - picture) ** 2)
+    quality = measure(noisy, picture, structural=False)
+    assert quality.mse == pytest.approx(mse, rel=1e-12)
+    assert quality.psnr_db == pytest.approx(10 * math.log10(255**2 / mse), rel=1e-12)
+
+
+@pytest.mark.parametrize(("difference", "psnr_db"), [(1, 48.1308), (16, 24.0484), (255, 0)])
+def test_psnr_of_a_constant_difference(difference, psnr_db):
+    black = np.zeros((12, 20, 3), np.uint8)
+    assert measure(black + np.uint8(difference), black).psnr_db == pytest.approx(psnr_db, abs=1e-4)
+
+
+def test_equal_pictures_have_no_psnr():
+    picture = pair(20, 20)[0]
+    quality = measure(picture, picture.copy())
+    assert quality.mse == 0
+    assert quality.psnr_db is None
+    assert quality.ssim == pytest.approx(1)
+    assert psnr_of_mse(0) is None
+
+
+def test_order_does_not_matter():
+    a, b = pair(20, 33)
+    assert mean_squared_error(a, b) == mean_squared_error(b, a)
+
+
+def test_wide_pictures_do_not_overflow():
+    black = np.zeros((1, 20_000, 3), np.uint8)
+    assert mean_squared_error(black + np.uint8(255), black) == 255**2
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="cannot be compared"):
+        mean_squared_error(np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4, 3), np.uint8))
+
+
+def test_block_errors_clip_the_estimate():
+    reference = np.random.default_rng(2).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    estimate = (reference + np.random.default_rng(3).normal(0, 60, reference.shape)).astype(np.float32)
+    expected = [np.mean((np.clip(e, 0, 255).astype(float) - r) ** 2) for e, r in zip(estimate, reference, strict=True)]
+    np.testing.assert_allclose(block_errors(estimate, reference), expected, rtol=1e-5)
+
+
+# --- SSIM -----------------------------------------------------------------------------------------
+
+
+def scikit_ssim(picture, reference):
+    return structural_similarity(
+        picture, reference, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        data_range=255, channel_axis=2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(11, 11), (11, 40), (37, 53), (160, 97)])
+@pytest.mark.parametrize("strength", [1, 8, 60])
+def test_ssim_is_scikit_images(size, strength):
+    """Both average where the window fits, so borders do not differ. What does is single precision:
+    6e-8 of the second moment (up to 65025) over a constant of 58.5 is 7e-5."""
+    noisy, picture = pair(*size, strength=strength)
+    quality = measure(noisy, picture)
+    assert quality.ssim == pytest.approx(scikit_ssim(noisy, picture), abs=2e-4)
+
+
+def ms_ssim(picture, reference):
+    """Wang et al. 2003 with 5 levels and their weights, written out; mean over the colours."""
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+    def blur(plane):
+        return gaussian_filter(plane, 1.5, truncate=3.5, mode="constant")[5:-5, 5:-5]
+
+    def of_plane(x, y):
+        product = 1.0
+        for level, weight in enumerate(weights):
+            mx, my = blur(x), blur(y)
+            contrast = (2 * (blur(x * y) - mx * my) + c2) / (blur(x * x) - mx**2 + blur(y * y) - my**2 + c2)
+            luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+            similarity = (contrast if level < 4 else contrast * luminance).mean()
+            product *= max(similarity, 0) ** weight
+            x, y = ((p[::2, ::2] + p[1::2, ::2] + p[::2, 1::2] + p[1::2, 1::2]) / 4 for p in (x, y))
+        return product
+
+    planes = [(picture[:, :, i].astype(float), reference[:, :, i].astype(float)) for i in range(3)]
+    return np.mean([of_plane(x, y) for x, y in planes])
+
+
+@pytest.mark.parametrize("strength", [5, 60])
+def test_ms_ssim_is_its_definition(strength):
+    noisy, picture = pair(176, 192, strength=strength)
+    assert measure(noisy, picture).ms_ssim == pytest.approx(ms_ssim(noisy, picture), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "ssim", "ms"),
+    [((1, 1), 0, 0), ((10, 300), 0, 0), ((11, 11), 1, 0), ((160, 300), 1, 0), ((161, 161), 1, 1)],
+)
+def test_no_value_where_the_window_does_not_fit(size, ssim, ms):
+    quality = measure(*pair(*size))
+    assert (quality.ssim is not None) == ssim
+    assert (quality.ms_ssim is not None) == ms
+    assert quality.psnr_db is not None
+
+
+def test_structure_is_left_out_on_request():
+    noisy, picture = pair(170, 170)
+    quality = measure(noisy, picture, structural=False)
+    assert quality == Quality(quality.mse, quality.psnr_db, None, None)
