@@ -18,15 +18,18 @@ Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 F = TypeVar("F", bound=Callable[..., object])
 
+_REORDER = {"reassoc", "contract", "arcp"}
+"""Sums may be reordered, which lets them use the vector units; infinities keep their meaning."""
+
 
 def _njit(parallel: bool = False) -> Callable[[F], F]:
     """numba.njit that keeps its machine code on disk, or only in memory where no folder is writable."""
 
     def compiled(function: F) -> F:
         try:
-            kernel: F = numba.njit(cache=True, parallel=parallel)(function)
+            kernel: F = numba.njit(cache=True, parallel=parallel, fastmath=_REORDER)(function)
         except RuntimeError:  # numba: "cannot cache function: no locator available"
-            kernel = numba.njit(parallel=parallel)(function)
+            kernel = numba.njit(parallel=parallel, fastmath=_REORDER)(function)
         return kernel
 
     return compiled
@@ -71,12 +74,13 @@ def _variance(plane: Floats) -> float:
     mean = 0.0
     for y in range(height):
         for x in range(width):
-            mean += plane[y, x] / (height * width)
+            mean += plane[y, x]
+    mean /= height * width
     variance = 0.0
     for y in range(height):
         for x in range(width):
-            variance += (plane[y, x] - mean) ** 2 / (height * width)
-    return variance
+            variance += (plane[y, x] - mean) ** 2
+    return variance / (height * width)
 
 
 @_njit()
@@ -129,13 +133,13 @@ def _fill_features(block: Bytes, out: Floats) -> None:
     for u in range(32):
         for v in range(32):
             band = _BAND[u % 8, v % 8]
-            energy[band] += spectrum[u, v] ** 2 / _COEFFICIENTS[band]
+            energy[band] += spectrum[u, v] ** 2
             if band == 0:
                 means[u // 8, v // 8] = spectrum[u, v] / 8
     out[0] = _variance(luma)
     out[1] = _squared_gradient(luma)
     for band in range(1, 5):
-        out[1 + band] = energy[band]
+        out[1 + band] = energy[band] / _COEFFICIENTS[band]
     out[6] = _variance(_chroma(block, luma, 2, 1.772)) + _variance(_chroma(block, luma, 0, 1.402))
     out[7] = _variance(means)
 

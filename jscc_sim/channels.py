@@ -25,6 +25,12 @@ DEPENDABLE_SHARE = 0.05
 WEAKEST_POWER = 1e-9
 """Least fading power an equaliser divides by."""
 
+LEAST_GAIN = 1e-12
+"""Least gain that `mmse` leaves: WEAKEST_POWER over the largest noise variance, 30 dB."""
+
+LARGEST_K = 1e6
+"""Largest Rician K: nothing fades by then, and SciPy's quantiles fail from 1e11."""
+
 EQUALISERS = ("none", "zf", "mmse")
 
 
@@ -53,7 +59,7 @@ class Equalised:
     @property
     def unbiased_variance(self) -> NDArray[np.float64]:
         """[uses] noise variance of symbols / gain."""
-        return self.noise_variance / np.maximum(self.gain, math.sqrt(WEAKEST_POWER)) ** 2
+        return self.noise_variance / np.maximum(self.gain, LEAST_GAIN) ** 2
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,8 @@ class Fading(Channel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.k_factor < math.inf:
-            raise InputError(f"Rician K of {self.k_factor} is outside 0 to infinity (linear)")
+        if not 0 <= self.k_factor <= LARGEST_K:
+            raise InputError(f"Rician K of {self.k_factor} is outside 0 to {LARGEST_K:g} (linear)")
         if self.coherence is not None and self.coherence < 1:
             raise InputError(f"fading block of {self.coherence} uses is below 1")
         if self.csi_db is not None:
@@ -153,7 +159,7 @@ class Fading(Channel):
     ) -> Received:
         """See Channel.disturb."""
         uses = len(symbols)
-        span = self.coherence or max(uses, 1)
+        span = max(min(self.coherence or uses, uses), 1)
         fades = -(-uses // span)
         fixed = math.sqrt(self.k_factor / (1 + self.k_factor))
         h = fixed + complex_normal(fades, 1 / (1 + self.k_factor), fading)
@@ -210,7 +216,7 @@ def equalise(received: Received, method: str = "mmse") -> Equalised:
     uses, variance = len(received.symbols), received.noise_variance
     if received.estimate is None or method == "none":
         return Equalised(received.symbols, np.ones(uses), np.full(uses, variance))
-    h = received.estimate.astype(np.complex128)
+    h = np.broadcast_to(received.estimate, uses).astype(np.complex128)
     power = np.maximum(np.abs(h) ** 2, WEAKEST_POWER)
     denominator = power + (variance if method == "mmse" else 0.0)
     symbols = (np.conj(h) * received.symbols / denominator).astype(np.complex64)

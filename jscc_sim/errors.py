@@ -19,3 +19,9 @@ class OutageError(JsccError):
     """A received frame whose header could not be decoded: there is no picture to write."""
 
     exit_code = 3
+
+
+class ImpossibleFrameError(OutageError):
+    """A frame whose intact header says what cannot be: forged, cut short, or a freak of the noise."""
+
+    exit_code = 2

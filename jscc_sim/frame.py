@@ -21,7 +21,7 @@ from jscc_sim.coding import crc, ldpc, qam, small_block
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.modes import PREAMBLE_USES, Plan, cheapest_plan, preamble_uses
 from jscc_sim.coding.ratio_map import decode_map, encode_map, most_map_bits
-from jscc_sim.errors import InputError, OutageError
+from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
 from jscc_sim.images import pixel_limit
 from jscc_sim.units import BLOCK, RatioSet
 
@@ -146,7 +146,7 @@ def decode_header(
         raise OutageError(f"CRC fails in {int((~valid).sum())} of {plan.segments} header segments")
     header, payload = _parse(content.reshape(-1), ratios_of)
     if end + payload > len(symbols):
-        raise OutageError(f"payload of {payload} uses, {len(symbols) - end} arrived")
+        raise ImpossibleFrameError(f"payload of {payload} uses, {len(symbols) - end} arrived")
     return DecodedHeader(header, end)
 
 
@@ -182,14 +182,16 @@ def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHe
         height, width = _take_size(reader), _take_size(reader)
         zoo_id, gain_code, snr_code = reader.take(_ZOO_BITS), reader.take(_GAIN_BITS), reader.take(_SNR_BITS)
     except InputError as error:
-        raise OutageError(f"impossible header: {error}") from None
+        raise ImpossibleFrameError(f"impossible header: {error}") from None
     if height * width > pixel_limit():
-        raise OutageError(f"image of {height} x {width} pixels exceeds the limit of {pixel_limit()} pixels")
+        raise ImpossibleFrameError(
+            f"image of {height} x {width} pixels exceeds the limit of {pixel_limit()} pixels"
+        )
     ratios = ratios_of(zoo_id)
     try:
         index = decode_map(reader.rest, -(-height // BLOCK), -(-width // BLOCK), len(ratios)).reshape(-1)
     except InputError as error:
-        raise OutageError(f"impossible ratio map: {error}") from None
+        raise ImpossibleFrameError(f"impossible ratio map: {error}") from None
     snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr_code
     return FrameHeader(height, width, zoo_id, _gain_of(gain_code), snr_db, index), ratios.spent(index)
 

@@ -29,7 +29,7 @@ def read_picture(source: str | os.PathLike[str]) -> Picture:
     8, the EXIF orientation is applied. Raises InputError for anything that is not a whole picture.
     """
     path = Path(source)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises for a name too long
         if str(source) in BUILTIN:
             return _builtin(str(source))
         raise InputError(f"image {source} does not exist")
@@ -58,7 +58,7 @@ def write_picture(picture: Picture, path: str | os.PathLike[str]) -> None:
     """Write an [H, W, 3] uint8 array; the format follows the suffix. All of the file or nothing."""
     target = Path(path)
     image_format = Image.registered_extensions().get(target.suffix.lower())
-    if image_format is None:
+    if image_format not in Image.SAVE:
         raise InputError(f"output {path} has no image suffix such as .png")
     write_whole(target, lambda handle: Image.fromarray(picture).save(handle, format=image_format))
 
@@ -77,8 +77,9 @@ def write_whole(path: Path, write: Callable[..., object]) -> None:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"output {path} cannot be written: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: larger than the format allows
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"output {path} cannot be written: {reason}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -89,7 +90,7 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{folder} is not a folder of images")
-    found = sorted(p for p in root.iterdir() if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in root.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         raise InputError(f"folder {folder} holds no image files")
     return found
@@ -109,8 +110,8 @@ def _builtin(name: str) -> Picture:
 
 def _as_rgb(image: Image.Image) -> Picture:
     if image.mode.startswith("I") or image.mode == "F":
-        grey = np.asarray(image, dtype=np.float64)
-        deep = image.mode.startswith("I") and grey.max(initial=0) > 255
+        grey = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        deep = image.mode.startswith("I;16") or (image.mode == "I" and grey.max(initial=0) > 255)
         scaled = np.clip(np.rint(grey / 257 if deep else grey), 0, 255).astype(np.uint8)
         return np.repeat(scaled[:, :, None], 3, axis=2)
     if image.has_transparency_data:

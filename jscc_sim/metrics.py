@@ -31,7 +31,7 @@ def mean_squared_error(picture: Picture, reference: Picture) -> float:
         raise ValueError(f"pictures of shapes {picture.shape} and {reference.shape} cannot be compared")
     total = 0
     for row, other in zip(picture, reference, strict=True):
-        difference = row.astype(np.int32) - other
+        difference = row.astype(np.int64) - other
         total += int(np.dot(difference.ravel(), difference.ravel()))
     return total / picture.size
 

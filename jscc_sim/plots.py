@@ -58,11 +58,16 @@ def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, PDF or SVG by its suffix; all of the file or nothing."""
+    check_figure_path(path)
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
-        raise InputError(f"figure {path} must end in one of {', '.join(FORMATS)}")
     kind = target.suffix.lower()[1:]
     write_whole(target, lambda handle: figure.savefig(handle, format=kind, dpi=150))
+
+
+def check_figure_path(path: str | os.PathLike[str]) -> None:
+    """Raises InputError unless the suffix is one of FORMATS."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise InputError(f"figure {path} must end in one of {', '.join(FORMATS)}")
 
 
 def _zoom_window(original: Picture, shots: Sequence[Shot]) -> tuple[int, int, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -31,11 +30,17 @@ LARGEST_META_BYTES = 1 << 26
 NOISE_VARIANCE = "noise_variance"
 """Measurement: complex noise variance."""
 
+MOST_NOISE = 1e9
+"""Largest noise variance that is believed: 90 dB above the signal."""
+
 CHANNEL = "channel"
 """Measurement: file name of a second recording, the channel estimate, in the same folder."""
 
 _EXTENSION = {"name": NAMESPACE, "version": "1.0.0", "optional": True}
 _SAMPLE = np.dtype("<c8")
+
+Files = list[tuple[Path, bytes]]
+"""Paths and what is to be in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,33 +63,7 @@ def write_recording(
 
     extra: measurements that JSON can hold. Raises InputError where something cannot be written.
     """
-    import sigmf
-
-    _check_samples(symbols, f"recording {path}")
-    raw = symbols.astype(_SAMPLE).tobytes()
-    info = {
-        "core:datatype": DATATYPE,
-        "core:description": description,
-        "core:extensions": [_EXTENSION] if extra else [],
-        "core:sha512": hashlib.sha512(raw).hexdigest(),
-        **{f"{NAMESPACE}:{name}": value for name, value in (extra or {}).items()},
-    }
-    meta = sigmf.SigMFFile(global_info=info)
-    meta.add_capture(0)
-    try:
-        json.dumps(info, allow_nan=False)
-        text = meta.dumps().encode() + b"\n"
-    except (TypeError, ValueError) as error:
-        raise InputError(f"measurements of recording {path} cannot be written: {error}") from None
-    if len(text) > LARGEST_META_BYTES:
-        raise InputError(f"measurements of recording {path} take {len(text)} of {LARGEST_META_BYTES} bytes")
-
-    def write_both(handle: Any) -> None:
-        handle.write(raw)
-        handle.flush()
-        write_whole(_sibling(path, META), lambda other: other.write(text))
-
-    write_whole(_sibling(path, DATA), write_both)  # the data move into place once the metadata have
+    _write_together(_files(path, symbols, description, extra))
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
@@ -111,13 +90,15 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 
 def write_received(path: str | os.PathLike[str], received: Received, *, description: str) -> None:
-    """Write what a receiver got and measured; a channel estimate goes to NAME-channel first."""
+    """Write what a receiver got and measured, all of it or nothing; a channel estimate goes to
+    NAME-channel."""
     extra: dict[str, Any] = {NOISE_VARIANCE: received.noise_variance}
+    estimate: Files = []
     if received.estimate is not None:
         beside = _channel_path(path)
-        write_recording(beside, received.estimate, description=f"Channel estimate: {description}")
+        estimate = _files(beside, received.estimate, f"Channel estimate: {description}")
         extra[CHANNEL] = beside.name
-    write_recording(path, received.symbols, description=description, extra=extra)
+    _write_together(_files(path, received.symbols, description, extra) + estimate)
 
 
 def read_received(path: str | os.PathLike[str]) -> Received:
@@ -127,8 +108,8 @@ def read_received(path: str | os.PathLike[str]) -> Received:
     variance = recording.extra.get(NOISE_VARIANCE)
     if variance is None:
         raise InputError(f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE})")
-    if isinstance(variance, bool) or not isinstance(variance, (int, float)) or not 0 <= variance < math.inf:
-        raise InputError(f"noise variance {variance!r} of recording {path} is not a number >= 0")
+    if isinstance(variance, bool) or not isinstance(variance, int | float) or not 0 <= variance <= MOST_NOISE:
+        raise InputError(f"noise variance of recording {path} is not a number from 0 to {MOST_NOISE:g}")
     estimate = None
     if (name := recording.extra.get(CHANNEL)) is not None:
         if not isinstance(name, str) or Path(name).name != name:
@@ -138,6 +119,51 @@ def read_received(path: str | os.PathLike[str]) -> Received:
             raise InputError(f"channel estimate of {path} has {len(estimate)} uses, not {uses} or 1")
         estimate = np.broadcast_to(estimate, uses)
     return Received(recording.symbols, float(variance), estimate)
+
+
+def _files(
+    path: str | os.PathLike[str],
+    symbols: NDArray[np.complex64],
+    description: str,
+    extra: Mapping[str, Any] | None = None,
+) -> Files:
+    """Data and metadata of a recording."""
+    import sigmf
+
+    _check_samples(symbols, f"recording {path}")
+    raw = symbols.astype(_SAMPLE).tobytes()
+    info = {
+        "core:datatype": DATATYPE,
+        "core:description": description,
+        "core:extensions": [_EXTENSION] if extra else [],
+        "core:sha512": hashlib.sha512(raw).hexdigest(),
+        **{f"{NAMESPACE}:{name}": value for name, value in (extra or {}).items()},
+    }
+    meta = sigmf.SigMFFile(global_info=info)
+    meta.add_capture(0)
+    try:
+        json.dumps(info, allow_nan=False)
+        text = meta.dumps().encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise InputError(f"measurements of recording {path} cannot be written: {error}") from None
+    if len(text) > LARGEST_META_BYTES:
+        raise InputError(f"measurements of recording {path} take {len(text)} of {LARGEST_META_BYTES} bytes")
+    return [(_sibling(path, DATA), raw), (_sibling(path, META), text)]
+
+
+def _write_together(files: Files) -> None:
+    """Each file waits in a temporary neighbour until all are complete; the last moves into place first."""
+    (path, content), *rest = files
+    if path.is_dir():
+        raise InputError(f"output {path} cannot be written: it is a folder")
+
+    def write(handle: Any) -> None:
+        handle.write(content)
+        handle.flush()
+        if rest:
+            _write_together(rest)
+
+    write_whole(path, write)
 
 
 def _sibling(path: str | os.PathLike[str], suffix: str) -> Path:

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from scipy.fft import dctn
 
+from jscc_sim.cli.bench import plain_features as features  # noqa: F401
+
 
 def luma(block):
     return block.astype(float) @ (0.299, 0.587, 0.114)
@@ -29,19 +31,6 @@ def gradient(block):
 
 def dct_activity(block):
     return np.abs(dct_tiles(luma(block)).reshape(16, 64)[:, 1:]).mean()
-
-
-def features(block):
-    y = luma(block)
-    tiles = dct_tiles(y)
-    radius = np.add.outer(np.arange(8), np.arange(8))
-    bands = [
-        np.mean(tiles[:, (radius >= low) & (radius <= high)] ** 2)
-        for low, high in ((1, 2), (3, 5), (6, 9), (10, 14))
-    ]
-    cb, cr = (block[:, :, 2] - y) / 1.772, (block[:, :, 0] - y) / 1.402
-    means = y.reshape(4, 8, 4, 8).mean(axis=(1, 3))
-    return np.log2(1 + np.array([y.var(), gradient(block), *bands, cb.var() + cr.var(), means.var()]))
 
 
 def is_hull_corner(cost, uses, k):

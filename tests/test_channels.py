@@ -144,7 +144,9 @@ def test_slow_fading_over_frames(k_factor):
     assert mean_is(power, 1)
 
 
-@pytest.mark.parametrize(("coherence", "fades"), [(None, 1), (1000, 1), (5000, 1), (64, 16), (300, 4), (1, 1000)])
+@pytest.mark.parametrize(
+    ("coherence", "fades"), [(None, 1), (1000, 1), (5000, 1), (64, 16), (300, 4), (1, 1000)]
+)
 def test_coherence(coherence, fades):
     h = Fading(10, 0, coherence)(NOTHING[:1000], rng()).estimate
     span = coherence or 1000
@@ -256,7 +258,11 @@ def test_one_estimate_for_all_uses(method):
     received = Fading(5)(QPSK[:50], rng())
     one = equalise(replace(received, estimate=received.estimate[:1]), method)
     each = equalise(received, method)
-    for a, b in zip((one.symbols, one.gain, one.noise_variance), (each.symbols, each.gain, each.noise_variance), strict=True):
+    for a, b in zip(
+        (one.symbols, one.gain, one.noise_variance),
+        (each.symbols, each.gain, each.noise_variance),
+        strict=True,
+    ):
         np.testing.assert_array_equal(a, b)
     assert len(one.part(10, 30).gain) == 20
 
@@ -341,7 +347,7 @@ def test_channel_names(name, csi, channel):
         "", "AWGN", "awgn:3", "awgn-slow", "rayleigh", "rayleigh-", "rayleigh-slow:1", "rayleigh-block",
         "rayleigh-block:64:2", "rayleigh-real-slow", "rician-slow", "rician-block:4", "nakagami-slow:2",
         "rayleigh-block:x", "rayleigh-block:1.5", "rayleigh-block:0", "rayleigh-block:-8", "rician-slow:x",
-        "rician-slow:-1", "rician-slow:inf", "rician-slow:nan", "rician-block:4:x",
+        "rician-slow:-1", "rician-slow:inf", "rician-slow:1e300", "rician-slow:nan", "rician-block:4:x",
     ],
 )  # fmt: skip
 def test_what_is_no_channel(name):
@@ -362,8 +368,7 @@ def test_snr_out_of_range(snr_db):
             parse_channel(name, snr_db)
 
 
-@pytest.mark.parametrize("k_factor", [1e6, 1e300])
-def test_a_nearly_fixed_path_is_planned_for_as_awgn(k_factor):
-    channel = parse_channel(f"rician-slow:{k_factor}", 5)
+def test_a_nearly_fixed_path_is_planned_for_as_awgn():
+    channel = parse_channel("rician-slow:1e6", 5)
     assert channel.dependable_snr_db() == pytest.approx(5, abs=0.05)
     assert channel.effective_snrs_db() == pytest.approx(np.full(16, 5), abs=0.05)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from jscc_sim.allocation.base import TABLES, AllocationPolicy, BlockStatistics
 from jscc_sim.allocation.encoder_in_the_loop import EncoderInTheLoop
+from jscc_sim.allocation.equal_slope import total_error
 from jscc_sim.allocation.fitting import fit_to_budget
 from jscc_sim.allocation.lagrangian import Lagrangian
 from jscc_sim.allocation.oracle import Oracle
@@ -31,6 +32,7 @@ __all__ = [
     "WaterFilling",
     "fit_to_budget",
     "load_policy",
+    "total_error",
 ]
 
 POLICIES: Mapping[str, type[AllocationPolicy]] = {

@@ -63,10 +63,13 @@ class AllocationPolicy(ABC):
 
     needs: of "score" and the TABLES, what the plug-in reads; the system fills the table in.
     realisable: whether a sender could know that; False marks an upper bound.
+    beats_uniform: ask the system to send the uniform allocation, whose header is shorter, where the
+    policy's own table says that it is better.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("score",)
     realisable: ClassVar[bool] = True
+    beats_uniform: ClassVar[bool] = False
 
     @final
     def allocate(self, blocks: BlockStatistics, ratios: RatioSet, budget: int) -> Index:

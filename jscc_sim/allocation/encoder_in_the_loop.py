@@ -19,6 +19,7 @@ class EncoderInTheLoop(AllocationPolicy):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("sender_measured_mse",)
+    beats_uniform: ClassVar[bool] = True
     rounds: int = 4
 
     def _allocate(self, blocks: BlockStatistics, ratios: RatioSet, budget: int) -> Index:

@@ -38,11 +38,11 @@ def least_error(blocks: BlockStatistics, ratios: RatioSet, budget: int, rounds: 
     """
     table = _table_at(blocks, 0.0)
     candidates = (Uniform().allocate(blocks, ratios, budget), equal_slope(table, ratios, budget))
-    errors = [_error(blocks, index, ratios) for index in candidates]
+    errors = [total_error(blocks, index, ratios) for index in candidates]
     best, least = candidates[int(np.argmin(errors))], min(errors)
     for _ in range(rounds if _mean_energy(blocks, best, ratios) > 0 else 0):
         candidate = equal_slope(_priced(blocks, best, ratios), ratios, budget)
-        error = _error(blocks, candidate, ratios)
+        error = total_error(blocks, candidate, ratios)
         if error >= least:
             break
         best, least = candidate, error
@@ -65,8 +65,8 @@ def _priced(blocks: BlockStatistics, index: Index, ratios: RatioSet) -> Floats:
     return _table_at(blocks, mean) + price * (blocks.energy - mean * ratios.array)
 
 
-def _error(blocks: BlockStatistics, index: Index, ratios: RatioSet) -> float:
-    """Total error of an allocation at its own mean energy."""
+def total_error(blocks: BlockStatistics, index: Index, ratios: RatioSet) -> float:
+    """Sum of the blocks' errors under an allocation, by the table at its own mean energy."""
     return _picked(_table_at(blocks, _mean_energy(blocks, index, ratios)), index)
 
 

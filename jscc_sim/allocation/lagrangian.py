@@ -19,6 +19,7 @@ class Lagrangian(AllocationPolicy):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("predicted_mse",)
+    beats_uniform: ClassVar[bool] = True
     rounds: int = 4
 
     def _allocate(self, blocks: BlockStatistics, ratios: RatioSet, budget: int) -> Index:

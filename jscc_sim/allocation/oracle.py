@@ -19,6 +19,7 @@ class Oracle(AllocationPolicy):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("expected_mse",)
+    beats_uniform: ClassVar[bool] = True
     realisable: ClassVar[bool] = False
     rounds: int = 4
 

@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from jscc_sim.errors import JsccError
 
@@ -20,6 +20,14 @@ CHANNELS = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """Complains in one line, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        """See ArgumentParser.error."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for input that cannot be used, 3 for an outage."""
     arguments = build_parser().parse_args(argv)
@@ -28,23 +36,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = getattr(command, arguments.function)(arguments)
         sys.stdout.flush()
     except JsccError as error:
-        print(f"jscc-sim: {error}", file=sys.stderr)
+        _complain(error)
         return error.exit_code
     except MemoryError as error:
-        print(f"jscc-sim: out of memory: {error}", file=sys.stderr)
+        _complain(f"out of memory: {error}")
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:  # standard output on a full disk, a folder that vanished
+        _complain(error)
+        _drop_output()
+        return 2
     except KeyboardInterrupt:
-        print("jscc-sim: stopped", file=sys.stderr)
+        _complain("stopped")
         return 130
     return int(code or 0)
 
 
+def _complain(what: object) -> None:
+    """One line, whatever a plug-in's message looks like."""
+    print("jscc-sim:", " ".join(str(what).split()), file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """What is still buffered cannot be written; the interpreter would try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="jscc-sim",
         description="Send real images over noisy radio channels, with bandwidth where the picture needs it.",
     )
@@ -78,6 +100,7 @@ def _add_link(commands: Commands) -> None:
     encode.add_argument("images", nargs=1, metavar="IMAGE")
     _sender(encode)
     _channel(encode, seeded=False)
+    _equaliser(encode, "what the sender expects of its receiver")
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
     channel = _command(commands, "channel", "link", "radio channel: one SigMF recording to another")
@@ -117,7 +140,7 @@ def _add_training(commands: Commands) -> None:
     train.add_argument("--crops", type=int, default=6, help="crops in a batch (6)")
     train.add_argument("--side", type=int, default=160, help="side of a crop, a multiple of 32 (160)")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--device", default="cpu", help="cpu or cuda")
+    train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     train.add_argument("--fp32", action="store_true", help="no bf16 arithmetic")
     train.add_argument("--checkpoint-seconds", type=float, default=240.0)
 
@@ -157,6 +180,10 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
 
 
 def _receiver(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--equaliser", choices=("none", "zf", "mmse"), default="mmse")
+    _equaliser(parser, "how the receiver undoes the fading that it knows of")
     if "--zoo" not in parser._option_string_actions:
         parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
+
+
+def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("--equaliser", choices=("none", "zf", "mmse"), default="mmse", help=f"{help_} (mmse)")

@@ -6,14 +6,16 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from jscc_sim.allocation import load_policy
+from jscc_sim.allocation import Uniform, load_policy
 from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import BudgetError, InputError
@@ -34,7 +36,9 @@ def transmit(arguments: argparse.Namespace) -> int:
     channel, belief = _channels(arguments)
     system = _system(arguments, genie=arguments.side_info == "genie")
     jobs = _jobs(arguments)
+    _rehearse(jobs, system, belief)
     _prepare(system)
+    _make_folder(jobs)
     if not arguments.json:
         print(
             TABLE.format("image", "policy", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds")
@@ -67,7 +71,7 @@ def channel(arguments: argparse.Namespace) -> int:
     recording = read_recording(arguments.recording)
     _writable(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
-    write_received(arguments.out, received, description=f"{arguments.channel} at {arguments.snr_db:g} dB")
+    write_received(arguments.out, received, description="Received frame, one sample per channel use")
     print(f"{arguments.out}: {len(received.symbols)} channel uses received")
     return 0
 
@@ -101,13 +105,13 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     if arguments.figure and several:
         raise InputError(f"--figure shows one image, not {len(arguments.images)}")
     if arguments.figure:
+        from jscc_sim.plots import check_figure_path
+
+        check_figure_path(arguments.figure)
         _writable(arguments.figure)
     folder = Path(arguments.out) if arguments.out and (several or Path(arguments.out).is_dir()) else None
     if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"output folder {folder} cannot be made: {error.strerror}") from None
+        _writable_folder(folder)
         stems = [Path(name).stem for name in arguments.images]
         double = next((stem for stem in stems if stems.count(stem) > 1), None)
         if double is not None:
@@ -116,10 +120,37 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     for name in arguments.images:
         picture = read_picture(name)
         out = folder / f"{Path(name).stem}.png" if folder else Path(arguments.out) if arguments.out else None
-        if out is not None:
+        if out is not None and (folder is None or folder.exists()):
             _writable(out, picture=True)
         jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
     return jobs
+
+
+def _rehearse(jobs: list[Job], system: BlockJSCC, belief: Channel) -> None:
+    """Plan every picture, so that a budget or a policy that will not do is found before libraries are
+    loaded and anything is sent. Where planning needs the networks, the uniform policy stands in."""
+    quick = set(system.policy.needs) <= {"score", "predicted_mse"}
+    planner = system if quick else replace(system, policy=Uniform())
+    for job in jobs:
+        with _naming(job):
+            planner.plan(job.picture, job.budget, belief)
+
+
+@contextmanager
+def _naming(job: Job) -> Iterator[None]:
+    try:
+        yield
+    except BudgetError as error:
+        raise BudgetError(f"image {job.name}: {error}") from None
+
+
+def _make_folder(jobs: list[Job]) -> None:
+    """The folder of the outputs, once nothing but the sending is left to do."""
+    for parent in {job.out.parent for job in jobs if job.out is not None}:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"output folder {parent} cannot be made: {error.strerror}") from None
 
 
 def _send(
@@ -129,10 +160,8 @@ def _send(
 
     height, width = job.picture.shape[:2]
     rng = np.random.default_rng(arguments.seed)
-    try:
+    with _naming(job):
         sent = system.transmit(job.picture, channel, job.budget, rng, belief)
-    except BudgetError as error:
-        raise BudgetError(f"image {job.name}: {error}") from None
     quality = measure(sent.picture, job.picture, structural=not arguments.no_ssim)
     row: dict[str, Any] = {
         "image": job.name,
@@ -188,7 +217,9 @@ def _table_row(row: dict[str, Any]) -> str:
 
 
 def _ratio_blocks(system: BlockJSCC, index: np.ndarray | None) -> dict[str, int]:
-    counts = np.bincount(index, minlength=len(system.ratios)) if index is not None else []
+    if index is None:
+        return {}
+    counts = np.bincount(index, minlength=len(system.ratios))
     return {str(uses): int(count) for uses, count in zip(system.ratios.uses, counts, strict=True)}
 
 
@@ -230,6 +261,14 @@ def _writable(path: str | os.PathLike[str], picture: bool = False) -> None:
         raise InputError(
             f"output {path} cannot be written: {'it is a folder' if target.is_dir() else 'no permission'}"
         )
+
+
+def _writable_folder(folder: Path) -> None:
+    """The same for a folder that may have to be made."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "no permission" if there.is_dir() else f"{there} is a file"
+        raise InputError(f"output folder {folder} cannot be made: {what}")
 
 
 def _prepare(system: BlockJSCC) -> None:

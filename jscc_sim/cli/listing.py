@@ -11,21 +11,14 @@ from jscc_sim.zoo import load_zoo, released_zoos
 
 def policies(arguments: argparse.Namespace) -> int:
     """A line for each policy: name, what it needs, what it does."""
-    rows = [
-        {
-            "name": name,
-            "needs": list(policy.needs),
-            "realisable": policy.realisable,
-            "summary": (policy.__doc__ or "").split("\n", 1)[0],
-        }
-        for name, policy in POLICIES.items()
-    ]
-    if arguments.json:
-        print("\n".join(json.dumps(row) for row in rows))
-        return 0
-    for row in rows:
-        note = "" if row["realisable"] else " (not realisable: an upper bound)"
-        print(f"{row['name']:<20} {', '.join(row['needs']):<20} {row['summary']}{note}")
+    for name, policy in POLICIES.items():
+        summary = (policy.__doc__ or "").split("\n", 1)[0]
+        if arguments.json:
+            needs, realisable = list(policy.needs), policy.realisable
+            print(json.dumps({"name": name, "needs": needs, "realisable": realisable, "summary": summary}))
+        else:
+            note = "" if policy.realisable else " (not realisable: an upper bound)"
+            print(f"{name:<20} {', '.join(policy.needs):<20} {summary}{note}")
     return 0
 
 

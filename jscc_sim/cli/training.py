@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ CALIBRATION_IMAGES = 80
 
 def train(arguments: argparse.Namespace) -> int:
     """Train or fit, write the zoo, calibrate it."""
+    _check(arguments)
     split = split_folder(arguments.folder)
     folder = Path(arguments.out)
     notes = {"data": _data(split, arguments.folder), "command": _command(arguments)}
@@ -32,10 +34,11 @@ def train(arguments: argparse.Namespace) -> int:
 
         zoo = release_linear(fit_linear(split.training), folder, notes)
     else:
-        zoo = _train_conv(arguments, split, folder, notes)
-        if zoo is None:
+        trained = _train_conv(arguments, split, folder, notes)
+        if trained is None:
             print(f"stopped; the same command goes on from {folder}")
             return 130
+        zoo = trained
     _calibrate(zoo, split, CALIBRATION_IMAGES, arguments.seed)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
     return 0
@@ -43,11 +46,28 @@ def train(arguments: argparse.Namespace) -> int:
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Fit the calibration of an existing zoo anew."""
-    if arguments.images < 1:
-        raise InputError(f"--images {arguments.images} is below 1")
+    _at_least(arguments, images=1, seed=0)
     _calibrate(load_zoo(arguments.zoo), split_folder(arguments.folder), arguments.images, arguments.seed)
     print(f"calibration written to {arguments.zoo}")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """The numbers of `train`, before anything is read or written."""
+    _at_least(arguments, fine=1, coarse=1, crops=1, side=1, steps=1, seed=0)
+    if arguments.side % BLOCK:
+        raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+    for name in ("minutes", "checkpoint_seconds"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
+
+
+def _at_least(arguments: argparse.Namespace, **limits: int) -> None:
+    for name, least in limits.items():
+        value = getattr(arguments, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name} {value} is below {least}")
 
 
 def _train_conv(
@@ -60,18 +80,8 @@ def _train_conv(
     from jscc_sim.training.loop import train as run
     from jscc_sim.training.release import release_conv
 
-    for name in ("fine", "coarse", "crops", "side"):
-        if getattr(arguments, name) < 1:
-            raise InputError(f"--{name} {getattr(arguments, name)} is below 1")
-    if arguments.side % BLOCK:
-        raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
-    if arguments.device not in ("cpu", "cuda") or (
-        arguments.device == "cuda" and not torch.cuda.is_available()
-    ):
-        raise InputError(f"device {arguments.device!r} is not there; this machine has cpu"
-                         + (", cuda" if torch.cuda.is_available() else ""))  # fmt: skip
-    if (arguments.minutes or 1) <= 0 or (arguments.steps or 1) < 1:
-        raise InputError("--minutes and --steps must be above 0")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda is not there; this machine has cpu")
     recipe = Recipe(
         steps=arguments.steps,
         minutes=arguments.minutes or 60.0,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jscc_sim.blocks import Grid
-from jscc_sim.channels import Equalised
+from jscc_sim.channels import LEAST_GAIN, Equalised
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.nn.conv import CELLS, ConvArchitecture, ConvCoder
 from jscc_sim.units import BLOCK, RatioSet
@@ -27,7 +27,7 @@ class ConvBank(Bank):
     on the picture's size alone."""
 
     def __init__(self, coder: ConvCoder) -> None:
-        self.coder = coder.float().eval().to(memory_format=torch.channels_last)
+        self.coder: ConvCoder = coder.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.architecture: ConvArchitecture = coder.architecture
         self.ratios = RatioSet(self.architecture.uses)
 
@@ -84,9 +84,9 @@ class ConvBank(Bank):
         uses = self.ratios.array[index]
         mean = _block_means(variance, offsets, uses)
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
-        estimate = payload.symbols / np.maximum(payload.gain, 1e-6) * weight / frame_gain
+        estimate = payload.symbols / np.maximum(payload.gain, LEAST_GAIN) * weight / frame_gain
         flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32))
-        left_db = 10 * np.log10(frame_gain**2 / mean)
+        left_db = 10 * np.log10(frame_gain**2 / np.maximum(mean, 1e-12))
         snrs = np.stack([np.full_like(left_db, sender_snr_db), left_db], axis=-1).astype(np.float32)
         conditions = torch.from_numpy(snrs.reshape(1, grid.rows, grid.columns, 2))
         ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))

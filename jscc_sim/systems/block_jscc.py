@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim import frame as framing
-from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform
+from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
 from jscc_sim.blocks import Grid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
@@ -27,6 +28,18 @@ SENDER_DRAWS = 2
 ORACLE_DRAWS = 16
 BACK_OFF_DB = 1.5
 """Second noise level at which a sender measures its blocks, to know what a lower gain would cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a sender settles before it codes. index: [N] ratio of each block."""
+
+    blocks: NDArray[np.uint8]
+    grid: Grid
+    sender_snr_db: float
+    index: NDArray[np.int64]
+    header_uses: int
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,29 @@ class BlockJSCC(LinkSystem):
 
     def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
         """See LinkSystem.encode."""
+        plan = self.plan(picture, budget, belief, foresight)
+        grid, index, sender_snr_db, header_uses = plan.grid, plan.index, plan.sender_snr_db, plan.header_uses
+        watch = Stopwatch()
+        with watch.stage("encode"):
+            latents = self.bank.encode(plan.blocks, grid, index, sender_snr_db)
+            gain = pool_gain(latents)
+        with watch.stage("frame"):
+            header = framing.FrameHeader(
+                grid.height, grid.width, self.zoo.id, framing.quantise_gain(gain), sender_snr_db, index
+            )
+            payload = (latents * np.float32(gain)).astype(np.complex64)
+            if self.genie:
+                symbols = payload
+            else:
+                front = framing.encode_header(header, self.ratios, belief.dependable_snr_db())
+                symbols = np.concatenate([front, payload])
+        if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
+            raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
+        return Frame(symbols, header_uses, header, {**plan.seconds, **watch.seconds})
+
+    def plan(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Plan:
+        """The part of `encode` that allocates. The networks are needed by policies alone that try them.
+        Raises BudgetError if no frame fits."""
         watch = Stopwatch()
         with watch.stage("complexity"):
             blocks, grid = split(picture)
@@ -72,22 +108,7 @@ class BlockJSCC(LinkSystem):
             else:
                 known = BlockStatistics(score)
             index, header_uses = self._plan(known, grid, budget, belief)
-        with watch.stage("encode"):
-            latents = self.bank.encode(blocks, grid, index, sender_snr_db)
-            gain = pool_gain(latents)
-        with watch.stage("frame"):
-            header = framing.FrameHeader(
-                grid.height, grid.width, self.zoo.id, framing.quantise_gain(gain), sender_snr_db, index
-            )
-            payload = (latents * np.float32(gain)).astype(np.complex64)
-            if self.genie:
-                symbols = payload
-            else:
-                front = framing.encode_header(header, self.ratios, belief.dependable_snr_db())
-                symbols = np.concatenate([front, payload])
-        if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
-            raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
-        return Frame(symbols, header_uses, header, watch.seconds)
+        return Plan(blocks, grid, sender_snr_db, index, header_uses, watch.seconds)
 
     def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode. genie: the header, where the side information is a genie's."""
@@ -128,16 +149,25 @@ class BlockJSCC(LinkSystem):
             return framing.header_uses(header, self.ratios, snr_db)
 
         most = 0 if self.genie else framing.most_header_uses(grid.height, grid.width, self.ratios, snr_db)
-        try:
-            return plan_frame(
-                lambda payload: self.policy.allocate(known, self.ratios, payload),
-                header_uses,
-                most,
-                self.ratios,
-                budget,
-            )
-        except BudgetError as error:
-            raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
+
+        def plan(policy: AllocationPolicy) -> tuple[NDArray[np.int64], int]:
+            try:
+                return plan_frame(
+                    lambda payload: policy.allocate(known, self.ratios, payload),
+                    header_uses,
+                    most,
+                    self.ratios,
+                    budget,
+                )
+            except BudgetError as error:
+                raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
+
+        chosen = plan(self.policy)
+        if not self.policy.beats_uniform:
+            return chosen
+        even = plan(Uniform())
+        errors = [total_error(known, index, self.ratios) for index, _ in (chosen, even)]
+        return chosen if errors[0] < errors[1] else even
 
     def _predicted(
         self,

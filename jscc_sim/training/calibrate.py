@@ -110,4 +110,4 @@ def _regress(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray
     target = np.log2(np.maximum(values, TINY))
     weights = np.linalg.solve(basis.T @ basis + penalty, basis.T @ target)
     weights[0] += np.log2(values.mean() / np.exp2(basis @ weights).mean())
-    return weights
+    return np.asarray(weights, dtype=np.float64)

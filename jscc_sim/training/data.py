@@ -65,7 +65,7 @@ class Crops:
         left = rng.integers(0, max(width - side, 0) + 1)
         crop = picture[top : top + side, left : left + side]
         short = ((0, side - crop.shape[0]), (0, side - crop.shape[1]), (0, 0))
-        crop = np.rot90(np.pad(crop, short, mode="edge"), rng.integers(4))
+        crop = np.rot90(np.pad(crop, short, mode="edge"), int(rng.integers(4)))
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         return np.ascontiguousarray(crop.transpose(2, 0, 1))

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jscc_sim.blocks import split
+from jscc_sim.errors import InputError
 from jscc_sim.images import read_picture
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES
@@ -18,6 +19,8 @@ LEAST_VARIANCE = 1e-3
 def fit_linear(paths: list[Path]) -> LinearBank:
     """The bank for the whole blocks of these pictures (those at a ragged edge are left out)."""
     pictures = [_whole_blocks(path) for path in tqdm(paths, desc="reading", delay=2, disable=None)]
+    if not any(p.size for p in pictures):
+        raise InputError(f"none of the {len(paths)} images has a whole block of {BLOCK}x{BLOCK} pixels")
     samples = np.concatenate([p.reshape(-1, 3) for p in pictures if p.size])
     mean = samples.mean(axis=0, dtype=np.float64)
     covariance = sum(_scatter(p, mean) for p in pictures) / len(samples)

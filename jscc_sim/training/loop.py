@@ -11,12 +11,14 @@ import dataclasses
 import json
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -71,8 +73,8 @@ class Trainer:
     def __init__(self, architecture: ConvArchitecture, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.network = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)
-        self.average = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)
+        self.network = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.load_state_dict(self.network.state_dict())
         kernels = [p for p in self.network.parameters() if p.ndim == 4]
         others = [p for p in self.network.parameters() if p.ndim != 4]
@@ -106,7 +108,8 @@ class Trainer:
         return -10 * loss.item() / np.log(10)
 
     def validate(self, pictures: list[np.ndarray]) -> float:
-        """Mean PSNR in dB of the moving average, uniform at CBR 1/16 and 10 dB, no header."""
+        """Mean PSNR in dB of the moving average, uniform at CBR 1/16 and 10 dB, no header. NaN without
+        pictures. Each must have a whole block."""
         psnrs = []
         generator = torch.Generator(self.recipe.device).manual_seed(0)
         for picture in pictures:
@@ -124,7 +127,7 @@ class Trainer:
             scenario = Scenario(index, VALIDATION_SNR_DB, VALIDATION_SNR_DB, False)
             with torch.no_grad():
                 psnrs.append(-10 * np.log10(link_mse(self.average, image, scenario, generator).item()))
-        return float(np.mean(psnrs))
+        return float(np.mean(psnrs)) if psnrs else float("nan")
 
     def save(self, path: Path) -> None:
         """Write the whole state; an interrupted write leaves the earlier checkpoint."""
@@ -141,19 +144,39 @@ class Trainer:
             "steps": json.dumps(self.recipe.steps),
         }
         temporary = path.with_suffix(".partial")
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
-        temporary.replace(path)
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+            temporary.replace(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"checkpoint {path} cannot be written: {error}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def restore(self, path: Path) -> None:
-        """Continue where `save` stopped. Raises InputError for another architecture's checkpoint."""
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        """Continue where `save` stopped. Raises InputError for a damaged checkpoint, another
+        architecture's, or one beyond the steps asked for."""
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata()
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            theirs, step = json.loads(metadata["architecture"]), int(metadata["step"])
+            steps, rng = json.loads(metadata["steps"]), json.loads(metadata["rng"])
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+            raise InputError(f"checkpoint {path} is damaged: {error}") from None
         ours = json.loads(json.dumps(dataclasses.asdict(self.network.architecture)))
-        if json.loads(metadata["architecture"]) != ours:
-            raise InputError(
-                f"checkpoint {path} has the architecture {metadata['architecture']}, not {json.dumps(ours)}"
-            )
+        if theirs != ours:
+            raise InputError(f"checkpoint {path} has the architecture {theirs}, not {ours}")
+        if self.recipe.steps is None:
+            self.recipe = replace(self.recipe, steps=steps)
+        if self.recipe.steps is not None and step > self.recipe.steps:
+            raise InputError(f"checkpoint {path} has {step} steps, more than the {self.recipe.steps} wanted")
+        try:
+            self._set_state(tensors, rng)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f"checkpoint {path} is damaged: {error}") from None
+        self.step = step
+
+    def _set_state(self, tensors: dict[str, Tensor], rng: dict[str, Any]) -> None:
         self.network.load_state_dict(part(tensors, "network."))
         self.average.load_state_dict(part(tensors, "average."))
         for name, optimizer in self.optimizers.items():
@@ -163,10 +186,7 @@ class Trainer:
                 {"state": {n: s for n, s in state.items() if s}, "param_groups": groups}
             )
         self.generator.set_state(tensors["generator"])
-        self.rng.bit_generator.state = json.loads(metadata["rng"])
-        self.step = int(metadata["step"])
-        if self.recipe.steps is None:
-            self.recipe = replace(self.recipe, steps=json.loads(metadata["steps"]))
+        self.rng.bit_generator.state = rng
 
 
 def link_mse(network: ConvCoder, images: Tensor, scenario: Scenario, generator: torch.Generator) -> Tensor:
@@ -191,7 +211,7 @@ def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Re
     if checkpoint.exists():
         trainer.restore(checkpoint)
     crops = Crops(load(split.training), recipe.side)
-    held_out = load(split.validation[:VALIDATION_IMAGES])
+    held_out = [p for p in load(split.validation[:VALIDATION_IMAGES]) if min(p.shape[:2]) >= BLOCK]
     blocks_per_step = recipe.crops * (recipe.side // BLOCK) ** 2
     with (
         stop_on_signal() as stopped,
@@ -203,7 +223,7 @@ def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Re
             bar.update()
             seconds = time.monotonic() - started
             if trainer.recipe.steps is None and trainer.step >= TIMED_STEPS:
-                bar.total = round(recipe.minutes * 60 / seconds * TIMED_STEPS)
+                bar.total = round(recipe.minutes * 60 / seconds * (trainer.step - first))
                 trainer.recipe = replace(trainer.recipe, steps=max(bar.total, TIMED_STEPS))
             ended = trainer.step == trainer.recipe.steps
             if seconds > recipe.checkpoint_seconds or ended or stopped:
@@ -217,7 +237,7 @@ def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Re
 
 
 @contextlib.contextmanager
-def stop_on_signal():
+def stop_on_signal() -> Iterator[list[int]]:
     """A list that fills at Ctrl-C or SIGTERM, so that the loop can end with a checkpoint."""
     stopped: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)

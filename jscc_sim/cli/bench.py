@@ -1,0 +1,117 @@
+"""`bench`: where the time goes, and what the compiled estimator gains over plain NumPy."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.allocation import load_policy
+from jscc_sim.blocks import split
+from jscc_sim.channels import AWGN
+from jscc_sim.coding import ldpc
+from jscc_sim.complexity import features
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture, read_picture
+from jscc_sim.systems.base import Transmission
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.units import budget_uses, parse_cbr
+from jscc_sim.zoo import load_zoo
+
+SNR_DB, CBR = 10.0, parse_cbr("1/16")
+STAGES = ("complexity", "allocation", "encode", "frame", "channel", "decode", "reassembly")
+TWIN_BLOCKS = 384
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Time whole transmissions of one picture, stage by stage (medians), then the estimator."""
+    height, width = _size(arguments.size)
+    if arguments.runs < 1:
+        raise InputError(f"--runs {arguments.runs} is below 1")
+    policy, zoo = load_policy(arguments.policy), load_zoo(arguments.zoo)
+    picture = photograph(height, width)
+    system = BlockJSCC(zoo, policy)
+    _ = system.bank
+    ldpc.preload()
+    budget = budget_uses(CBR, height, width)
+
+    def send() -> Transmission:
+        return system.transmit(picture, AWGN(SNR_DB), budget, np.random.default_rng(0))
+
+    send()
+    sent, totals = [], []
+    for _ in range(arguments.runs):
+        started = time.perf_counter()
+        sent.append(send())
+        totals.append(time.perf_counter() - started)
+    total = statistics.median(totals)
+    print(f"{height}x{width}, zoo {arguments.zoo}, policy {arguments.policy}, AWGN {SNR_DB:g} dB, CBR {CBR},")
+    print(f"median of {arguments.runs} warm runs\n\n{'stage':<12} {'seconds':>8} {'share':>7}")
+    for stage in STAGES:
+        seconds = statistics.median(run.seconds[stage] for run in sent)
+        print(f"{stage:<12} {seconds:>8.4f} {seconds / total:>7.1%}")
+    print(f"{'total':<12} {total:>8.4f}   {height * width / total / 1e6:.2f} megapixels per second")
+    print(f"peak memory  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB\n")
+    _bench_estimator(picture, arguments.runs)
+    return 0
+
+
+def photograph(height: int, width: int) -> Picture:
+    """A built-in photograph, mirrored until it fills H x W."""
+    source = read_picture("astronaut")
+    below, right = (max(0, side - have) for side, have in zip((height, width), source.shape[:2], strict=True))
+    return np.pad(source, ((0, below), (0, right), (0, 0)), mode="symmetric")[:height, :width]
+
+
+def plain_features(block: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The estimator's features of one block [32, 32, 3], in obvious NumPy: the kernel's slow twin."""
+    y = block.astype(float) @ (0.299, 0.587, 0.114)
+    k = np.arange(8)
+    dct = np.sqrt(2 / 8) * np.cos(np.pi * np.outer(k, 2 * k + 1) / 16)
+    dct[0] /= np.sqrt(2)
+    tiles = np.array(
+        [[dct @ y[i : i + 8, j : j + 8] @ dct.T for j in range(0, 32, 8)] for i in range(0, 32, 8)]
+    )
+    radius = np.add.outer(k, k)
+    bands = [
+        np.mean(tiles[..., (radius >= a) & (radius <= b)] ** 2) for a, b in ((1, 2), (3, 5), (6, 9), (10, 14))
+    ]
+    gradient = np.mean(np.diff(y, axis=0) ** 2) + np.mean(np.diff(y, axis=1) ** 2)
+    cb, cr = (block[:, :, 2] - y) / 1.772, (block[:, :, 0] - y) / 1.402
+    means = y.reshape(4, 8, 4, 8).mean(axis=(1, 3))
+    return np.log2(1 + np.array([y.var(), gradient, *bands, cb.var() + cr.var(), means.var()]))
+
+
+def _bench_estimator(picture: Picture, runs: int) -> None:
+    blocks = split(picture)[0][:TWIN_BLOCKS]
+    fast = _median(lambda: features(blocks), runs)
+    slow = _median(lambda: np.array([plain_features(block) for block in blocks]), runs)
+    print(
+        f"estimator, {len(blocks)} blocks: {fast * 1e3:.2f} ms compiled, {slow * 1e3:.1f} ms in plain NumPy,"
+    )
+    print(f"{slow / fast:.0f} times faster")
+
+
+def _median(work: Callable[[], object], runs: int) -> float:
+    work()
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in text.split("x"))
+    except ValueError:
+        raise InputError(f"size {text!r} is not HxW, such as 512x768") from None
+    if height < 1 or width < 1:
+        raise InputError(f"size {text} has a side below 1")
+    return height, width

@@ -1,0 +1,170 @@
+"""Imports point to lower layers, and training needs few packages."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+
+import jscc_sim
+
+PACKAGE = Path(jscc_sim.__file__).parent
+
+LAYERS = (
+    ("errors",),
+    ("units", "_kernels", "plugins"),
+    ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
+    ("blocks", "complexity", "channels", "metrics", "statistics", "prediction"),
+    ("allocation", "nn", "coding"),
+    ("zoo", "codecs"),
+    ("frame", "recording"),
+    ("systems",),
+    ("training", "testing", "sweep"),
+    ("plots", "report"),
+    ("cli",),
+    ("__main__",),  # of layer 8 too: all it does is call cli
+)
+LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
+
+
+def sources():
+    """(unit, path): a unit is a file or a folder."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        unit = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if unit != "__init__":
+            yield unit, path
+
+
+def imported_units(source):
+    """Units of the package that a source imports, wherever in the file."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not in use here"
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "jscc_sim" else [module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("jscc_sim."))
+
+
+def upward(unit, source):
+    """Units that `unit` must not import, and does."""
+    return sorted(
+        {other for other in imported_units(source) if other != unit and LAYER_OF[other] >= LAYER_OF[unit]}
+    )
+
+
+def test_every_unit_has_a_layer():
+    assert {unit for unit, _ in sources()} <= LAYER_OF.keys()
+
+
+@pytest.mark.parametrize(("unit", "path"), list(sources()), ids=lambda x: str(x).split("jscc_sim/")[-1])
+def test_imports_point_to_lower_layers(unit, path):
+    assert upward(unit, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "source", "found"),
+    [
+        ("units", "from jscc_sim.errors import InputError", []),
+        ("errors", "from jscc_sim.units import BLOCK", ["units"]),
+        ("plugins", "import jscc_sim.units", ["units"]),
+        ("channels", "def f():\n    from jscc_sim import metrics, units", ["metrics"]),
+        ("nn", "from jscc_sim.nn.bank import Bank\nfrom jscc_sim.coding import crc", ["coding"]),
+        ("nn", "import numpy, jscc_sim.systems.base as b", ["systems"]),
+        ("metrics", "from jscc_sim.images import Picture", []),
+        ("images", "from jscc_sim.blocks import Grid", ["blocks"]),
+    ],
+)
+def test_the_check_finds_what_it_should(unit, source, found):
+    assert upward(unit, source) == found
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+
+def with_what_they_need(names):
+    """Distributions and, in turn, all that they require (extras aside, markers not evaluated)."""
+    found, todo = set(), list(names)
+    while todo:
+        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            needed = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        todo += [re.match(r"[\w.-]+", line)[0] for line in needed if "extra ==" not in line]
+    return found
+
+
+def blocked_modules(allowed):
+    """Top-level modules of every other installed distribution."""
+    allowed = with_what_they_need(allowed) | {"jscc-sim"}
+    return {
+        module
+        for module, owners in packages_distributions().items()
+        if not {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners} & allowed
+    }
+
+
+BLOCKING_IMPORT = """
+import importlib, pkgutil, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"{name} is blocked")
+
+BLOCKED = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Blocker())
+before = BLOCKED & set(sys.modules)  # by a .pth file of the environment
+failed = {}
+for package in sys.argv[2:]:
+    folder = importlib.import_module(package)
+    for module in pkgutil.walk_packages(folder.__path__, package + "."):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            failed[module.name] = str(error)
+assert before == BLOCKED & set(sys.modules)
+print("\\n".join(f"{name}: {why}" for name, why in failed.items()))
+"""
+
+
+def failed_imports(allowed, *packages):
+    """Modules of the packages that cannot be imported with these distributions alone."""
+    command = [sys.executable, "-c", BLOCKING_IMPORT, ",".join(sorted(blocked_modules(allowed))), *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+
+
+FEW = ("torch", "numpy", "numba", "pillow", "tqdm", "safetensors")
+
+
+def test_training_needs_few_packages():
+    assert failed_imports(FEW, "jscc_sim.training", "jscc_sim.nn") == []
+
+
+def test_the_blocker_blocks():
+    failed = failed_imports(("numpy",), "jscc_sim.nn")
+    assert any("torch is blocked" in line for line in failed)
+
+
+def test_commands_start_without_torch_and_sionna():
+    """What checks arguments must not wait for them."""
+    code = (
+        "import sys, jscc_sim.zoo, jscc_sim.frame, jscc_sim.recording, jscc_sim.allocation;"
+        "sys.exit(','.join({'torch', 'sionna', 'matplotlib', 'pandas'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

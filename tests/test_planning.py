@@ -1,0 +1,175 @@
+"""Header and payload in one budget: any size, CBR, SNR and policy, with real headers.
+
+Planning alone: 256 pictures with 40 draws of (CBR, SNR, policy) each make 10 240; no torch, no Sionna.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jscc_sim import frame as framing
+from jscc_sim.allocation import POLICIES, BlockStatistics, Uniform, load_policy
+from jscc_sim.blocks import Grid
+from jscc_sim.errors import BudgetError
+from jscc_sim.systems.planning import plan_frame
+from jscc_sim.units import STANDARD_RATIOS, RatioSet, budget_uses
+
+PICTURES, DRAWS = 256, 40
+SNRS_DB = (-12.0, -2.0, 3.0, 10.0, 25.0)
+LARGEST_STEP = 256
+
+tiny = st.tuples(st.integers(1, 64), st.integers(1, 64))
+small = st.tuples(st.integers(1, 160), st.integers(1, 160))
+sizes = st.one_of(tiny, tiny.map(lambda s: s), small, st.sampled_from([(1, 1), (1, 900), (900, 1), (140, 190)]))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_blocks(count, rng):
+    """Errors that fall with the uses, energies that rise with them."""
+    score = rng.gamma(0.5, 500, count) * (rng.random(count) < 0.9)
+    mse = np.minimum.accumulate(
+        score[:, None] * np.exp2(-STANDARD_RATIOS.array / rng.uniform(5, 400)), axis=1
+    )
+    energy = np.sqrt(score)[:, None] * STANDARD_RATIOS.array**0.8
+    return BlockStatistics(score, mse, energy, lambda mean: mse * (1 + mean) / (10 + mean))
+
+
+def header_cost(grid, ratios=STANDARD_RATIOS):
+    """Uses of a header by (ratio map as bytes, SNR): remembered, as policies often agree."""
+
+    @cache
+    def cost(index_bytes, snr_db):
+        index = np.frombuffer(index_bytes, np.int64)
+        header = framing.FrameHeader(grid.height, grid.width, 7, 1.0, snr_db, index)
+        return framing.header_uses(header, ratios, snr_db)
+
+    return lambda index, snr_db: cost(index.astype(np.int64).tobytes(), snr_db)
+
+
+def check_plan(grid, blocks, policy, budget, snr_db, cost):
+    """One plan. Returns whether a frame fits."""
+
+    def allocate(payload):
+        assert 0 <= payload <= budget
+        return policy.allocate(blocks, STANDARD_RATIOS, payload)
+
+    most = framing.most_header_uses(grid.height, grid.width, STANDARD_RATIOS, snr_db)
+    bare = cost(np.zeros(len(grid), np.int64), snr_db)
+    try:
+        index, header = plan_frame(allocate, lambda index: cost(index, snr_db), most, STANDARD_RATIOS, budget)
+    except BudgetError as error:
+        assert bare > budget, "a frame without payload would have fitted"
+        assert str(budget) in str(error)
+        return False
+    assert index.shape == (len(grid),)
+    assert header == cost(index, snr_db) <= most
+    spent = STANDARD_RATIOS.spent(index)
+    assert spent + header <= budget
+    if isinstance(policy, Uniform):
+        assert spent >= min(budget - most - LARGEST_STEP, len(grid) * STANDARD_RATIOS.uses[-1])
+    return True
+
+
+draws = {"all": 0, "fitting": 0}
+
+
+@given(sizes, seeds)
+@settings(
+    max_examples=PICTURES, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def plan_one_picture(size, seed):
+    rng = np.random.default_rng(seed)
+    grid = Grid(*size)
+    blocks, cost = random_blocks(len(grid), rng), header_cost(grid)
+    for draw in range(DRAWS):
+        policy = load_policy(list(POLICIES)[draw % len(POLICIES)])
+        cbr = Fraction(int(rng.integers(1, 2 ** rng.integers(6, 16))), 2**16)
+        # every other budget in the range where a header just fits or does not
+        budget = budget_uses(cbr, *size) if draw % 2 else int(rng.integers(0, 2000))
+        fits = check_plan(grid, blocks, policy, budget, float(rng.choice(SNRS_DB)), cost)
+        draws["all"] += 1
+        draws["fitting"] += fits
+
+
+def test_no_budget_is_ever_exceeded():
+    draws.update(all=0, fitting=0)
+    plan_one_picture()
+    assert draws["all"] >= 10_000
+    assert 0.2 < draws["fitting"] / draws["all"] < 0.95  # the draws try both outcomes
+
+
+# --- headers of any cost --------------------------------------------------------------------------
+
+
+@given(seeds)
+@settings(max_examples=300, deadline=None)
+def test_any_header_cost_within_its_bound_ends_within_the_budget(seed):
+    """Costs that jump about from map to map, as an entropy coder's may."""
+    rng = np.random.default_rng(seed)
+    ratios, count = RatioSet((0, 1, 5, 40)), int(rng.integers(1, 30))
+    most = int(rng.integers(1, 500))
+    budget = int(rng.integers(0, 2000))
+
+    def cost(index):
+        return int(np.random.default_rng([seed, *index.tolist()]).integers(1, most + 1))
+
+    def allocate(payload):
+        return Uniform().allocate(BlockStatistics(np.ones(count)), ratios, payload)
+
+    try:
+        index, header = plan_frame(allocate, cost, most, ratios, budget)
+    except BudgetError:
+        assert budget < most
+    else:
+        assert header == cost(index)
+        assert ratios.spent(index) + header <= budget
+
+
+def plan_uniform(cost, most, budget, count=10):
+    calls = []
+
+    def allocate(payload):
+        calls.append(payload)
+        return Uniform().allocate(BlockStatistics(np.ones(count)), STANDARD_RATIOS, payload)
+
+    return plan_frame(allocate, lambda _: cost, most, STANDARD_RATIOS, budget), calls
+
+
+def test_free_header_gives_all_to_the_payload():
+    (index, header), calls = plan_uniform(0, 0, 64 * 10)
+    assert header == 0
+    assert STANDARD_RATIOS.spent(index) == 640
+    assert calls == [640]
+
+
+@pytest.mark.parametrize("cost", [10, 250, 499, 500])
+def test_what_the_header_does_not_take_the_payload_does(cost):
+    (index, header), _ = plan_uniform(cost, 500, 5000)
+    assert header == cost
+    assert 5000 - cost - STANDARD_RATIOS.spent(index) < 128  # the step from 384 uses
+
+
+def test_budget_below_the_header_is_named():
+    with pytest.raises(BudgetError, match="budget of 96 uses is below the 212 uses"):
+        plan_uniform(212, 300, 96)
+
+
+@pytest.mark.parametrize("budget", [212, 219])
+def test_header_without_payload_is_a_frame(budget):
+    (index, header), _ = plan_uniform(212, 300, budget)
+    assert header == 212
+    assert not index.any()
+
+
+def test_planning_needs_neither_torch_nor_sionna():
+    code = "import sys, jscc_sim.systems.planning; sys.exit(bool({'torch', 'sionna'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,158 @@
+"""encode, channel, decode as three processes that share nothing but files, against transmit."""
+
+import json
+
+import numpy as np
+import pytest
+from processes import one_process, photograph, pixels, program, save
+
+from jscc_sim.cli import main
+
+LINK = ("--zoo", "linear", "--cbr", "1/6")
+MEASURED = {"core:datatype", "core:version", "jscc_sim:noise_variance", "jscc_sim:channel"}
+CASES = {
+    "slow": ("--snr-db", 18, "--channel", "rayleigh-slow"),
+    "block": ("--snr-db", 15, "--channel", "rician-block:4:64", "--csi", "noisy:20"),
+    "fast": ("--snr-db", 12, "--channel", "rician-fast:2"),
+    "tried": ("--snr-db", 10),
+}
+SENDER = {"tried": ("--policy", "encoder-in-the-loop")}
+RECEIVER = {"slow": ("--equaliser", "mmse"), "fast": ("--equaliser", "zf")}
+
+
+def strip(meta):
+    """Leave what a receiver measures, and the fields without which it is no SigMF file."""
+    content = json.loads(meta.read_text())
+    content["global"] = {key: value for key, value in content["global"].items() if key in MEASURED}
+    meta.write_text(json.dumps(content))
+
+
+def transmitted(folder, *options):
+    """The same as one command, in this process."""
+    whole = save(photograph(), folder / "again.png")
+    out = folder / "transmitted.png"
+    assert main([str(word) for word in ("transmit", whole, *LINK, *options, "--no-ssim", "--out", out)]) == 0
+    return pixels(out)
+
+
+def test_three_programs_as_a_user_runs_them(tmp_path):
+    image = save(photograph(), tmp_path / "image.png")
+    air = ("--snr-db", 10)
+    assert program("encode", image, *LINK, *air, "--out", "tx.sigmf-meta", cwd=tmp_path).code == 0
+    image.unlink()
+    assert program("channel", "tx.sigmf-meta", *air, "--seed", 7, "--out", "rx", cwd=tmp_path).code == 0
+    (tmp_path / "tx.sigmf-meta").unlink()
+    (tmp_path / "tx.sigmf-data").unlink()
+    strip(tmp_path / "rx.sigmf-meta")
+    decoded = program("decode", "rx.sigmf-meta", "--zoo", "linear", "--out", "received.png", cwd=tmp_path)
+    assert (decoded.code, decoded.err) == (0, "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["received.png", "rx.sigmf-data", "rx.sigmf-meta"]
+    received = pixels(tmp_path / "received.png")
+    np.testing.assert_array_equal(received, transmitted(tmp_path, *air, "--seed", 7))
+    assert np.square(received - photograph().astype(float)).mean() < 60
+
+
+@pytest.fixture(scope="module")
+def links(tmp_path_factory):
+    """All other cases through one sender's, one channel's and one receiver's process."""
+    sender, receiver = tmp_path_factory.mktemp("sender"), tmp_path_factory.mktemp("receiver")
+    save(photograph(), sender / "image.png")
+    encoded = one_process(
+        [
+            ("encode", "image.png", *LINK, *air, *SENDER.get(name, ()), "--out", f"{name}.sigmf-meta")
+            for name, air in CASES.items()
+        ],
+        sender,
+    )
+    assert [ran.code for ran in encoded] == [0] * len(CASES), encoded
+    (sender / "image.png").unlink()
+    disturbed = one_process(
+        [
+            ("channel", f"{name}.sigmf-meta", *air, "--seed", 3, "--out", receiver / name)
+            for name, air in CASES.items()
+        ],
+        sender,
+    )
+    assert [ran.code for ran in disturbed] == [0] * len(CASES), disturbed
+    assert all("torch" not in ran.heavy for ran in disturbed)
+    for meta in receiver.glob("*.sigmf-meta"):
+        strip(meta)
+    decoded = one_process(
+        [
+            ("decode", name, "--zoo", "linear", *RECEIVER.get(name, ()), "--out", f"{name}.png")
+            for name in CASES
+        ],
+        receiver,
+    )
+    assert [ran.code for ran in decoded] == [0] * len(CASES), decoded
+    return sender, receiver
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_three_processes_equal_transmit(links, tmp_path, name):
+    options = (*CASES[name], *SENDER.get(name, ()), *RECEIVER.get(name, ()), "--seed", 3)
+    np.testing.assert_array_equal(pixels(links[1] / f"{name}.png"), transmitted(tmp_path, *options))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_sent_recording_tells_nothing_but_symbols(links, name):
+    meta = json.loads((links[0] / f"{name}.sigmf-meta").read_text())
+    assert meta["captures"] == [{"core:sample_start": 0}]
+    assert meta["annotations"] == []
+    told = meta["global"]
+    allowed = {"datatype", "version", "sha512", "description", "extensions", "num_channels", "offset"}
+    assert told.keys() <= {f"core:{field}" for field in allowed}
+    assert told["core:description"] == "Frame of a picture, one sample per channel use"
+    assert told.get("core:extensions", []) == []
+    data = np.fromfile(links[0] / f"{name}.sigmf-data", np.complex64)
+    assert 0 < len(data) <= 3 * 96 * 128 // 6
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_received_recording_tells_measurements_alone(links, name):
+    files = {path.name for path in links[1].glob(f"{name}*sigmf*")}
+    fading = {f"{name}-channel.sigmf-meta", f"{name}-channel.sigmf-data"} if name != "tried" else set()
+    assert files == {f"{name}.sigmf-meta", f"{name}.sigmf-data"} | fading
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "cbr"),
+    [(8, 8, "1"), (1, 64, "1"), (33, 1, "1"), (8, 8, "60/192"), (31, 65, "1/12")],
+    ids=["8x8", "1x64", "33x1", "8x8 without payload", "31x65"],
+)
+def test_small_pictures(tmp_path, monkeypatch, capsys, height, width, cbr):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(height, width), "image.png")
+    air = ["--snr-db", "20"]
+    options = ["image.png", "--zoo", "linear", "--cbr", cbr, *air]
+    assert main(["transmit", *options, "--seed", "5", "--out", "whole.png", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["header_uses"] <= row["uses"] <= row["budget_uses"]
+    assert (cbr == "60/192") == (row["uses"] == row["header_uses"])
+    assert main(["encode", *options, "--out", "tx"]) == 0
+    assert main(["channel", "tx", *air, "--seed", "5", "--out", "rx"]) == 0
+    assert main(["decode", "rx", "--zoo", "linear", "--out", "parts.png"]) == 0
+    np.testing.assert_array_equal(pixels("parts.png"), pixels("whole.png"))
+    assert pixels("parts.png").shape == (height, width, 3)
+
+
+def test_one_pixel_is_too_small_for_a_header_but_not_for_a_genie(tmp_path, capsys):
+    image = save(photograph(1, 1), tmp_path / "dot.png")
+    command = ["transmit", str(image), "--zoo", "linear", "--snr-db", "20", "--cbr", "1", "--json"]
+    assert main(command) == 2
+    assert "budget of 3 uses is below the" in capsys.readouterr().err
+    assert main([*command, "--side-info", "genie", "--out", str(tmp_path / "got.png")]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["uses"], row["header_uses"], row["cbr"]) == (0, 0, 0)
+    assert pixels(tmp_path / "got.png").shape == (1, 1, 3)
+
+
+def test_the_sender_may_be_mistaken_about_the_channel(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(), "image.png")
+    assert main(["encode", "image.png", *LINK, "--snr-db", "6", "--out", "tx"]) == 0
+    assert main(["channel", "tx", "--snr-db", "13", "--seed", "2", "--out", "rx"]) == 0
+    assert main(["decode", "rx", "--zoo", "linear", "--out", "parts.png"]) == 0
+    whole = transmitted(tmp_path, "--snr-db", "13", "--sender-snr-db", "6", "--seed", "2")
+    np.testing.assert_array_equal(pixels("parts.png"), whole)
+    assert not np.array_equal(whole, transmitted(tmp_path, "--snr-db", "13", "--seed", "2"))

@@ -1,0 +1,279 @@
+"""Zoos on disk: what was saved comes back, and nothing that was changed is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from jscc_sim import zoo as zoos
+from jscc_sim.blocks import split
+from jscc_sim.channels import Equalised
+from jscc_sim.errors import InputError
+from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+from jscc_sim.nn.conv_bank import ConvBank
+from jscc_sim.nn.linear import LinearBank
+from jscc_sim.prediction import Predictor
+from jscc_sim.units import BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet
+from jscc_sim.zoo import (
+    CALIBRATION,
+    MANIFEST,
+    WEIGHTS,
+    load_zoo,
+    released_zoos,
+    save_calibration,
+    save_zoo,
+    update_manifest,
+)
+
+RATIOS = RatioSet((0, 8, 32))
+TINY = ConvArchitecture(RATIOS.uses, fine=4, coarse=8, embedding=4)
+
+
+def linear_tensors():
+    variance = 1e4 / np.arange(1.0, BLOCK_SAMPLES + 1)
+    return {"mean": np.full(3, 120.0), "colour": np.eye(3), "variance": variance}
+
+
+def saved_linear(folder):
+    return save_zoo(folder, {"bank": "linear", "ratios": list(RATIOS.uses)}, linear_tensors())
+
+
+def tiny_coder():
+    torch.manual_seed(0)
+    return ConvCoder(TINY)
+
+
+def saved_conv(folder):
+    manifest = {"bank": "conv", "ratios": list(RATIOS.uses), "architecture": asdict(TINY)}
+    return save_zoo(folder, manifest, {k: v.numpy() for k, v in tiny_coder().state_dict().items()})
+
+
+def predictor(seed=0):
+    rng = np.random.default_rng(seed)
+    low, high = np.zeros(10), rng.uniform(1, 20, 10)
+    return Predictor(low, high, rng.normal(size=(3, 66)) / 10, rng.normal(size=(3, 66)) / 10)
+
+
+def edit(zoo, **fields):
+    """The manifest with fields set, as a careless hand would."""
+    path = zoo.folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def replace_weights(zoo, content):
+    """Other bytes, with the sha256 that fits them."""
+    (zoo.folder / WEIGHTS).write_bytes(content)
+    edit(zoo, files={WEIGHTS: hashlib.sha256(content).hexdigest()})
+
+
+@pytest.fixture
+def linear(tmp_path):
+    return saved_linear(tmp_path / "linear")
+
+
+@pytest.fixture
+def released(tmp_path, monkeypatch):
+    """A models folder of two zoos."""
+    monkeypatch.setattr(zoos, "models_folder", lambda: tmp_path / "models")
+    saved_linear(tmp_path / "models" / "birch")
+    saved_conv(tmp_path / "models" / "alder")
+    return tmp_path / "models"
+
+
+# --- round trips ----------------------------------------------------------------------------------
+
+
+def test_linear_zoo_comes_back(linear):
+    bank = load_zoo(str(linear.folder)).bank
+    assert isinstance(bank, LinearBank)
+    assert bank.ratios == RATIOS
+    for name, value in linear_tensors().items():
+        np.testing.assert_array_equal(getattr(bank, name), value)
+
+
+def test_conv_zoo_comes_back(tmp_path):
+    bank = load_zoo(str(saved_conv(tmp_path / "conv").folder)).bank
+    blocks, grid = split(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8))
+    index = np.arange(len(grid)) % 3
+    expected = ConvBank(tiny_coder())
+    assert bank.architecture == TINY
+    latents = bank.encode(blocks, grid, index, 10)
+    np.testing.assert_array_equal(latents, expected.encode(blocks, grid, index, 10))
+    payload = Equalised(latents, np.ones(len(latents)), np.full(len(latents), 0.1))
+    np.testing.assert_array_equal(
+        bank.decode(payload, 1.0, grid, index, 10), expected.decode(payload, 1.0, grid, index, 10)
+    )
+
+
+def test_calibration_comes_back(linear):
+    zoo = save_calibration(linear, predictor(), {"command": "calibrate"})
+    for name, value in asdict(predictor()).items():
+        np.testing.assert_allclose(getattr(load_zoo(zoo.name).predictor, name), value, rtol=1e-6)
+    assert zoo.manifest["calibration"] == {"command": "calibrate"}
+
+
+def test_zoo_is_written_whole_and_readable(linear):
+    assert sorted(p.name for p in linear.folder.iterdir()) == [MANIFEST, WEIGHTS]
+    assert json.loads((linear.folder / MANIFEST).read_text())["bank"] == "linear"
+
+
+def test_further_fields_leave_the_zoo_what_it_is(linear):
+    zoo = update_manifest(linear, psnr_db=30.0)
+    assert zoo.manifest["psnr_db"] == 30.0
+    assert (zoo.sha256, zoo.id) == (linear.sha256, linear.id)
+
+
+# --- identity -------------------------------------------------------------------------------------
+
+
+def test_calibration_changes_the_hash_and_not_the_id(linear):
+    first = save_calibration(linear, predictor(0), {})
+    second = save_calibration(first, predictor(1), {})
+    assert len({linear.sha256, first.sha256, second.sha256}) == 3
+    assert linear.id == first.id == second.id
+
+
+def test_id_is_16_bits_of_the_weights(linear, tmp_path):
+    digest = hashlib.sha256((linear.folder / WEIGHTS).read_bytes()).digest()
+    assert linear.id == int.from_bytes(digest[:2], "big")
+    assert saved_conv(tmp_path / "conv").id != linear.id
+
+
+def test_new_weights_drop_the_old_calibration(linear):
+    save_calibration(linear, predictor(), {})
+    zoo = save_zoo(linear.folder, {"bank": "linear", "ratios": [0, 8]}, linear_tensors())
+    assert not (zoo.folder / CALIBRATION).exists()
+    with pytest.raises(InputError, match=r"has no calibration\.safetensors"):
+        _ = zoo.predictor
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_released_zoos_by_name(released):
+    assert released_zoos() == ["alder", "birch"]
+    assert load_zoo("alder").folder == released / "alder"
+    assert load_zoo("birch").name == "birch"
+
+
+@pytest.mark.parametrize("name", ["oak", "", "birch/", "../birch", "/nowhere/at/all"])
+def test_unknown_name_lists_the_known(released, name):
+    with pytest.raises(InputError, match="neither one of alder, birch nor a folder"):
+        load_zoo(name)
+
+
+@pytest.mark.parametrize("name", released_zoos())
+def test_what_comes_with_the_package_can_be_used(name):
+    zoo = load_zoo(name)
+    assert zoo.ratios == STANDARD_RATIOS
+    blocks, grid = split(np.zeros((32, 32, 3), np.uint8))
+    assert zoo.bank.encode(blocks, grid, np.array([3]), 10).shape == (32,)
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_changed_weights_are_not_loaded(linear):
+    content = bytearray((linear.folder / WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (linear.folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(InputError, match=r"weights\.safetensors has sha256 .* not "):
+        _ = load_zoo(linear.name).bank
+
+
+def test_changed_calibration_is_not_loaded(linear):
+    save_calibration(linear, predictor(), {})
+    (linear.folder / CALIBRATION).write_bytes(b"other")
+    with pytest.raises(InputError, match=r"calibration\.safetensors has sha256"):
+        _ = load_zoo(linear.name).predictor
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_truncated_weights_whose_hash_fits(linear, share):
+    whole = (linear.folder / WEIGHTS).read_bytes()
+    replace_weights(linear, whole[: int(len(whole) * share)])
+    with pytest.raises(InputError, match="is no safetensors file"):
+        _ = load_zoo(linear.name).bank
+
+
+def test_missing_weights(linear):
+    (linear.folder / WEIGHTS).unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        _ = load_zoo(linear.name).bank
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "null", "[]", "{}", '"text"', '{"ratios": [0, 8]}', '{"ratios": 3, "files": {}}',
+        '{"ratios": [0, 8], "files": {}}', '{"ratios": [0, 8], "files": {"weights.safetensors": 7}}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "no hex"}}',
+        '{"ratios": [8], "files": {"weights.safetensors": "abcd"}}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}, "bank": "other"}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}}',
+    ],
+)  # fmt: skip
+def test_broken_manifest(linear, text):
+    (linear.folder / MANIFEST).write_text(text)
+    with pytest.raises(InputError):
+        load_zoo(linear.name)
+
+
+def test_manifest_that_is_no_text(linear):
+    (linear.folder / MANIFEST).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is not a manifest"):
+        load_zoo(linear.name)
+
+
+@pytest.mark.parametrize("lacks", ["mean", "colour", "variance"])
+def test_linear_weights_that_lack_a_tensor(tmp_path, lacks):
+    tensors = {k: v for k, v in linear_tensors().items() if k != lacks}
+    zoo = save_zoo(tmp_path / "z", {"bank": "linear", "ratios": [0, 8]}, tensors)
+    with pytest.raises(InputError, match="does not fit the manifest"):
+        _ = zoo.bank
+
+
+def test_linear_weights_of_another_shape(tmp_path):
+    tensors = {**linear_tensors(), "variance": np.ones(7)}
+    zoo = save_zoo(tmp_path / "z", {"bank": "linear", "ratios": [0, 8]}, tensors)
+    with pytest.raises(InputError, match="does not fit the manifest"):
+        _ = zoo.bank
+
+
+@pytest.mark.parametrize(
+    "architecture", [{}, {"uses": [0, 8, 32], "depth": 3}, asdict(TINY) | {"coarse": 16}, None, "tiny"]
+)
+def test_conv_weights_of_another_architecture(tmp_path, architecture):
+    zoo = saved_conv(tmp_path / "conv")
+    edit(zoo, architecture=architecture)
+    with pytest.raises(InputError, match="does not fit the manifest"):
+        _ = load_zoo(zoo.name).bank
+
+
+def test_ratios_that_are_not_the_networks(tmp_path):
+    zoo = saved_conv(tmp_path / "conv")
+    edit(zoo, ratios=[0, 8, 16, 32])
+    with pytest.raises(InputError, match="does not fit the manifest"):
+        _ = load_zoo(zoo.name).bank
+
+
+def test_calibration_of_other_tensors(linear):
+    zoo = save_calibration(linear, predictor(), {})
+    content = zoos.save_tensors({"low": np.zeros(10, np.float32)})
+    (zoo.folder / CALIBRATION).write_bytes(content)
+    edit(zoo, files={**zoo.manifest["files"], CALIBRATION: hashlib.sha256(content).hexdigest()})
+    with pytest.raises(InputError, match="is not a calibration"):
+        _ = load_zoo(zoo.name).predictor
+
+
+def test_calibration_of_another_ratio_set(linear):
+    """Tables of 3 ratios for a zoo of 2 would index past the set."""
+    zoo = save_calibration(linear, predictor(), {})
+    edit(zoo, ratios=[0, 8])
+    with pytest.raises(InputError, match="is not a calibration"):
+        _ = load_zoo(zoo.name).predictor
