@@ -55,9 +55,11 @@ def reassemble(blocks: NDArray[np.float32], grid: Grid) -> Picture:
 
     A coder whose decoder works across block borders has smoothed the seams already.
     """
-    tiles = blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3).swapaxes(1, 2)
-    canvas = tiles.reshape(grid.rows * BLOCK, grid.columns * BLOCK, 3)[: grid.height, : grid.width]
-    return np.rint(canvas).clip(0, 255).astype(np.uint8)
+    canvas = np.empty((grid.rows * BLOCK, grid.columns * BLOCK, 3), dtype=np.uint8)
+    for row, tiles in enumerate(blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3)):
+        strip = np.rint(tiles.swapaxes(0, 1)).clip(0, 255)
+        canvas[row * BLOCK : (row + 1) * BLOCK] = strip.reshape(BLOCK, grid.columns * BLOCK, 3)
+    return np.ascontiguousarray(canvas[: grid.height, : grid.width])
 
 
 def fill_missing(blocks: NDArray[np.float32], missing: NDArray[np.bool_], grid: Grid) -> NDArray[np.float32]:

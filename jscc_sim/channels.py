@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from jscc_sim.errors import InputError
 from jscc_sim.units import check_snr_db, db_to_power, noise_variance, power_to_db
@@ -193,6 +192,8 @@ class Fading(Channel):
 
     def _power_quantile(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
         """abs(h)**2 is a noncentral chi-square of two degrees of freedom."""
+        from scipy import stats
+
         scale = 1 / (2 * (1 + self.k_factor))
         return np.asarray(stats.ncx2.ppf(share, 2, 2 * self.k_factor, scale=scale), dtype=np.float64)
 

@@ -118,4 +118,4 @@ def _as_rgb(image: Image.Image) -> Picture:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, rgba)
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+    return np.array(image.convert("RGB"))  # a copy: torch warns of arrays that cannot be written

@@ -25,6 +25,12 @@ class Predictor:
     mse: Table
     energy: Table
 
+    def __post_init__(self) -> None:
+        inputs, ratios = len(self.low), len(self.mse)
+        terms = 1 + inputs + inputs * (inputs + 1) // 2
+        if self.high.shape != (inputs,) or {self.mse.shape, self.energy.shape} != {(ratios, terms)}:
+            raise ValueError(f"tables {self.mse.shape} and {self.energy.shape} for {inputs} inputs")
+
     def predict_mse(self, features: Table, sender_snr_db: float, left_db: float) -> Table:
         """features: [N, 8]. Returns [N, R], never rising with the ratio; 8-bit units squared."""
         table = np.exp2(self.basis(features, sender_snr_db, left_db) @ self.mse.T)

@@ -49,7 +49,7 @@ def envelope_mse(uses: float, hull_uses: NDArray[np.float64], hull_mse: NDArray[
 def gain_db(mse: float, uses: float, uniform_uses: ArrayLike, uniform_mse: ArrayLike) -> float:
     """A policy's gain on one image: dB of uniform's lower convex envelope at the same uses over mse."""
     reference = envelope_mse(uses, *lower_envelope(uniform_uses, uniform_mse))
-    return float(10 * np.log10(reference / mse))
+    return float(10 * np.log10(reference / mse)) if mse > 0 else float("inf")
 
 
 def interval(values: ArrayLike) -> Interval:

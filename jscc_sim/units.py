@@ -51,8 +51,9 @@ def parse_cbr(text: str | float | Fraction) -> Fraction:
     Raises InputError unless it lies in (0, 1].
     """
     try:
-        cbr = Fraction(str(text).strip()) if not isinstance(text, Fraction) else text
-    except (ValueError, ZeroDivisionError):
+        words = str(text).strip()
+        cbr = Fraction(float(words) if "e" in words.lower() else words)
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise InputError(f"CBR {text!r} is neither a fraction like 1/16 nor a decimal") from None
     if not 0 < cbr <= 1:
         raise InputError(f"CBR {text} is outside 0 to 1 (channel uses per colour sample)")

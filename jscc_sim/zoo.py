@@ -65,8 +65,12 @@ class Zoo:
                 from jscc_sim.nn.linear import LinearBank
 
                 fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
-                return LinearBank(**fields, ratios=self.ratios)
-            return _conv_bank(self.manifest["architecture"], tensors)
+                bank: Bank = LinearBank(**fields, ratios=self.ratios)
+            else:
+                bank = _conv_bank(self.manifest["architecture"], tensors)
+            if bank.ratios != self.ratios:
+                raise ValueError(f"coders for {bank.ratios.uses}, ratios {self.ratios.uses}")
+            return bank
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise InputError(f"zoo {self.name}: {WEIGHTS} does not fit the manifest: {error}") from None
 
@@ -77,8 +81,11 @@ class Zoo:
             raise InputError(f"zoo {self.name} has no {CALIBRATION}: run jscc-sim calibrate")
         tensors = self._load(CALIBRATION)
         try:
-            return Predictor(**{k: v.astype(np.float64) for k, v in tensors.items()})
-        except TypeError as error:
+            predictor = Predictor(**{k: v.astype(np.float64) for k, v in tensors.items()})
+            if len(predictor.mse) != len(self.ratios):
+                raise ValueError(f"{len(predictor.mse)} ratios, not {len(self.ratios)}")
+            return predictor
+        except (TypeError, ValueError) as error:
             raise InputError(f"zoo {self.name}: {CALIBRATION} is not a calibration: {error}") from None
 
     def _load(self, name: str) -> Tensors:

@@ -12,12 +12,15 @@ from PIL import Image
 from jscc_sim.images import read_picture
 
 _RUNNER = """
-import contextlib, io, json, sys, traceback
+import contextlib, io, json, pathlib, sys, traceback
 from jscc_sim.cli import main
-sys.path.insert(0, ".")
+
+def files():
+    return {str(p): (p.lstat().st_ino, p.lstat().st_mtime_ns) for p in pathlib.Path().rglob("*")}
+
 results = []
 for argv in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
+    before, out, err = files(), io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = main(argv)
@@ -28,22 +31,22 @@ for argv in json.loads(sys.argv[1]):
             code = 1
     heavy = [name for name in ("torch", "sionna", "pandas") if name in sys.modules]
     results.append({"code": code, "out": out.getvalue(), "err": err.getvalue(), "heavy": heavy})
+    after = files()
+    results[-1]["changed"] = sorted(k for k in {*before, *after} if before.get(k) != after.get(k))
 print(json.dumps(results))
 """
 
 
 @dataclass(frozen=True)
 class Ran:
-    """One command's exit code, what it printed, and the slow libraries that its process had loaded."""
+    """One command's exit code, what it printed, the slow libraries that its process had loaded, and the
+    files below its folder that it made, changed or removed."""
 
     code: int
     out: str
     err: str
     heavy: tuple[str, ...] = ()
-
-    @property
-    def rows(self):
-        return [json.loads(line) for line in self.out.splitlines()]
+    changed: tuple[str, ...] = ()
 
 
 def program(*argv, cwd, **more):
@@ -72,7 +75,10 @@ def one_process(commands, cwd, env=None):
         env={**os.environ, **(env or {})},
     )
     assert done.returncode == 0, done.stderr
-    return [Ran(r["code"], r["out"], r["err"], tuple(r["heavy"])) for r in json.loads(done.stdout)]
+    return [
+        Ran(r["code"], r["out"], r["err"], tuple(r["heavy"]), tuple(r["changed"]))
+        for r in json.loads(done.stdout)
+    ]
 
 
 def photograph(height=96, width=128, name="astronaut"):

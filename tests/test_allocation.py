@@ -28,7 +28,7 @@ from jscc_sim.allocation import (
     fit_to_budget,
     load_policy,
 )
-from jscc_sim.allocation.equal_slope import _error, _priced, equal_slope
+from jscc_sim.allocation.equal_slope import _priced, equal_slope, total_error
 from jscc_sim.errors import InputError
 from jscc_sim.testing import PolicyContract
 from jscc_sim.units import STANDARD_RATIOS, RatioSet
@@ -350,18 +350,18 @@ def test_never_above_uniform(seed):
         for budget in (0, 1, 20, 50, 999):
             index = Lagrangian().allocate(blocks, SMALL, budget)
             uniform = Uniform().allocate(blocks, SMALL, budget)
-            assert _error(blocks, index, SMALL) <= _error(blocks, uniform, SMALL)
+            assert total_error(blocks, index, SMALL) <= total_error(blocks, uniform, SMALL)
 
 
 def test_the_price_is_the_derivative_of_the_total_error():
     blocks = gaussian_blocks(300, snr_db=0)
     index = Lagrangian().allocate(blocks, STANDARD_RATIOS, 300 * 64)
-    before, priced = _error(blocks, index, STANDARD_RATIOS), _priced(blocks, index, STANDARD_RATIOS)
+    before, priced = total_error(blocks, index, STANDARD_RATIOS), _priced(blocks, index, STANDARD_RATIOS)
     scale = np.abs(np.diff(priced, axis=1)).max()
     for b in range(0, 300, 10):
         moved = index.copy()
         moved[b] += 1 if moved[b] == 0 else -1
-        change = _error(blocks, moved, STANDARD_RATIOS) - before
+        change = total_error(blocks, moved, STANDARD_RATIOS) - before
         assert change == pytest.approx(priced[b, moved[b]] - priced[b, index[b]], rel=0.1, abs=1e-4 * scale)
 
 
@@ -370,7 +370,7 @@ def test_pricing_energy_helps_at_low_snr(snr_db):
     """There the error is bound by energy: unpriced, the busy blocks drown all the others."""
     blocks, budget = gaussian_blocks(60, snr_db), 60 * 64
     priced, unpriced, uniform = (
-        _error(blocks, policy.allocate(blocks, STANDARD_RATIOS, budget), STANDARD_RATIOS)
+        total_error(blocks, policy.allocate(blocks, STANDARD_RATIOS, budget), STANDARD_RATIOS)
         for policy in (Lagrangian(), Lagrangian(rounds=0), Uniform())
     )
     assert unpriced <= uniform

@@ -1,6 +1,6 @@
 """Header and payload in one budget: any size, CBR, SNR and policy, with real headers.
 
-Planning alone: 256 pictures with 40 draws of (CBR, SNR, policy) each make 10 240; no torch, no Sionna.
+Planning alone: 128 pictures with 80 draws of (CBR, SNR, policy) each make 10 240; no torch, no Sionna.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from jscc_sim.errors import BudgetError
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, budget_uses
 
-PICTURES, DRAWS = 256, 40
+PICTURES, DRAWS = 128, 80
 SNRS_DB = (-12.0, -2.0, 3.0, 10.0, 25.0)
 LARGEST_STEP = 256
 
-tiny = st.tuples(st.integers(1, 64), st.integers(1, 64))
-small = st.tuples(st.integers(1, 160), st.integers(1, 160))
-sizes = st.one_of(tiny, tiny.map(lambda s: s), small, st.sampled_from([(1, 1), (1, 900), (900, 1), (140, 190)]))
+tiny = st.tuples(st.integers(1, 40), st.integers(1, 64))
+small = st.tuples(st.integers(1, 140), st.integers(1, 140))
+sizes = st.one_of(tiny, small, st.sampled_from([(1, 1), (1, 900), (900, 1), (32, 33)]))
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -65,9 +65,8 @@ def check_plan(grid, blocks, policy, budget, snr_db, cost):
     bare = cost(np.zeros(len(grid), np.int64), snr_db)
     try:
         index, header = plan_frame(allocate, lambda index: cost(index, snr_db), most, STANDARD_RATIOS, budget)
-    except BudgetError as error:
+    except BudgetError:
         assert bare > budget, "a frame without payload would have fitted"
-        assert str(budget) in str(error)
         return False
     assert index.shape == (len(grid),)
     assert header == cost(index, snr_db) <= most
@@ -90,12 +89,13 @@ def plan_one_picture(size, seed):
     rng = np.random.default_rng(seed)
     grid = Grid(*size)
     blocks, cost = random_blocks(len(grid), rng), header_cost(grid)
+    snrs_db = rng.choice(SNRS_DB, 2)
     for draw in range(DRAWS):
         policy = load_policy(list(POLICIES)[draw % len(POLICIES)])
         cbr = Fraction(int(rng.integers(1, 2 ** rng.integers(6, 16))), 2**16)
         # every other budget in the range where a header just fits or does not
         budget = budget_uses(cbr, *size) if draw % 2 else int(rng.integers(0, 2000))
-        fits = check_plan(grid, blocks, policy, budget, float(rng.choice(SNRS_DB)), cost)
+        fits = check_plan(grid, blocks, policy, budget, float(snrs_db[draw // len(POLICIES) % 2]), cost)
         draws["all"] += 1
         draws["fitting"] += fits
 
@@ -151,11 +151,11 @@ def test_free_header_gives_all_to_the_payload():
     assert calls == [640]
 
 
-@pytest.mark.parametrize("cost", [10, 250, 499, 500])
+@pytest.mark.parametrize("cost", [10, 250, 400, 499, 500])
 def test_what_the_header_does_not_take_the_payload_does(cost):
-    (index, header), _ = plan_uniform(cost, 500, 5000)
+    (index, header), _ = plan_uniform(cost, 500, 1000, count=100)
     assert header == cost
-    assert 5000 - cost - STANDARD_RATIOS.spent(index) < 128  # the step from 384 uses
+    assert 1000 - cost - STANDARD_RATIOS.spent(index) < 8  # the least step
 
 
 def test_budget_below_the_header_is_named():

@@ -18,6 +18,11 @@ from jscc_sim.units import BLOCK, RatioSet
 STRIP_BLOCKS = 2048
 """Most blocks of a strip, so that the working memory does not grow with the picture."""
 
+WEAKEST_FADE = 0.02
+"""Fading power below which a use counts as no weaker: the least that training shows."""
+
+LEAST_VARIANCE = 1e-12
+
 HALO = 3
 """Rows of neighbouring blocks that a strip sees: more than the receptive field of either network."""
 
@@ -80,7 +85,7 @@ class ConvBank(Bank):
         """See Bank.decode. A use that fading left noisier than its block's mean is weighed down, and
         the mean, after the gain, is told to the network."""
         offsets = block_slices(index, self.ratios)
-        variance = payload.unbiased_variance
+        variance = _believable(payload.unbiased_variance)
         uses = self.ratios.array[index]
         mean = _block_means(variance, offsets, uses)
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
@@ -109,6 +114,15 @@ def strips(grid: Grid) -> list[tuple[int, int, int, int]]:
     return [
         (t, min(t + height, grid.rows), max(t - HALO, 0), min(t + height + HALO, grid.rows)) for t in tops
     ]
+
+
+def _believable(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise variances, those of deep fades limited as in training: a use that is lost must not make
+    its block look lost. The mean of 1 / variance is the SNR, since the fading has unit mean power."""
+    if not len(variance):
+        return variance
+    snr = np.mean(1 / np.maximum(variance, LEAST_VARIANCE))
+    return np.minimum(variance, 1 / (WEAKEST_FADE * snr))
 
 
 def _block_means(

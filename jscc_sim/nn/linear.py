@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from jscc_sim.blocks import Grid, fill_missing
 from jscc_sim.channels import Equalised
@@ -32,6 +31,11 @@ class LinearBank(Bank):
     colour: NDArray[np.float64]
     variance: NDArray[np.float64]
     ratios: RatioSet = STANDARD_RATIOS
+
+    def __post_init__(self) -> None:
+        shapes = (self.mean.shape, self.colour.shape, self.variance.shape)
+        if shapes != ((3,), (3, 3), (BLOCK_SAMPLES,)):
+            raise ValueError(f"mean, colour and variance have the shapes {shapes}")
 
     @property
     def parameters(self) -> int:
@@ -80,7 +84,8 @@ class LinearBank(Bank):
             symbols = payload.symbols[part].astype(np.complex128)
             pairs[sent] = symbols.view(np.float64).reshape(-1, 2)
             gain, half = np.zeros(sent.shape), np.ones(sent.shape)
-            gain[sent], half[sent] = payload.gain[part] * frame_gain, payload.noise_variance[part] / 2
+            gain[sent] = payload.gain[part] * frame_gain
+            half[sent] = np.maximum(payload.noise_variance[part], 1e-12) / 2  # 0 would divide 0 by 0
             expected = power.reshape(-1, 2)
             shrink = gain[..., None] * expected / (gain[..., None] ** 2 * expected + half[..., None])
             estimate = (pairs * shrink).reshape(len(uses), BLOCK_SAMPLES) * scale
@@ -89,6 +94,8 @@ class LinearBank(Bank):
 
     def transform(self, blocks: NDArray[np.uint8]) -> NDArray[np.float64]:
         """[N, 32, 32, 3] -> coefficients [N, 3072] in transform order."""
+        from scipy import fft
+
         rotated = (blocks - self.mean) @ self.colour.T
         spectrum = fft.dctn(rotated, axes=(1, 2), norm="ortho")
         flat = spectrum.transpose(0, 3, 1, 2).reshape(len(blocks), BLOCK_SAMPLES)
@@ -96,6 +103,8 @@ class LinearBank(Bank):
 
     def inverse(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coefficients [N, 3072] -> blocks [N, 32, 32, 3]."""
+        from scipy import fft
+
         spectrum = coefficients.reshape(-1, 3, BLOCK, BLOCK).transpose(0, 2, 3, 1)
         return np.asarray(fft.idctn(spectrum, axes=(1, 2), norm="ortho") @ self.colour + self.mean)
 

@@ -200,27 +200,29 @@ class BlockJSCC(LinkSystem):
         trial: Trial,
         draws: int,
     ) -> BlockStatistics:
-        """Tables from trial transmissions of the whole picture at every ratio, at two noise levels."""
-        choices = [np.full(len(grid), ratio, dtype=np.int64) for ratio in range(len(self.ratios))]
-        latents = [self.bank.encode(blocks, grid, index, sender_snr_db) for index in choices]
-        energy = np.column_stack(
-            [block_energies(x, index, self.ratios) for x, index in zip(latents, choices, strict=True)]
-        )
+        """Tables from trial transmissions of the whole picture, at two noise levels. There are as many
+        maps as ratios; each mixes all of them, and over the maps each block gets every ratio once."""
+        count = len(self.ratios)
+        places = np.random.default_rng(0).permutation(len(grid))
+        maps = [(places + turn) % count for turn in range(count)]
+        latents = [self.bank.encode(blocks, grid, index, sender_snr_db) for index in maps]
+        rows = np.arange(len(grid))
+        energy = np.empty((len(grid), count))
+        for x, index in zip(latents, maps, strict=True):
+            energy[rows, index] = block_energies(x, index, self.ratios)
         reference = self._uniform_energy(score, energy, budget)
         tables = []
         for level_db in (0.0, BACK_OFF_DB):
             gain = 10 ** (-level_db / 20) / math.sqrt(reference)
-            columns = []
-            for x, index in zip(latents, choices, strict=True):
-                errors = np.zeros(len(grid))
-                for draw in range(draws if len(x) else 1):
+            errors = np.zeros((len(grid), count))
+            for x, index in zip(latents, maps, strict=True):
+                for draw in range(draws):
                     payload = equalise(
                         trial((x * np.float32(gain)).astype(np.complex64), draw), self.equaliser
                     )
                     received = self.bank.decode(payload, gain, grid, index, sender_snr_db)
-                    errors += block_errors(received, blocks)
-                columns.append(errors / (draws if len(x) else 1))
-            tables.append(np.minimum.accumulate(np.column_stack(columns), axis=1))
+                    errors[rows, index] += block_errors(received, blocks) / draws
+            tables.append(np.minimum.accumulate(errors, axis=1))
         slope = np.log(np.maximum(tables[1], 1e-9) / np.maximum(tables[0], 1e-9)) / BACK_OFF_DB
 
         def mse_given(mean_energy: float) -> NDArray[np.float64]:

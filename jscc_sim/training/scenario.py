@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.nn.conv import CELLS
+from jscc_sim.nn.conv_bank import WEAKEST_FADE
 from jscc_sim.units import BLOCK, noise_variance
 
 SNR_RANGE_DB = (-2.0, 20.0)
@@ -17,7 +18,6 @@ USES_RANGE = (6.0, 700.0)
 UNIFORM_SHARE = 0.35
 MISMATCH_SHARE, MISMATCH_DB = 0.2, 4.0
 FADING_SHARE = 0.1
-WEAKEST_FADE = 0.02
 
 
 @dataclass(frozen=True)

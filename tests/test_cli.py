@@ -1,0 +1,216 @@
+"""The command line when all is well: options, rows, figures, plug-ins, listings."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from processes import photograph, pixels, save
+
+from jscc_sim.allocation import POLICIES
+from jscc_sim.cli import main
+from jscc_sim.units import STANDARD_RATIOS
+
+COMMANDS = ("transmit", "encode", "channel", "decode", "policies", "zoo", "train", "calibrate", "bench")
+KEYS = {
+    *("image", "height", "width", "system", "zoo", "policy", "complexity", "channel", "snr_db", "cbr_budget"),
+    *("budget_uses", "uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "seconds"),
+    "seed",
+}
+POLICY = """
+from dataclasses import dataclass
+import numpy as np
+from jscc_sim.allocation import AllocationPolicy
+
+@dataclass(frozen=True)
+class MyPolicy(AllocationPolicy):
+    \"\"\"Everything to the first blocks.\"\"\"
+
+    ratio: int = 5
+
+    def _allocate(self, blocks, ratios, budget):
+        count = min(budget // ratios.uses[self.ratio], len(blocks))
+        return np.where(np.arange(len(blocks)) < count, self.ratio, 0)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(), "a.png")
+    save(photograph(64, 96, "coffee"), "b.jpg")
+    return tmp_path
+
+
+@pytest.fixture
+def send(capsys):
+    """transmit with --json: its rows."""
+
+    def run(*options, images=("a.png",), cbr="1/6", snr_db="10", zoo="linear"):
+        air = ["--snr-db", snr_db, "--cbr", cbr, "--zoo", zoo]
+        code = main(["transmit", *images, *air, "--json", *map(str, options)])
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        assert printed.err == ""
+        return [json.loads(line) for line in printed.out.splitlines()]
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"usage: jscc-sim {command}".strip() in shown
+    if not command:
+        assert all(re.search(rf"^ +{name}\b", shown, re.MULTILINE) for name in COMMANDS)
+
+
+def test_help_loads_no_library():
+    """Half a second is little: numpy alone takes a fifth of it."""
+    program = (
+        "import sys\ntry:\n import jscc_sim.cli as c; c.main(['--help'])\nfinally:\n print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "jscc_sim.cli" in loaded
+    assert not loaded & {"torch", "numpy", "sionna", "numba", "PIL", "scipy", "matplotlib", "pandas", "tqdm"}
+
+
+def test_a_row(folder, send):
+    (row,) = send("--seed", 4, "--out", "got.png")
+    assert row.keys() >= KEYS
+    assert (row["image"], row["height"], row["width"], row["seed"]) == ("a.png", 96, 128, 4)
+    assert row["budget_uses"] == 96 * 128 * 3 // 6
+    assert 0.9 * row["budget_uses"] < row["uses"] <= row["budget_uses"]
+    assert 0 < row["header_uses"] < 0.1 * row["uses"]
+    assert row["cbr"] == row["uses"] / (3 * 96 * 128) <= row["cbr_budget"] == 1 / 6
+    assert row["outage"] is False
+    assert sum(int(k) * n for k, n in row["ratio_blocks"].items()) == row["uses"] - row["header_uses"]
+    mse = np.square(pixels("got.png").astype(float) - photograph()).mean()
+    assert row["mse"] == pytest.approx(mse)
+    assert row["psnr_db"] == pytest.approx(10 * np.log10(255**2 / mse))
+    assert 0.7 < row["ssim"] < 1
+    assert row["ms_ssim"] is None, "96 pixels are too few for five levels"
+    assert 0 < row["seconds"] < 60
+
+
+def test_a_decimal_cbr_is_the_same_budget(folder, send):
+    (fraction,), (decimal,) = send("--no-ssim", cbr="1/8"), send("--no-ssim", cbr="0.125")
+    assert fraction["budget_uses"] == decimal["budget_uses"] == 4608
+    assert (fraction["uses"], fraction["mse"]) == (decimal["uses"], decimal["mse"])
+    assert fraction["ssim"] is None
+
+
+def test_several_pictures_to_a_folder(folder, send):
+    rows = send("--no-ssim", "--out", "new/deep", images=("a.png", "b.jpg"))
+    assert [(row["image"], row["height"]) for row in rows] == [("a.png", 96), ("b.jpg", 64)]
+    assert sorted(p.name for p in (folder / "new/deep").iterdir()) == ["a.png", "b.png"]
+    assert pixels(folder / "new/deep/b.png").shape == (64, 96, 3)
+    (alone,) = send("--no-ssim", images=("b.jpg",))
+    assert alone["mse"] == rows[1]["mse"], "a picture's result depends on the ones before it"
+
+
+def test_a_table_for_people(folder, capsys):
+    assert main(["transmit", "a.png", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "-25"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert "header" in head
+    assert line.startswith("a.png")
+    assert line.endswith("OUTAGE")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_figure(folder, send, suffix):
+    send("--no-ssim", "--figure", f"figure{suffix}", "--out", "got.png")
+    if suffix == ".pdf":
+        assert (folder / "figure.pdf").read_bytes().startswith(b"%PDF")
+    else:
+        with Image.open("figure.png") as image:
+            assert min(image.size) > 300
+
+
+def test_policies_from_everywhere(folder, send):
+    (folder / "my_policy.py").write_text(POLICY)
+    (first,) = send("--no-ssim", "--policy", "my_policy.py:MyPolicy")
+    (second,) = send("--no-ssim", "--policy", "my_policy.py:MyPolicy:ratio=8")
+    used = [{k for k, n in row["ratio_blocks"].items() if n and k != "0"} for row in (first, second)]
+    assert used == [{str(STANDARD_RATIOS.uses[5])}, {str(STANDARD_RATIOS.uses[8])}]
+    (module,) = send("--no-ssim", "--policy", "jscc_sim.allocation.random:Random:seed=3")
+    (name,) = send("--no-ssim", "--policy", "random:seed=3")
+    (other,) = send("--no-ssim", "--policy", "random:seed=4")
+    assert module["mse"] == name["mse"] != other["mse"]
+    assert (name["policy"], module["complexity"]) == ("random:seed=3", "variance")
+
+
+def test_complexity_changes_what_a_policy_does(folder, send):
+    rows = [send("--no-ssim", "--policy", "quintiles", "--complexity", c)[0] for c in ("variance", "dct")]
+    assert rows[0]["complexity"] == "variance"
+    assert rows[0]["mse"] != rows[1]["mse"]
+
+
+def test_the_sender_may_be_mistaken(folder, send):
+    (right,), (wrong,) = send("--no-ssim"), send("--no-ssim", "--sender-snr-db", 3)
+    assert (right["snr_db"], right["sender_snr_db"]) == (10, 10)
+    assert (wrong["snr_db"], wrong["sender_snr_db"]) == (10, 3)
+    assert wrong["header_uses"] > right["header_uses"], "a header for 3 dB is longer than one for 10 dB"
+    assert wrong["mse"] > right["mse"]
+
+
+def test_a_genie_is_marked_and_its_header_free(folder, send, capsys):
+    (genie,), (honest,) = send("--no-ssim", "--side-info", "genie"), send("--no-ssim")
+    assert (genie["side_info"], genie["header_uses"]) == ("genie", 0)
+    assert honest["side_info"] == "transmitted"
+    command = ["transmit", "a.png", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "10", "--no-ssim"]
+    main([*command, "--side-info", "genie"])
+    main(command)
+    _, marked, _, plain = capsys.readouterr().out.splitlines()
+    assert "genie" in marked
+    assert "genie" not in plain
+
+
+def test_same_seed_same_row(folder, send):
+    def figures(row):
+        return {k: v for k, v in row.items() if "seconds" not in k}
+
+    options = ("--channel", "rayleigh-block:64", "--csi", "noisy:20", "--no-ssim")
+    first, second, third = (send(*options, "--seed", seed)[0] for seed in (1, 1, 2))
+    assert figures(first) == figures(second)
+    assert first["mse"] != third["mse"]
+
+
+def test_an_outage_is_a_row_and_mid_grey(folder, send):
+    (row,) = send("--no-ssim", "--sender-snr-db", 10, "--out", "got.png", snr_db="-25")
+    assert row["outage"] is True
+    assert (pixels("got.png") == 128).all()
+    assert row["mse"] == pytest.approx(np.square(photograph() - 128.0).mean())
+
+
+def test_policies_listing(capsys):
+    assert main(["policies", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["name"] for row in rows] == list(POLICIES)
+    assert [row["name"] for row in rows if not row["realisable"]] == ["oracle"]
+    assert main(["policies"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(POLICIES)
+    assert ["not realisable" in line for line in lines] == [name == "oracle" for name in POLICIES]
+
+
+def test_zoo_listing(capsys):
+    assert main(["zoo", "--json"]) == 0
+    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    linear = rows["linear"]
+    assert linear["ratios"] == list(STANDARD_RATIOS.uses)
+    assert linear["snr_range_db"] == [-2, 20]
+    assert {"parameters", "macs_per_pixel", "training", "sha256", "id"} <= linear.keys()
+    assert main(["zoo"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("linear:", "ratios", "SNR", "parameters", "MACs per pixel", "trained on"):
+        assert word in shown

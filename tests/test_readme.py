@@ -1,0 +1,65 @@
+"""The README does what it says: its Python runs, its policy takes part, its commands parse."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jscc_sim.cli import build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+]
+
+
+def run(*words, cwd):
+    done = subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_example_prints_uses_and_psnr(tmp_path):
+    example = next(code for code in PYTHON if "read_picture" in code)
+    uses, header_uses, psnr_db = run("-c", example, cwd=tmp_path).split()
+    assert 0 < int(header_uses) < int(uses) <= 49152
+    assert 26 < float(psnr_db) < 40
+
+
+def test_a_policy_of_ones_own(tmp_path):
+    policy = next(code for code in PYTHON if "class SquareRoot" in code)
+    contract = next(code for code in PYTHON if "PolicyContract" in code)
+    assert len(policy.strip().splitlines()) <= 15
+    (tmp_path / "my_policy.py").write_text(policy)
+    (tmp_path / "test_my_policy.py").write_text(contract)
+    assert "passed" in run("-m", "pytest", "-q", "test_my_policy.py", cwd=tmp_path)
+    command = next(line for line in COMMANDS if "SquareRoot" in line)
+    table = run("-m", "jscc_sim", *shlex.split(command)[1:], "--zoo", "linear", cwd=tmp_path)
+    assert "SquareRoot" in table
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("jscc-sim ")])
+def test_commands_parse(line):
+    words = shlex.split(line.split(">")[0])[1:]
+    build_parser().parse_args(words)
+
+
+def test_files_that_it_names_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for script in re.findall(r"python (experiments/\w+\.py)", README):
+        assert (ROOT / script).exists(), script
+
+
+def test_every_make_target_that_it_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)`", README))
+    assert named
+    assert named <= targets

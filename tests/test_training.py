@@ -1,0 +1,299 @@
+"""Training on tiny pictures: it learns, resumes exactly, survives a kill, and its zoo sends pictures."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from processes import photograph, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from jscc_sim.cli import main
+from jscc_sim.errors import InputError
+from jscc_sim.nn.conv import ConvArchitecture
+from jscc_sim.training.data import Crops, split_folder
+from jscc_sim.training.linear import fit_linear
+from jscc_sim.training.loop import Recipe, Trainer
+
+TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
+SMALL = ("--fine", "8", "--coarse", "16", "--side", "64", "--crops", "2", "--fp32")
+RECIPE = Recipe(steps=60, crops=2, side=64, warm_up=5, bf16=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twenty-two parts of photographs, 160x192 pixels each."""
+    root = tmp_path_factory.mktemp("pictures")
+    for number in range(22):
+        name = ("astronaut", "coffee")[number % 2]
+        whole = photograph(300, 340, name)
+        top, left = 13 * (number // 2), 12 * (number // 2)
+        save(np.ascontiguousarray(whole[top : top + 160, left : left + 192]), root / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def crops(folder):
+    return Crops([photograph(160, 192), photograph(160, 192, "coffee")], RECIPE.side)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def state(trainer, path):
+    """All that a checkpoint holds, comparable."""
+    trainer.save(path)
+    return {name: values.tobytes() for name, values in load_file(path).items()}, metadata_of(path)
+
+
+def metadata_of(path):
+    with safe_open(path, "np") as file:
+        return file.metadata()
+
+
+def test_it_learns(crops):
+    trainer, held_out = Trainer(TINY, RECIPE), [photograph(64, 96, "chelsea")]
+    before = trainer.validate(held_out)
+    losses = [trainer.advance(crops) for _ in range(60)]
+    assert np.isfinite(losses).all()
+    assert trainer.validate(held_out) > before + 1
+    assert trainer.validate(held_out) == trainer.validate(held_out)
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+def test_a_resumed_run_is_the_same_run(crops, tmp_path, bf16):
+    recipe = Recipe(steps=12, crops=2, side=64, warm_up=5, bf16=bf16)
+    straight = Trainer(TINY, recipe)
+    losses = [straight.advance(crops) for _ in range(12)]
+    first = Trainer(TINY, recipe)
+    before = [first.advance(crops) for _ in range(5)]
+    first.save(tmp_path / "checkpoint")
+    second = Trainer(TINY, recipe)
+    second.restore(tmp_path / "checkpoint")
+    assert second.step == 5
+    assert before + [second.advance(crops) for _ in range(7)] == losses
+    assert state(second, tmp_path / "a") == state(straight, tmp_path / "b")
+
+
+def test_the_number_of_steps_is_remembered(crops, tmp_path):
+    trainer = Trainer(TINY, RECIPE)
+    trainer.advance(crops)
+    trainer.save(tmp_path / "checkpoint")
+    other = Trainer(TINY, Recipe(crops=2, side=64))
+    other.restore(tmp_path / "checkpoint")
+    assert other.recipe.steps == 60
+
+
+@pytest.fixture
+def checkpoint(crops, tmp_path):
+    trainer = Trainer(TINY, RECIPE)
+    trainer.advance(crops)
+    trainer.advance(crops)
+    path = tmp_path / "checkpoint.safetensors"
+    trainer.save(path)
+    return path
+
+
+def test_another_architectures_checkpoint(checkpoint):
+    other = ConvArchitecture(fine=16, coarse=16)
+    with pytest.raises(
+        InputError, match=r"checkpoint.safetensors has the architecture .*'fine': 8.*'fine': 16"
+    ):
+        Trainer(other, RECIPE).restore(checkpoint)
+
+
+def test_fewer_steps_than_there_are(checkpoint):
+    with pytest.raises(InputError, match="has 2 steps, more than the 1 wanted"):
+        Trainer(TINY, Recipe(steps=1)).restore(checkpoint)
+
+
+def lose_a_tensor(path):
+    tensors = load_file(path)
+    tensors.pop("generator")
+    metadata = metadata_of(path)
+    save_file(tensors, path, metadata)
+
+
+def lose_the_metadata(path):
+    save_file(load_file(path), path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"nonsense" * 100),
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+        lose_a_tensor,
+        lose_the_metadata,
+    ],
+    ids=["empty", "nonsense", "cut", "tensor lost", "metadata lost"],
+)
+def test_a_damaged_checkpoint(checkpoint, damage):
+    damage(checkpoint)
+    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged"):
+        Trainer(TINY, RECIPE).restore(checkpoint)
+
+
+def test_a_damaged_checkpoint_at_the_command_line(folder, tmp_path, capsys):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense" * 100)
+    assert main(["train", str(folder), "--out", str(tmp_path), *SMALL, "--steps", "5"]) == 2
+    shown = capsys.readouterr().err
+    assert "is damaged" in shown
+    assert shown.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_one(checkpoint, crops, monkeypatch):
+    def half(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    before = checkpoint.read_bytes()
+    monkeypatch.setattr("jscc_sim.training.loop.save_file", half)
+    with pytest.raises(InputError, match="cannot be written: .*No space left"):
+        Trainer(TINY, RECIPE).save(checkpoint)
+    assert checkpoint.read_bytes() == before
+    assert [p.name for p in checkpoint.parent.iterdir()] == [checkpoint.name]
+
+
+def wait_for(path, process, seconds=240):
+    """Until a file is there, or the process that should write it has ended."""
+    end = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    assert path.exists(), "no checkpoint was written"
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """A zoo whose training was killed once, and one whose training was not."""
+    root = tmp_path_factory.mktemp("zoos")
+    command = ["train", str(folder), *SMALL, "--steps", "40", "--seed", "5"]
+    killed = [sys.executable, "-m", "jscc_sim", *command, "--out", str(root / "killed")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*killed, "--checkpoint-seconds", "0.01"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(root / "killed" / "checkpoint.safetensors", process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    step = int(metadata_of(root / "killed" / "checkpoint.safetensors")["step"])
+    printed = io.StringIO()
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(printed):
+        assert main([*command, "--out", str(root / "killed")]) == 0
+        assert main([*command, "--out", str(root / "straight")]) == 0
+    return root, process.returncode, step, printed.getvalue()
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(trained):
+    root, code, step, _ = trained
+    assert code == -signal.SIGKILL, "the run had ended before it was killed"
+    assert 0 < step < 40
+    weights = [(root / name / "weights.safetensors").read_bytes() for name in ("killed", "straight")]
+    assert weights[0] == weights[1]
+    assert not list((root / "killed").glob("*.partial"))
+
+
+def test_progress_is_shown(trained):
+    lines = [line for line in trained[3].splitlines() if line.startswith("step 40/40")]
+    assert len(lines) == 2
+    for word in ("loss", "validation PSNR", "blocks/s"):
+        assert word in lines[0]
+
+
+def test_what_was_trained_sends_pictures(trained, tmp_path, capsys):
+    zoo = str(trained[0] / "straight")
+    image = save(photograph(100, 130), tmp_path / "image.png")
+    command = ["transmit", str(image), "--zoo", zoo, "--cbr", "1/4", "--snr-db", "12", "--json"]
+    assert main([*command, "--out", str(tmp_path / "got.png")]) == 0
+    assert '"outage": false' in capsys.readouterr().out
+    assert main(["transmit", str(image), "--zoo", "linear", "--cbr", "1/4", "--snr-db", "12"]) == 0
+
+
+def test_a_linear_zoo_from_the_command_line(folder, tmp_path, capsys):
+    zoo = str(tmp_path / "linear")
+    assert main(["train", str(folder), "--bank", "linear", "--out", zoo]) == 0
+    assert main(["calibrate", str(folder), "--zoo", zoo, "--seed", "1"]) == 0
+    image = save(photograph(100, 130), tmp_path / "image.png")
+    capsys.readouterr()
+    assert main(["transmit", str(image), "--zoo", zoo, "--cbr", "1/4", "--snr-db", "12"]) == 0
+    assert "OUTAGE" not in capsys.readouterr().out
+
+
+def test_too_few_blocks_to_calibrate_on(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        save(photograph(64, 64), tmp_path / name)
+    assert main(["train", str(tmp_path), "--bank", "linear", "--out", str(tmp_path / "zoo")]) == 2
+    assert "24 whole blocks" in capsys.readouterr().err
+
+
+def test_pictures_without_a_whole_block(tmp_path):
+    paths = [save(photograph(20, 40), tmp_path / name) for name in ("a.png", "b.png")]
+    with pytest.raises(InputError, match="none of the 2 images has a whole block"):
+        fit_linear(paths)
+
+
+def empty_files(folder, names):
+    for name in names:
+        (folder / name).touch()
+
+
+def test_listed_names_are_never_trained_on(tmp_path):
+    from importlib import resources
+
+    listed = resources.files("jscc_sim.training").joinpath("validation.txt").read_text().split()
+    assert len(listed) == len(set(listed)) == 100
+    others = [f"inet_{number}.jpg" for number in range(30)]
+    empty_files(tmp_path, [*listed, *others])
+    split = split_folder(tmp_path)
+    assert {p.name for p in split.validation} == set(listed)
+    assert {p.name for p in split.training} == set(others)
+
+
+@pytest.mark.parametrize(("count", "held"), [(2, 1), (19, 1), (100, 5)])
+def test_a_folder_without_listed_names_holds_some_out(tmp_path, count, held):
+    empty_files(tmp_path, [f"{number}.png" for number in range(count)])
+    split = split_folder(tmp_path)
+    assert len(split.validation) == held
+    assert len(split.training) == count - held
+    assert not set(split.training) & set(split.validation)
+    empty_files(tmp_path, ["notes.txt"])
+    assert split_folder(tmp_path) == split
+
+
+@pytest.mark.parametrize(("names", "message"), [([], "no image files"), (["a.png"], "at least 2")])
+def test_folders_too_small(tmp_path, names, message):
+    empty_files(tmp_path, names)
+    with pytest.raises(InputError, match=message):
+        split_folder(tmp_path)
+    with pytest.raises(InputError, match="is not a folder"):
+        split_folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("size", [(20, 50), (64, 64), (160, 192)])
+def test_crops_have_their_shape_and_content(size):
+    picture = photograph(*size)
+    drawn = Crops([picture], 64).draw(5, np.random.default_rng(0))
+    assert drawn.shape == (5, 3, 64, 64)
+    assert drawn.dtype == np.uint8
+    colours = set(map(tuple, picture.reshape(-1, 3)))
+    assert set(map(tuple, drawn.transpose(0, 2, 3, 1).reshape(-1, 3))) <= colours
