@@ -127,13 +127,16 @@ def test_quality_rises_with_snr_and_with_uses(picture):
     assert by_uses == sorted(by_uses, reverse=True)
 
 
-def test_a_sender_that_tries_its_symbols_is_better_than_uniform(picture):
-    def sent_by(policy):
-        return BlockJSCC(LINEAR, policy).transmit(picture, AWGN(10.0), BUDGET, np.random.default_rng(0))
+def test_adaptive_senders_are_better_than_uniform():
+    """By about 0.8 dB on a photograph of 64 blocks; on a dozen blocks there is little to choose."""
+    large = photograph(256, 256, "chelsea")
 
-    uniform = mse(sent_by(Uniform()), picture)
-    for policy in (EncoderInTheLoop(), Oracle()):
-        assert mse(sent_by(policy), picture) < uniform
+    def sent_by(policy):
+        return BlockJSCC(LINEAR, policy).transmit(large, AWGN(10.0), 21_000, np.random.default_rng(0))
+
+    uniform = mse(sent_by(Uniform()), large)
+    for policy in (Lagrangian(), EncoderInTheLoop()):
+        assert mse(sent_by(policy), large) < 0.9 * uniform
 
 
 def test_a_sender_has_its_own_noise(picture):
