@@ -15,6 +15,7 @@ Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
+RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
 )
@@ -84,7 +85,8 @@ def _add_link(commands: Commands) -> None:
     )
     _sender(transmit)
     _channel(transmit)
-    _receiver(transmit)
+    _equaliser(transmit, RECEIVER)
+    _zoo(transmit)
     transmit.add_argument(
         "--sender-snr-db", type=float, metavar="DB", help="what the sender believes (the truth)"
     )
@@ -100,6 +102,7 @@ def _add_link(commands: Commands) -> None:
     encode.add_argument("images", nargs=1, metavar="IMAGE")
     _sender(encode)
     _channel(encode, seeded=False)
+    _zoo(encode)
     _equaliser(encode, "what the sender expects of its receiver")
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
@@ -110,7 +113,8 @@ def _add_link(commands: Commands) -> None:
 
     decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
     decode.add_argument("recording", metavar="RX.sigmf-meta")
-    _receiver(decode)
+    _equaliser(decode, RECEIVER)
+    _zoo(decode)
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
 
@@ -123,7 +127,7 @@ def _add_listings(commands: Commands) -> None:
     bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")
     bench.add_argument("--size", default="512x768", metavar="HxW")
     bench.add_argument("--runs", type=int, default=5)
-    bench.add_argument("--zoo", default="conv")
+    _zoo(bench)
     bench.add_argument("--policy", default="lagrangian")
 
 
@@ -165,8 +169,6 @@ def _sender(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
     parser.add_argument("--policy", default="lagrangian", help=f"{PLUGIN} (lagrangian)")
     parser.add_argument("--complexity", default="variance", help=f"estimator: {PLUGIN} (variance)")
-    if "--zoo" not in parser._option_string_actions:
-        parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
 
 
 def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
@@ -179,10 +181,8 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
 
 
-def _receiver(parser: argparse.ArgumentParser) -> None:
-    _equaliser(parser, "how the receiver undoes the fading that it knows of")
-    if "--zoo" not in parser._option_string_actions:
-        parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
+def _zoo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

@@ -1,0 +1,84 @@
+"""The zoos that come with the package: whole, described, and as good as they must be on a photograph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jscc_sim.allocation import Lagrangian, Uniform
+from jscc_sim.channels import AWGN, parse_channel
+from jscc_sim.cli.bench import photograph
+from jscc_sim.images import read_picture
+from jscc_sim.metrics import measure
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.units import STANDARD_RATIOS, budget_uses, parse_cbr
+from jscc_sim.zoo import load_zoo, models_folder, released_zoos
+
+PICTURE = read_picture("coffee")[64:320, 128:512]
+HOPELESS_DB = 14.0
+
+
+def psnr_db(zoo, policy, snr_db, cbr, channel="awgn"):
+    system = BlockJSCC(load_zoo(zoo), policy)
+    budget = budget_uses(parse_cbr(cbr), *PICTURE.shape[:2])
+    sent = system.transmit(PICTURE, parse_channel(channel, snr_db), budget, np.random.default_rng(0))
+    assert sent.uses <= budget
+    assert not sent.outage
+    return measure(sent.picture, PICTURE, structural=False).psnr_db
+
+
+def test_there_are_two():
+    assert released_zoos() == ["conv", "linear"]
+
+
+@pytest.mark.parametrize("name", ["conv", "linear"])
+def test_described_and_whole(name):
+    zoo = load_zoo(name)
+    assert zoo.ratios == STANDARD_RATIOS
+    assert zoo.bank.parameters == zoo.manifest["parameters"]
+    assert round(zoo.bank.macs_per_pixel) == zoo.manifest["macs_per_pixel"]
+    assert zoo.predictor.mse.shape[0] == len(STANDARD_RATIOS)
+    assert {"summary", "snr_range_db", "training", "measured", "calibration"} <= zoo.manifest.keys()
+    assert (models_folder() / name / "CARD.md").is_file()
+
+
+def test_ids_differ():
+    assert load_zoo("conv").id != load_zoo("linear").id
+
+
+def test_block_zoos_take_at_most_16_megabytes():
+    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16e6
+
+
+@pytest.mark.parametrize(("snr_db", "cbr"), [(1.0, "1/16"), (10.0, "1/48"), (10.0, "1/16"), (20.0, "1/16")])
+def test_the_network_beats_the_linear_coder(snr_db, cbr):
+    assert psnr_db("conv", Lagrangian(), snr_db, cbr) > psnr_db("linear", Lagrangian(), snr_db, cbr)
+
+
+@pytest.mark.parametrize("name", ["conv", "linear"])
+def test_adaptation_pays(name):
+    assert psnr_db(name, Lagrangian(), 10.0, "1/16") > psnr_db(name, Uniform(), 10.0, "1/16") + 0.3
+
+
+@pytest.mark.parametrize("name", ["conv", "linear"])
+def test_quality_rises_with_snr_and_bandwidth(name):
+    by_snr = [
+        psnr_db(name, Lagrangian(), snr_db, "1/16") for snr_db in (-2.0, 1.0, 4.0, 7.0, 10.0, 13.0, 20.0)
+    ]
+    by_cbr = [psnr_db(name, Lagrangian(), 10.0, cbr) for cbr in ("1/48", "1/24", "1/16", "1/12", "1/8")]
+    assert by_snr == sorted(by_snr)
+    assert by_cbr == sorted(by_cbr)
+
+
+@pytest.mark.parametrize("name", ["conv", "linear"])
+@pytest.mark.parametrize("channel", ["rayleigh-fast", "rayleigh-block:64", "rician-slow:10"])
+def test_fading_costs_quality_and_no_more(name, channel):
+    faded = psnr_db(name, Lagrangian(), 15.0, "1/12", channel)
+    assert HOPELESS_DB + 5 < faded < psnr_db(name, Lagrangian(), 15.0, "1/12")
+
+
+def test_header_share_of_a_photograph():
+    picture = photograph(512, 768)
+    budget = budget_uses(parse_cbr("1/16"), 512, 768)
+    plan = BlockJSCC(load_zoo("conv")).plan(picture, budget, AWGN(10.0))
+    assert plan.header_uses <= 0.015 * budget
