@@ -30,10 +30,9 @@ from jscc_sim.zoo import load_zoo, update_manifest
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 20.0)
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8", "1/6")
-ENVELOPE_CBRS = ("1/96", "1/48", "1/32", "1/24", "1/16", "1/12", "1/8", "1/6")
 GRIDS = {
     ("conv", "lagrangian"): (SNRS_DB, CBRS),
-    ("conv", "uniform"): (SNRS_DB, ENVELOPE_CBRS),
+    ("conv", "uniform"): (SNRS_DB, CBRS),
     ("linear", "lagrangian"): ((1.0, 10.0, 20.0), ("1/48", "1/16", "1/8")),
 }
 SEED = 0

@@ -62,5 +62,11 @@ def interval(values: ArrayLike) -> Interval:
     return Interval(float(sample.mean()), float(error * stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)), count)
 
 
+def proportion(count: int, trials: int) -> tuple[float, float]:
+    """Ends of the exact (Clopper-Pearson) 95 % interval of a rate seen as `count` of `trials` > 0."""
+    ends = stats.binomtest(count, trials).proportion_ci(CONFIDENCE, method="exact")
+    return float(ends.low), float(ends.high)
+
+
 def _turn(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]) -> float:
     return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))

@@ -14,7 +14,19 @@ from jscc_sim.allocation import POLICIES
 from jscc_sim.cli import main
 from jscc_sim.units import STANDARD_RATIOS
 
-COMMANDS = ("transmit", "encode", "channel", "decode", "policies", "zoo", "train", "calibrate", "bench")
+COMMANDS = (
+    "transmit",
+    "encode",
+    "channel",
+    "decode",
+    "policies",
+    "zoo",
+    "train",
+    "calibrate",
+    "bench",
+    "sweep",
+    "export",
+)
 KEYS = {
     *("image", "height", "width", "system", "zoo", "policy", "complexity", "channel", "snr_db", "cbr_budget"),
     *("budget_uses", "uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "seconds"),

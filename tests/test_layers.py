@@ -25,7 +25,8 @@ LAYERS = (
     ("frame", "recording"),
     ("systems",),
     ("training", "testing", "sweep"),
-    ("plots", "report"),
+    ("plots",),
+    ("report",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),
     ("__main__",),  # of layer 8 too: all it does is call cli
 )

@@ -15,6 +15,7 @@ Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
+TABLE = "results: a CSV of jscc-sim export, or the store itself"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
@@ -73,7 +74,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_link(commands)
+    _add_sweep(commands)
     _add_listings(commands)
+    _add_looking(commands)
     _add_training(commands)
     return parser
 
@@ -118,6 +121,20 @@ def _add_link(commands: Commands) -> None:
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
 
+def _add_sweep(commands: Commands) -> None:
+    sweep = _command(commands, "sweep", "sweep", "run a grid of experiments; goes on where it was stopped")
+    sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
+    sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
+    sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1)")
+    sweep.add_argument("--executor", choices=("processes", "dask"), default="processes")
+    sweep.add_argument("--scheduler", metavar="URL", help="of the Dask cluster, tcp://HOST:PORT")
+    sweep.add_argument("--dry-run", action="store_true", help="number of trials and an estimate of the time")
+
+    export = _command(commands, "export", "sweep", "write the rows of a sweep's store as a table")
+    export.add_argument("store", metavar="FILE", help="store of a sweep")
+    export.add_argument("--csv", required=True, metavar="TABLE.csv")
+
+
 def _add_listings(commands: Commands) -> None:
     policies = _command(commands, "policies", "listing", "list the allocation policies")
     policies.add_argument("--json", action="store_true", help="machine-readable")
@@ -129,6 +146,24 @@ def _add_listings(commands: Commands) -> None:
     bench.add_argument("--runs", type=int, default=5)
     _zoo(bench)
     bench.add_argument("--policy", default="lagrangian")
+
+
+def _add_looking(commands: Commands) -> None:
+    plot = _command(commands, "plot", "looking", "draw a table of results as a figure")
+    plot.add_argument("file", metavar="FILE", help=TABLE)
+    plot.add_argument("--x", choices=("cbr", "snr_db"), default="cbr", help="axis (cbr)")
+    measures = ("psnr_db", "ssim", "ms_ssim", "gain_db", "outage")
+    plot.add_argument("--y", choices=measures, default="psnr_db", help="what is drawn over it (psnr_db)")
+    plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
+    plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
+    plot.add_argument("--without-outages", action="store_true", help="average what arrived alone")
+    _selection(plot)
+
+    report = _command(commands, "report", "looking", "all tables and figures of results on one HTML page")
+    report.add_argument("file", metavar="FILE", help=TABLE)
+    report.add_argument("-o", "--out", required=True, metavar="PAGE.html")
+    report.add_argument("--title")
+    _selection(report)
 
 
 def _add_training(commands: Commands) -> None:
@@ -163,6 +198,15 @@ def _command(commands: Commands, name: str, module: str, summary: str) -> argpar
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(module=module, function=name)
     return parser
+
+
+def _selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE[,VALUE]",
+                        help="rows with these values alone; may be repeated")  # fmt: skip
+    parser.add_argument("--reference", action="append", default=[], metavar="CSV",
+                        help="published curves: files or folders such as results/reference")  # fmt: skip
+    parser.add_argument("--parent", action="append", default=[], metavar="ZOO=PARENT",
+                        help="what the specialised ZOO comes from: its uniform frames count too")  # fmt: skip
 
 
 def _sender(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.allocation import load_policy
+from jscc_sim.allocation import BlockStatistics, Lagrangian, load_policy
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
 from jscc_sim.coding import ldpc
@@ -20,12 +20,13 @@ from jscc_sim.errors import InputError
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.systems.base import Transmission
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.units import budget_uses, parse_cbr
+from jscc_sim.units import RatioSet, budget_uses, parse_cbr
 from jscc_sim.zoo import load_zoo
 
 SNR_DB, CBR = 10.0, parse_cbr("1/16")
 STAGES = ("complexity", "allocation", "encode", "frame", "channel", "decode", "reassembly")
 TWIN_BLOCKS = 384
+MANY_BLOCKS = 1_000_000
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -58,6 +59,7 @@ def bench(arguments: argparse.Namespace) -> int:
     print(f"{'total':<12} {total:>8.4f}   {height * width / total / 1e6:.2f} megapixels per second")
     print(f"peak memory  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB\n")
     _bench_estimator(picture, arguments.runs)
+    _bench_allocation(zoo.ratios, arguments.runs)
     return 0
 
 
@@ -95,6 +97,19 @@ def _bench_estimator(picture: Picture, runs: int) -> None:
         f"estimator, {len(blocks)} blocks: {fast * 1e3:.2f} ms compiled, {slow * 1e3:.1f} ms in plain NumPy,"
     )
     print(f"{slow / fast:.0f} times faster")
+
+
+def _bench_allocation(ratios: RatioSet, runs: int) -> None:
+    """Equal slope on random convex tables, against sorting as many numbers with NumPy."""
+    rng = np.random.default_rng(0)
+    drop = np.sort(rng.exponential(size=(MANY_BLOCKS, len(ratios))), axis=1)
+    mse = np.ascontiguousarray(drop[:, ::-1].cumsum(axis=1)[:, ::-1])
+    known = BlockStatistics(mse[:, 0], mse)
+    budget = MANY_BLOCKS * 192
+    allocating = _median(lambda: Lagrangian().allocate(known, ratios, budget), min(runs, 3))
+    sorting = _median(lambda: np.sort(mse, axis=None), 1)
+    print(f"\nallocation, {MANY_BLOCKS:,} blocks over {len(ratios)} ratios: {allocating:.2f} s,")
+    print(f"{sorting / allocating:.1f} times as fast as numpy.sort of the table")
 
 
 def _median(work: Callable[[], object], runs: int) -> float:

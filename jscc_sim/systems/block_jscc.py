@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from multiprocessing import parent_process
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from jscc_sim import frame as framing
 from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
@@ -215,7 +217,11 @@ class BlockJSCC(LinkSystem):
         for level_db in (0.0, BACK_OFF_DB):
             gain = 10 ** (-level_db / 20) / math.sqrt(reference)
             errors = np.zeros((len(grid), count))
-            for x, index in zip(latents, maps, strict=True):
+            hidden = True if parent_process() is not None else None  # a sweep's worker has no terminal
+            steps = tqdm(
+                list(zip(latents, maps, strict=True)), "trying", leave=False, delay=2, disable=hidden
+            )
+            for x, index in steps:
                 for draw in range(draws):
                     payload = equalise(
                         trial((x * np.float32(gain)).astype(np.complex64), draw), self.equaliser

@@ -14,7 +14,10 @@ from jscc_sim.nn.conv_bank import WEAKEST_FADE
 from jscc_sim.units import BLOCK, noise_variance
 
 SNR_RANGE_DB = (-2.0, 20.0)
-USES_RANGE = (6.0, 700.0)
+SNR_LEAN = 0.75
+"""Exponent below 1 leans the draw towards high SNRs, where a network needs the most training."""
+
+USES_RANGE = (9.0, 768.0)
 UNIFORM_SHARE = 0.35
 MISMATCH_SHARE, MISMATCH_DB = 0.2, 4.0
 FADING_SHARE = 0.1
@@ -42,7 +45,8 @@ def draw_scenario(images: Tensor, uses: tuple[int, ...], rng: np.random.Generato
         wanted += exponent * (activity - activity.mean()) + jitter * rng.standard_normal(activity.shape)
     edges = np.log2([4.0, *np.sqrt(np.array(uses[1:-1], float) * np.array(uses[2:], float))])
     index = torch.from_numpy(np.searchsorted(edges, wanted))
-    snr_db = rng.uniform(*SNR_RANGE_DB)
+    low_db, high_db = SNR_RANGE_DB
+    snr_db = low_db + (high_db - low_db) * rng.random() ** SNR_LEAN
     mismatch = MISMATCH_DB * rng.standard_normal() if rng.random() < MISMATCH_SHARE else 0.0
     return Scenario(
         index, snr_db, float(np.clip(snr_db + mismatch, -5, 25)), bool(rng.random() < FADING_SHARE)

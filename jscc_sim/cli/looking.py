@@ -1,0 +1,103 @@
+"""`plot` and `report`: from a table of results to a figure, or to a page with all of them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import write_whole
+from jscc_sim.plots import check_figure_path, save_figure
+from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.table import check_table, read_csv, read_references, select
+
+SQLITE = b"SQLite format 3\0"
+
+
+def plot(arguments: argparse.Namespace) -> int:
+    """Draw one figure."""
+    check_figure_path(arguments.out)
+    if arguments.reference and arguments.y != "psnr_db":
+        raise InputError(f"--reference gives psnr_db, not {arguments.y}")
+    references = _references(arguments.reference)
+    parents = _parents(arguments.parent)
+    table = _selected(_table(arguments.file), arguments.where)
+    x, width, outages = arguments.x, arguments.width, not arguments.without_outages
+    if arguments.y == "outage":
+        figure = outage_figure(table, x, width=width)
+    elif arguments.y == "gain_db":
+        figure = gain_figure(table, x, width=width, parents=parents, outages=outages)
+    else:
+        figure = quality_figure(
+            table, x, arguments.y, width=width, references=references, parents=parents, outages=outages
+        )
+    save_figure(figure, arguments.out)
+    print(arguments.out)
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the page."""
+    from jscc_sim.report import report as page
+
+    references, parents = _references(arguments.reference), _parents(arguments.parent)
+    table = _selected(_table(arguments.file), arguments.where)
+    title = arguments.title or f"Results of {Path(arguments.file).stem}"
+    given = [("--where", word) for word in arguments.where] + [
+        ("--parent", word) for word in arguments.parent
+    ]
+    options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
+    source = shlex.quote(Path(arguments.file).name)
+    text = page(table, title, source=source, options=options, references=references, parents=parents)
+    write_whole(Path(arguments.out), lambda handle: handle.write(text.encode()))
+    print(f"{arguments.out}: {len(table)} trials, {len(text) / 1e6:.1f} MB")
+    return 0
+
+
+def _table(path: str) -> pd.DataFrame:
+    """The rows of an exported CSV, or of the SQLite store itself."""
+    try:
+        with open(path, "rb") as handle:
+            stored = handle.read(len(SQLITE)) == SQLITE
+    except OSError as error:
+        raise InputError(f"table {path} cannot be read: {error.strerror}") from None
+    if not stored:
+        return read_csv(path)
+    from jscc_sim.sweep import table
+
+    return check_table(table(path), path)
+
+
+def _selected(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    for condition in conditions:
+        column, equals, values = condition.partition("=")
+        if not equals:
+            raise InputError(f"--where {condition} is not COLUMN=VALUE")
+        table = select(table, column, values.split(","))
+    return table
+
+
+def _references(paths: Sequence[str]) -> pd.DataFrame | None:
+    """Published curves of the files, and of every CSV of the folders."""
+    files = [
+        file
+        for path in paths
+        for file in (sorted(Path(path).glob("*.csv")) if Path(path).is_dir() else [path])
+    ]
+    if paths and not files:
+        raise InputError(f"folder {paths[0]} holds no CSV of published curves")
+    return read_references(files) if files else None
+
+
+def _parents(pairs: Sequence[str]) -> dict[str, str]:
+    parents = {}
+    for pair in pairs:
+        zoo, equals, parent = pair.partition("=")
+        if not equals:
+            raise InputError(f"--parent {pair} is not ZOO=PARENT")
+        parents[zoo] = parent
+    return parents

@@ -1,0 +1,85 @@
+"""`sweep` and `export`: run a grid of experiments into a store, and write the store as CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from jscc_sim.errors import InputError
+from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
+from jscc_sim.sweep.store import settled
+
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """Run what the store does not have of a grid. Exit code 1 if a trial failed."""
+    workers = _workers(arguments)
+    if arguments.store is None and not arguments.dry_run:
+        raise InputError("--store FILE is missing: the rows need a place")
+    trials = Grid.from_toml(arguments.grid).trials()
+    if arguments.dry_run:
+        _foresee(trials, arguments.store, workers)
+        return 0
+    try:
+        outcome = run(trials, arguments.store, workers, progress=True)
+    except KeyboardInterrupt:
+        have = len(settled(arguments.store) & {trial.key for trial in trials})
+        print(
+            f"jscc-sim: stopped with {have} of {len(trials)} trials in {arguments.store}; "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    _report(outcome, len(trials), arguments.store)
+    return 1 if outcome.failures else 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """The table of a store."""
+    count = export_csv(arguments.store, arguments.csv)
+    print(f"{arguments.csv}: {count} rows")
+    return 0
+
+
+def _workers(arguments: argparse.Namespace) -> Workers:
+    if arguments.executor == "dask":
+        if arguments.scheduler is None:
+            raise InputError("--executor dask needs --scheduler, such as tcp://HOST:8786")
+        if arguments.workers is not None:
+            raise InputError("--workers is for local processes; a Dask cluster brings its own")
+        return DaskCluster(arguments.scheduler)
+    if arguments.scheduler is not None:
+        raise InputError(f"--scheduler {arguments.scheduler} needs --executor dask")
+    return LocalProcesses(1 if arguments.workers is None else arguments.workers)
+
+
+def _foresee(trials: list[Trial], store: str | None, workers: Workers) -> None:
+    """The number of trials, and an estimate of the time."""
+    from jscc_sim.sweep.estimate import estimate_seconds
+
+    have = settled(store) if store is not None and Path(store).exists() else set()
+    missing = [trial for trial in trials if trial.key not in have]
+    executor = workers.start()
+    count = workers.count()
+    workers.stop(executor)
+    print(f"{len(trials)} trials, {len(missing)} of them to run", flush=True)
+    seconds = estimate_seconds(missing, count) if missing else 0.0
+    if seconds is None:
+        print("time unknown: the trials that were tried for it did not end well")
+    else:
+        print(f"about {_duration(seconds)} on {count} idle workers, from one trial of each system")
+
+
+def _report(outcome: Outcome, count: int, store: str) -> None:
+    for coordinates, error in outcome.failures:
+        print(f"jscc-sim: failed: {coordinates}: {error}", file=sys.stderr)
+    print(
+        f"{store}: {count} trials, {outcome.ok} ok, {outcome.infeasible} infeasible, "
+        f"{len(outcome.failures)} failed"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

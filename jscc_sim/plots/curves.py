@@ -1,0 +1,368 @@
+"""Tables of results in, curves and bars out: quality, gain over uniform, outage.
+
+Every function takes a table with one row per trial (the columns of `table.CONTRACT`) and returns a
+figure with one panel per SNR (over CBR) or per CBR budget (over SNR). A point is a mean over images, and
+is left out, and named below, unless every image of its curve has a value there: means over different
+pictures do not compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jscc_sim.errors import InputError
+from jscc_sim.plots import style
+from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
+from jscc_sim.plots.table import (
+    COLUMN_OF,
+    MEASURES,
+    OTHER,
+    Axis,
+    Curve,
+    Curves,
+    LeftOut,
+    Quality,
+    as_fraction,
+    check_table,
+    envelopes,
+    place_name,
+    with_gains,
+)
+
+NAMES = {
+    "cbr": "channel bandwidth ratio (CBR)",
+    "snr_db": "SNR (dB)",
+    "psnr_db": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+}
+MOST_PANELS, MOST_CURVES = 12, 12
+
+Draw = Callable[[Axes, float, pd.DataFrame], "list[Curve]"]
+
+
+def quality_figure(
+    table: pd.DataFrame,
+    x: Axis = "cbr",
+    y: Quality = "psnr_db",
+    *,
+    width: Width = "column",
+    references: pd.DataFrame | None = None,
+    parents: Mapping[str, str] | None = None,
+    outages: bool = True,
+) -> Figure:
+    """Mean quality over CBR (as spent) or SNR, with 95 % bands over images.
+
+    PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
+    published curves of `read_references`, drawn thin (PSNR alone); parents: see `with_gains`; outages:
+    whether lost frames count, as mid-grey. Raises InputError.
+    """
+    if y not in MEASURES:
+        raise InputError(f"{y!r} is not one of {', '.join(MEASURES)}")
+    if references is not None and y != "psnr_db":
+        raise InputError(f"published curves give psnr_db, not {y}")
+    curves = Curves(check_table(table), x, outages)
+    page = _Page(curves, width)
+    sources: list[str] = []
+
+    def draw(axes: Axes, value: float, rows: pd.DataFrame) -> list[Curve]:
+        drawn = list(curves.of(rows, y))
+        for curve in drawn:
+            page.add(curve.label, _line(axes, curve))
+            axes.fill_between(
+                curve.x,
+                curve.mean - curve.half_width,
+                curve.mean + curve.half_width,
+                color=_colour(curve),
+                alpha=0.13,
+                linewidth=0,
+            )
+        if x == "cbr" and y == "psnr_db":
+            for below in envelopes(rows, parents):
+                (line,) = axes.plot(below.cbr, below.psnr_db, linewidth=0.8, linestyle=(0, (1, 1.5)))
+                line.set_color(style.COLOURS[curves.order[below.scheme] % len(style.COLOURS)])
+                page.add(f"envelope of {curves.labels[below.scheme]}", line)
+        axes.set_xlim(page.limits)
+        if references is not None:
+            _draw_references(page, axes, value, rows, references, sources)
+        axes.set_ylabel(NAMES[y] + ("" if outages else ", without outages"))
+        return drawn
+
+    page.draw(draw)
+    page.note(_over_images(page.drawn, "bands"))
+    page.note(*_left_out(page))
+    page.note(_lost(curves.table) if outages else "Frames lost in outages are left out.")
+    if references is not None:
+        page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
+                    ["No published curve is for these conditions."]))  # fmt: skip
+    return page.finish()
+
+
+def gain_figure(
+    table: pd.DataFrame,
+    x: Axis = "cbr",
+    *,
+    width: Width = "column",
+    parents: Mapping[str, str] | None = None,
+    outages: bool = True,
+) -> Figure:
+    """Bars of each policy's gain in dB over uniform's lower convex envelope at equal uses, image by
+    image, with paired 95 % intervals. Parameters and errors as for `quality_figure`."""
+    curves = Curves(check_table(table), x, outages)
+    gains = with_gains(curves.table, parents)
+    if not gains["gain_db"].notna().any():
+        raise InputError(
+            "table has no gain over uniform: it needs uniform and another policy, alike otherwise"
+        )
+    page = _Page(curves, width, rows=gains)
+
+    def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
+        drawn = list(curves.of(rows, "gain_db"))
+        places = sorted({at for curve in drawn for at in curve.at})
+        bar = 0.8 / max(len(drawn), 1)
+        for number, curve in enumerate(drawn):
+            left = np.searchsorted(places, curve.at) + bar * (number - (len(drawn) - 1) / 2)
+            bars = axes.bar(
+                left,
+                curve.mean,
+                bar,
+                facecolor="white" if curve.genie else _colour(curve),
+                edgecolor=_colour(curve) if curve.genie else "white",
+                hatch=style.HATCHES[curve.scheme % len(style.HATCHES)],
+                linewidth=0.4,
+            )
+            error: dict[str, Any] = {
+                "elinewidth": 0.7,
+                "capsize": 1.6,
+                "capthick": 0.7,
+                "ecolor": "black",
+                "fmt": "none",
+            }
+            axes.errorbar(left, curve.mean, yerr=curve.half_width, **error)
+            page.add(curve.label, bars)
+        axes.axhline(0, color="black", linewidth=0.6)
+        axes.set_xticks(range(len(places)), [as_fraction(p) if x == "cbr" else f"{p:g}" for p in places])
+        axes.grid(visible=False, axis="x")
+        axes.set_ylabel("gain over uniform (dB)")
+        return drawn
+
+    page.draw(draw, x_label="CBR budget" if x == "cbr" else NAMES[x])
+    page.note("Gain over uniform's lower convex envelope in the (uses, MSE) plane, image by image, in dB.")
+    page.note(_over_images(page.drawn, "whiskers", "paired "))
+    page.note(*_left_out(page))
+    page.note(_lost(gains) if outages else "Frames lost in outages are left out.")
+    return page.finish()
+
+
+def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "column") -> Figure:
+    """Share of frames whose header is lost, with exact 95 % intervals; where none was lost, the end of
+    the interval as an arrow. Errors as for `quality_figure`."""
+    curves = Curves(check_table(table), x)
+    page = _Page(curves, width)
+    lowest: list[float] = []
+
+    def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
+        found = list(curves.outage(rows))
+        drawn = [curve for curve, _ in found]
+        places = np.concatenate([curve.x for curve in drawn])
+        aside = 0.012 * np.ptp(places) * (np.arange(len(found)) - (len(found) - 1) / 2)
+        for shift, (curve, (low, high)) in zip(aside, found, strict=True):
+            seen, at = curve.mean > 0, curve.x + shift
+            page.add(curve.label, _line(axes, curve, np.where(seen, curve.mean, np.nan)))
+            axes.vlines(at[seen], low[seen], high[seen], color=_colour(curve), linewidth=0.7)
+            axes.plot(
+                at[~seen], high[~seen], "none", marker=r"$\downarrow$", color=_colour(curve), markersize=6
+            )
+            lowest.extend([*curve.mean[seen], *high[~seen]])
+        axes.set_xlim(page.limits)
+        axes.set_yscale("log")
+        axes.set_ylim(0.3 * min(lowest, default=0.1), 1.3)
+        axes.set_ylabel("outage rate")
+        return drawn
+
+    page.draw(draw)
+    page.note("Share of frames whose header is lost, over images and repeats; bars: exact 95 % intervals; "
+              "arrows: none lost, the rate is below.")  # fmt: skip
+    page.note(*_left_out(page))
+    return page.finish()
+
+
+class _Page:
+    """Panels, what the legend shall show, and the notes below."""
+
+    def __init__(self, curves: Curves, width: Width, rows: pd.DataFrame | None = None) -> None:
+        self.curves, self.width = curves, width
+        self.panels = curves.panels(rows)
+        self.entries: dict[str, Any] = {}
+        self.drawn: list[Curve] = []
+        self.notes: list[str] = []
+        self.left_out: list[tuple[str, float, int, LeftOut]] = []
+        if len(self.panels) > MOST_PANELS:
+            other = COLUMN_OF[OTHER[curves.x]]
+            raise InputError(
+                f"{len(self.panels)} values of {other} need as many panels; at most {MOST_PANELS} fit"
+            )
+        most = max((sum(1 for _ in curves.groups(rows)) for _, rows in self.panels), default=0)
+        if most > MOST_CURVES:
+            raise InputError(f"{most} curves in one panel cannot be told apart; at most {MOST_CURVES} fit")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the axis, the same in every panel: where the table has values, and a little beyond."""
+        done = self.curves.table[self.curves.table["status"] == "ok"]
+        low, high = (
+            (float(pick(done[self.curves.x])) for pick in (np.min, np.max)) if len(done) else (0.0, 1.0)
+        )
+        beyond = 0.05 * (high - low or abs(high) or 1.0)
+        return low - beyond, high + beyond
+
+    def add(self, label: str, artist: Artist | Any) -> None:
+        self.entries.setdefault(label, artist)
+
+    def note(self, *notes: str) -> None:
+        self.notes += filter(None, notes)
+
+    def draw(self, draw: Draw, x_label: str | None = None) -> None:
+        with mpl.rc_context(PAPER):
+            self.figure = paper_figure(self.width)
+            columns = 1 if self.width == "column" else min(len(self.panels), 3)
+            rows = -(-len(self.panels) // columns)
+            self.height = rows * (0.3 + 0.62 * min(WIDTHS[self.width] / columns, WIDTHS["column"]))
+            grid = self.figure.subplots(rows, columns, squeeze=False, sharey=True)
+            for axes, (value, panel) in zip(grid.flat, self.panels, strict=False):
+                axes.set_xlabel(x_label or NAMES[self.curves.x])
+                if len(self.panels) > 1:
+                    axes.set_title(place_name(OTHER[self.curves.x], value))
+                drawn = draw(axes, value, panel)
+                axes.label_outer()
+                self.drawn += drawn
+                self.left_out += [(c.label, value, c.images, point) for c in drawn for point in c.left_out]
+            for number in range(len(self.panels), grid.size):
+                above = grid.flat[number - columns]
+                grid.flat[number].remove()
+                above.tick_params(labelbottom=True)
+                above.set_xlabel(x_label or NAMES[self.curves.x])
+
+    def finish(self) -> Figure:
+        """The figure. Raises InputError if nothing is in it."""
+        if not any(len(curve.x) for curve in self.drawn):
+            why = " ".join(self.notes)
+            raise InputError(f"there is nothing to draw. {why}")
+        everywhere = _conditions(self.curves)
+        genie = any(curve.genie for curve in self.drawn)
+        with mpl.rc_context(PAPER):
+            add_footer(
+                self.figure,
+                self.height,
+                self.entries,
+                [everywhere, *self.notes]
+                + ["genie: side information free and error-free, for comparison only."] * genie,
+            )
+        return self.figure
+
+
+def _line(axes: Axes, curve: Curve, values: Any = None) -> Artist:
+    (line,) = axes.plot(
+        curve.x,
+        curve.mean if values is None else values,
+        color=_colour(curve),
+        marker=style.MARKERS[curve.scheme % len(style.MARKERS)],
+        linestyle=style.DASHES[curve.scheme % len(style.DASHES)],
+        markerfacecolor="white" if curve.genie else _colour(curve),
+        label=curve.label,
+    )
+    return line
+
+
+def _colour(curve: Curve) -> str:
+    return style.COLOURS[curve.scheme % len(style.COLOURS)]
+
+
+def _draw_references(
+    page: _Page, axes: Axes, value: float, rows: pd.DataFrame, references: pd.DataFrame, sources: list[str]
+) -> None:
+    """The published curves of a panel's channel and SNR (or CBR), within its own range."""
+    x = page.curves.x
+    low, high = page.limits
+    fits = references["channel"].isin(set(rows["channel"])) & np.isclose(
+        references[OTHER[x]], value, rtol=5e-3
+    )
+    fits &= references[x].between(low, high)
+    for (scheme, source), points in references[fits].groupby(["scheme", "source"], sort=False):
+        if source not in sources:
+            sources.append(source)
+        label = f"{scheme} [{sources.index(source) + 1}]"
+        known = [name for name in page.entries if name.endswith("]")]
+        number = known.index(label) if label in known else len(known)
+        shown = points.sort_values(x)
+        (line,) = axes.plot(
+            shown[x],
+            shown["psnr_db"],
+            color=style.REFERENCE,
+            linewidth=0.6,
+            marker=style.REFERENCE_MARKERS[number % len(style.REFERENCE_MARKERS)],
+            linestyle=style.DASHES[number % len(style.DASHES)],
+            markerfacecolor="none",
+            markersize=4,
+            markeredgewidth=0.6,
+            zorder=1.5,
+        )
+        page.add(label, line)
+
+
+def _conditions(curves: Curves) -> str:
+    """What all curves have in common."""
+    table = curves.table
+    words = []
+    for column in ("system", "zoo", "policy", "channel", "csi", "equaliser"):
+        if column in ("csi", "equaliser") and set(table["channel"]) == {"awgn"}:
+            continue
+        if table[column].nunique() == 1 and table[column].iloc[0]:
+            name = {"system": "", "channel": "", "csi": "CSI "}.get(column, f"{column} ")
+            words.append(name + table[column].iloc[0])
+    panels = curves.panels()
+    if len(panels) == 1:
+        words.append(place_name(OTHER[curves.x], panels[0][0]))
+    return f"{', '.join(words)}." if words else ""
+
+
+def _over_images(drawn: Sequence[Curve], what: str, kind: str = "") -> str:
+    counts = sorted({curve.images for curve in drawn})
+    if not counts:
+        return ""
+    if counts == [1]:
+        return "One image: no interval."
+    number = (
+        f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} (not the same for every curve)"
+    )
+    return f"Mean over {number} images; {what}: {kind}95 % intervals over images."
+
+
+def _left_out(page: _Page) -> list[str]:
+    """A note on the points without a value: which, why, and for how many of the images."""
+    x, several = page.curves.x, len(page.panels) > 1
+    places: dict[tuple[str, float, str], list[tuple[float, int, int]]] = {}
+    for label, value, images, point in page.left_out:
+        places.setdefault((label, point.at, point.why), []).append((value, point.images, images))
+    words = []
+    for (label, at, why), found in places.items():
+        fewest, most = (pick(lost for _, lost, _ in found) for pick in (min, max))
+        counts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        where = "".join(f", {place_name(OTHER[x], value)}" for value, _, _ in found) if several else ""
+        images = max(count for _, _, count in found)
+        words.append(f"{label} at {place_name(x, at)}{where} ({why}: {counts} of {images} images)")
+    return [f"Left out: {'; '.join(words)}."] if words else []
+
+
+def _lost(table: pd.DataFrame) -> str:
+    sent = table[table["status"] == "ok"]
+    lost = int(sent["outage"].sum())
+    return f"{lost} of {len(sent)} frames were lost, and count as mid-grey." if lost else ""

@@ -1,0 +1,236 @@
+"""Pictures side by side: receptions, allocation maps, crops at equal CBR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture
+from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
+from jscc_sim.units import BLOCK
+
+ZOOM_BLOCKS = 4
+CBR_TOLERANCE = 0.05
+"""Within which receptions count as of equal CBR."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One reception to show. index: [N] ratio of each block; uses: the ratio set's channel uses; cbr: what
+    the whole frame spent, header included."""
+
+    label: str
+    picture: Picture
+    psnr_db: float | None
+    index: NDArray[np.int64] | None
+    uses: tuple[int, ...]
+    cbr: float | None = None
+
+
+def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
+    """The original, the last shot's allocation over it, every reception, and a zoom of each where
+    the first and the last shot differ most (of a single shot: where most uses were spent)."""
+    columns = 2 + len(shots)
+    height, width = original.shape[:2]
+    panel = 3.4
+    size = (panel * columns, panel * (height / width + 1.0) + 0.7)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    axes = figure.subplots(2, columns, height_ratios=(height / width, 1.0))
+    top, left, side = _zoom_window(original, shots)
+    _show(axes[0, 0], original, "original")
+    _show_allocation(figure, axes[0, 1], original, shots[-1])
+    window = np.s_[top : top + side, left : left + side]
+    _show(axes[1, 0], original[window], "original, zoomed")
+    _show_allocation(None, axes[1, 1], original, shots[-1], (top, left, side))
+    for column, shot in enumerate(shots, start=2):
+        _show(axes[0, column], shot.picture, f"{shot.label}\nPSNR {_quality(shot)}")
+        _show(axes[1, column], shot.picture[window], "zoomed")
+        _frame(axes[0, column], top, left, side)
+    _frame(axes[0, 0], top, left, side)
+    return figure
+
+
+def allocation_figure(original: Picture, shots: Sequence[Shot], *, width: Width = "full") -> Figure:
+    """Where each shot spent its channel uses: one map a shot, all on one colour scale.
+
+    Raises InputError for a shot without an allocation, and for shots of different ratio sets.
+    """
+    for shot in shots:
+        if shot.index is None or shot.uses != shots[0].uses:
+            raise InputError(f"{shot.label} has no allocation on the ratio set {shots[0].uses}")
+    columns = min(len(shots), 3 if width == "full" else 2)
+    rows = -(-len(shots) // columns)
+    panel = (WIDTHS[width] - 0.5) / columns
+    with mpl.rc_context(PAPER):
+        figure = paper_figure(width)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes, shot in zip(grid.flat, shots, strict=False):
+            overlay = _show_allocation(None, axes, original, shot)
+            axes.set_title(_caption(shot), fontsize=7)
+        for axes in grid.flat[len(shots) :]:
+            axes.remove()
+        _colour_bar(figure, overlay, list(grid.flat[: len(shots)]), shots[0].uses, 6)
+        notes = ["Channel uses of each 32x32 block over the picture in grey."]
+        add_footer(figure, rows * (panel * original.shape[0] / original.shape[1] + 0.45), {}, notes)
+    return figure
+
+
+def comparison_sheet(
+    original: Picture,
+    shots: Sequence[Shot],
+    windows: Sequence[tuple[int, int]] | None = None,
+    *,
+    side: int = 96,
+    width: Width = "full",
+) -> Figure:
+    """Crops of the original and of every shot, all of about the same CBR: a row for each window.
+
+    windows: (top, left) of each crop, `side` pixels square; by default two, where the shots differ most.
+    Raises InputError for a shot without its CBR, CBRs that differ by more than CBR_TOLERANCE, and windows
+    outside the picture.
+    """
+    height, length = original.shape[:2]
+    side = min(side, height, length)
+    spent = [shot.cbr for shot in shots if shot.cbr is not None]
+    if len(spent) < len(shots) or not shots:
+        raise InputError("a comparison needs the CBR of every shot")
+    if max(spent) > min(spent) * (1 + CBR_TOLERANCE):
+        listed = ", ".join(f"{shot.label} {shot.cbr:.4f}" for shot in shots)
+        raise InputError(f"a comparison at unequal CBR says nothing: {listed}")
+    if windows is None:
+        windows = _telling_windows(original, shots, side, 2)
+    for top, left in windows:
+        if not (0 <= top <= height - side and 0 <= left <= length - side):
+            raise InputError(f"window {top}, {left} of {side} pixels is outside {height}x{length}")
+    columns = 1 + len(shots)
+    panel = WIDTHS[width] / columns
+    with mpl.rc_context(PAPER):
+        figure = paper_figure(width)
+        grid = figure.subplots(len(windows), columns, squeeze=False)
+        for row, (top, left) in zip(grid, windows, strict=True):
+            window = np.s_[top : top + side, left : left + side]
+            for axes, picture in zip(row, (original, *(shot.picture for shot in shots)), strict=True):
+                _show(axes, picture[window], "")
+        size = 7 if panel > 1.1 else 5.5
+        for axes, title in zip(grid[0], ("original", *map(_caption, shots)), strict=True):
+            axes.set_title(title, fontsize=size)
+        places = "; ".join(f"{top}, {left}" for top, left in windows)
+        notes = [f"Crops of {side}x{side} pixels at (row, column) {places}; PSNR of the whole picture."]
+        add_footer(figure, len(windows) * panel + 0.35, {}, notes)
+    return figure
+
+
+def _caption(shot: Shot) -> str:
+    words = [_quality(shot), *([f"CBR {shot.cbr:.4f}"] if shot.cbr is not None else [])]
+    return "\n".join([shot.label, *words])
+
+
+def _quality(shot: Shot) -> str:
+    return "lossless" if shot.psnr_db is None else f"{shot.psnr_db:.2f} dB"
+
+
+def _telling_windows(
+    original: Picture, shots: Sequence[Shot], side: int, count: int
+) -> list[tuple[int, int]]:
+    """(top, left) of squares that do not overlap, where the shots' errors differ most."""
+    errors = [np.square(shot.picture.astype(np.float64) - original).mean(2) for shot in shots]
+    interest = np.ptp(errors, axis=0) if len(errors) > 1 else errors[0]
+    found: list[tuple[int, int]] = []
+    for _ in range(count):
+        top, left = _busiest(interest, side)
+        if any(abs(top - other[0]) < side and abs(left - other[1]) < side for other in found):
+            break
+        found.append((top, left))
+        interest[top : top + side, left : left + side] = -interest.max() - 1
+    return found
+
+
+def _busiest(interest: NDArray[np.float64], side: int) -> tuple[int, int]:
+    """(top, left), multiples of 8, of the square with the largest sum."""
+    sums = np.pad(interest, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    windows = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    top, left = np.unravel_index(windows[::8, ::8].argmax(), windows[::8, ::8].shape)
+    return int(top) * 8, int(left) * 8
+
+
+def _zoom_window(original: Picture, shots: Sequence[Shot]) -> tuple[int, int, int]:
+    """(top, left, side) of the square of ZOOM_BLOCKS blocks to look at closely."""
+    height, width = original.shape[:2]
+    side = min(ZOOM_BLOCKS * BLOCK, height, width)
+    if len(shots) > 1:
+        first, last = (
+            np.square(s.picture.astype(np.float64) - original).mean(2) for s in (shots[0], shots[-1])
+        )
+        interest = first - last
+    elif shots[0].index is not None:
+        interest = _spread(np.asarray(shots[0].uses)[shots[0].index], height, width)
+    else:
+        interest = np.zeros((height, width))
+    return *_busiest(interest, side), side
+
+
+def _spread(values: NDArray[np.int64], height: int, width: int) -> NDArray[np.float64]:
+    """[N] values of blocks -> [H, W]."""
+    grid = values.reshape(-(-height // BLOCK), -(-width // BLOCK)).astype(np.float64)
+    return grid.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+
+
+def _show(axes: Axes, picture: Picture, title: str) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def _show_allocation(
+    figure: Figure | None,
+    axes: Axes,
+    original: Picture,
+    shot: Shot,
+    window: tuple[int, int, int] | None = None,
+) -> AxesImage | None:
+    """The ratio of each block as colour over a grey picture; with a colour bar if a figure is given."""
+    if shot.index is None:
+        axes.set_axis_off()
+        return None
+    height, width = original.shape[:2]
+    top, left, side_y, side_x = (
+        (0, 0, height, width) if window is None else (*window[:2], window[2], window[2])
+    )
+    part = np.s_[top : top + side_y, left : left + side_x]
+    _show(axes, original[part], "channel uses of each block" if figure else "its uses, zoomed")
+    axes.images[0].set_data(np.repeat(original[part].mean(2, keepdims=True), 3, 2).astype(np.uint8))
+    levels = len(shot.uses)
+    colours = ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 1, levels)))
+    overlay = axes.imshow(
+        _spread(shot.index, height, width)[part],
+        cmap=colours,
+        norm=BoundaryNorm(np.arange(levels + 1) - 0.5, levels),
+        alpha=0.6,
+        interpolation="nearest",
+    )
+    if figure is not None:
+        _colour_bar(figure, overlay, axes, shot.uses, 7)
+    return overlay
+
+
+def _colour_bar(figure: Figure, overlay: Any, axes: Any, uses: tuple[int, ...], size: float) -> None:
+    bar = figure.colorbar(overlay, ax=axes, ticks=range(len(uses)), location="left", shrink=0.9, pad=0.02)
+    bar.ax.set_yticklabels([str(u) for u in uses], fontsize=size)
+
+
+def _frame(axes: Axes, top: int, left: int, side: int) -> None:
+    x, y = [left, left + side, left + side, left, left], [top, top, top + side, top + side, top]
+    axes.plot(x, y, color="white", linewidth=2.5)
+    axes.plot(x, y, color="black", linewidth=1)

@@ -1,0 +1,143 @@
+"""How figures look: sizes of a two-column paper, colours that survive colour blindness and grey, files."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import write_whole
+
+FORMATS = (".png", ".pdf", ".svg")
+
+Width = Literal["column", "full"]
+WIDTHS: Mapping[Width, float] = {"column": 3.5, "full": 7.16}
+"""Inches of one column, and of both, of a two-column paper."""
+
+COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
+"""Okabe & Ito's, without the yellow that vanishes on white, dark and light in turn for grey."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 1.5, 1, 1.5)))
+HATCHES = ("", "///", "...", "\\\\\\", "xxx", "ooo", "---")
+REFERENCE = "0.45"
+"""Grey of published curves."""
+
+REFERENCE_MARKERS = ("+", "x", "d", "1", "*", "2", "|", "h")
+
+PAPER: dict[Any, Any] = {
+    "font.size": 7.5,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.2,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.8,
+    "hatch.linewidth": 0.5,
+    "figure.dpi": 300,
+}
+NOTE_SIZE, GAP = 6.3, 0.05
+"""Points of the text under a figure; inches between its parts."""
+
+
+def paper_figure(width: Width) -> Figure:
+    """An empty figure of one of WIDTHS, to be drawn within `mpl.rc_context(PAPER)` and finished by
+    `add_footer`."""
+    if width not in WIDTHS:
+        raise InputError(f"width {width!r} is not one of {', '.join(WIDTHS)}")
+    figure = Figure(figsize=(WIDTHS[width], 1.0))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def add_footer(figure: Figure, height: float, entries: Mapping[str, Artist], notes: Sequence[str]) -> None:
+    """Give the axes `height` inches, and below them place the legend's entries and the notes, wrapped."""
+    width = figure.get_figwidth()
+    legend = _widest_legend(figure, entries, width - 2 * GAP) if entries else None
+    text = _wrapped(figure, notes, width - 2 * GAP)
+    below = GAP + (_size(text)[1] + 1.5 * GAP if notes else 0.0)
+    footer = below + (_size(legend)[1] if legend else 0.0) + GAP
+    whole = footer + height + 2 * GAP  # the layout lets titles stand out a little
+    figure.set_size_inches(width, whole)
+    text.set_position((GAP / width, GAP / whole))
+    if legend:
+        legend.set_bbox_to_anchor((0.5, below / whole), figure.transFigure)
+    figure.set_layout_engine("constrained", rect=(0, footer / whole, 1, height / whole))
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, PDF or SVG by its suffix; all of the file or nothing."""
+    check_figure_path(path)
+    target = Path(path)
+    data = figure_bytes(figure, target.suffix.lower()[1:])
+    write_whole(target, lambda handle: handle.write(data))
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """A figure as a file of the kind png, pdf or svg: the same bytes whenever it is drawn."""
+    undated: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    buffer = BytesIO()
+    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "jscc_sim"}):
+        figure.savefig(buffer, format=kind, dpi="figure", metadata=undated)
+    return buffer.getvalue()
+
+
+def check_figure_path(path: str | os.PathLike[str]) -> None:
+    """Raises InputError unless the suffix is one of FORMATS."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise InputError(f"figure {path} must end in one of {', '.join(FORMATS)}")
+
+
+def _widest_legend(figure: Figure, entries: Mapping[str, Artist], width: float) -> Legend:
+    """The legend of as many columns as fit."""
+    for columns in range(min(len(entries), 5), 0, -1):
+        legend = figure.legend(
+            entries.values(),
+            entries.keys(),
+            loc="lower center",
+            ncols=columns,
+            borderaxespad=0,
+            borderpad=0.2,
+        )
+        if columns == 1 or _size(legend)[0] < width:
+            break
+        legend.remove()
+    return legend
+
+
+def _wrapped(figure: Figure, notes: Sequence[str], width: float) -> Text:
+    """The notes, a line or more each, in lines as long as fit."""
+    text = figure.text(0, 0, "", fontsize=NOTE_SIZE, color="0.25", va="bottom", linespacing=1.25)
+    for letters in range(int(width * 72 / (0.45 * NOTE_SIZE)), 10, -2):
+        text.set_text("\n".join(textwrap.fill(note, letters) for note in notes))
+        if _size(text)[0] < width:
+            break
+    return text
+
+
+def _size(artist: Artist) -> tuple[float, float]:
+    """Width and height in inches."""
+    figure = artist.get_figure(root=True)
+    assert figure is not None
+    box = artist.get_window_extent()
+    return box.width / figure.dpi, box.height / figure.dpi

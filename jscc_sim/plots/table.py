@@ -1,0 +1,397 @@
+"""Tables of results, one row per trial: reading, checking, and the curves that are in them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jscc_sim.allocation import POLICIES
+from jscc_sim.errors import InputError
+from jscc_sim.metrics import psnr_of_mse
+from jscc_sim.statistics import envelope_mse, gain_db, interval, lower_envelope, proportion
+
+Array = NDArray[np.float64]
+Axis = Literal["cbr", "snr_db"]
+COLUMN_OF: Mapping[Axis, str] = {"cbr": "cbr_budget", "snr_db": "snr_db"}
+OTHER: Mapping[Axis, Axis] = {"cbr": "snr_db", "snr_db": "cbr"}
+Quality = Literal["psnr_db", "ssim", "ms_ssim"]
+MEASURES: tuple[Quality, ...] = ("psnr_db", "ssim", "ms_ssim")
+
+SCHEME = ("policy", "complexity", "system", "zoo", "channel", "csi", "equaliser", "belief")
+"""What tells one curve from another, besides the side information; `belief` is the SNR that a mistaken
+sender believes in, or empty."""
+
+TEXTS = (
+    "image",
+    "system",
+    "zoo",
+    "policy",
+    "complexity",
+    "channel",
+    "csi",
+    "equaliser",
+    "side_info",
+    "status",
+)
+NUMBERS = (
+    *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
+    *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat"),
+)
+CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
+"""Columns that every table of results has."""
+
+TOLERANCE = 0.01
+"""How far below uniform's smallest frame, relatively, a frame is compared with it."""
+
+DIGESTS = {
+    "image": "pixels_sha256",
+    "zoo": "zoo_sha256",
+    "policy": "policy_sha256",
+    "complexity": "complexity_sha256",
+}
+"""Names that stand for more than one thing in a table are told apart by its digest, if that is there."""
+
+REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr", "psnr_db")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A place on the axis at which a curve has no point: why, and of how many images."""
+
+    at: float
+    why: str
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Points of one scheme under one condition: means over images with their 95 % half-widths.
+
+    scheme: index of its style, the same with and without a genie; left_out: where some image
+    has no value.
+    """
+
+    label: str
+    scheme: int
+    genie: bool
+    at: Array
+    x: Array
+    mean: Array
+    half_width: Array
+    images: int
+    left_out: tuple[LeftOut, ...]
+
+
+def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """A table of results from what `jscc-sim export` wrote. Raises InputError, see `check_table`."""
+    return check_table(_csv(path), str(path))
+
+
+def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
+    """The table with the types that the figures rely on, and a `belief` column.
+
+    Raises InputError naming the column that is missing, or that holds something else than numbers.
+    """
+    table = _typed(table, TEXTS, NUMBERS, name, more=("outage", "seed"))
+    for column, digest in DIGESTS.items():
+        if digest in table and (table.groupby(column)[digest].nunique() > 1).any():
+            table[column] += " " + table[digest].astype(str).str[:7]
+    table["outage"] = table["outage"].astype(str).str.lower().isin(("true", "1", "1.0"))
+    unknown = set(table["status"]) - {"ok", "infeasible", "failed"}
+    if unknown:
+        raise InputError(f"{name} has rows of status {min(unknown)!r}, not ok, infeasible or failed")
+    table["sender_snr_db"] = table["sender_snr_db"].fillna(table["snr_db"])
+    wrong = table["sender_snr_db"] != table["snr_db"]
+    table["belief"] = table["sender_snr_db"].map("{:g}".format).where(wrong, "")
+    return table
+
+
+def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
+    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source. Raises InputError."""
+    tables = [_typed(_csv(path), REFERENCE_TEXTS, REFERENCE_NUMBERS, str(path)) for path in paths]
+    return pd.concat(tables, ignore_index=True)
+
+
+def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
+    """Rows whose column has one of the values, written as on the command line (1/16 is a number too).
+
+    Raises InputError for an unknown column and for a selection without rows.
+    """
+    if column not in table:
+        raise InputError(f"table has no column {column!r}; it has {', '.join(map(str, table.columns))}")
+    have = table[column]
+    if pd.api.types.is_numeric_dtype(have) and not pd.api.types.is_bool_dtype(have):
+        chosen = np.any([np.isclose(have, _number(value, column), rtol=1e-4) for value in values], axis=0)
+    else:
+        chosen = have.astype(str).isin(values).to_numpy()
+    if not chosen.any():
+        known = ", ".join(sorted({format_value(column, value) for value in have})[:12])
+        raise InputError(f"no row has {column} {' or '.join(values)}; there are {known}")
+    return table[chosen].reset_index(drop=True)
+
+
+def with_gains(table: pd.DataFrame, parents: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A checked table's rows of other policies than uniform, with `gain_db` over uniform's envelope.
+
+    The envelope is that of the same image, repeat, link and zoo; parents: for zoos specialised to a
+    policy's blocks the zoo that they come from, whose uniform frames belong to the envelope too.
+    NaN where there is no gain to speak of: below uniform's least uses, without uniform, without error.
+    (Uses that are less than TOLERANCE below uniform's least meet that frame: never to a policy's favour.)
+    """
+    parents = _checked_parents(table, parents)
+    key = ["system", "channel", "csi", "equaliser", "side_info", "snr_db", "sender_snr_db", "image", "repeat"]
+    uniform = table[_is_uniform(table) & (table["status"] == "ok")]
+    pools = {
+        place: (rows["uses"].to_numpy(float), rows["mse"].to_numpy(float))
+        for place, rows in uniform.groupby([*key, "zoo"], dropna=False)
+    }
+    others = table[~_is_uniform(table)].copy()
+
+    def gain(row: dict[Hashable, Any]) -> float:
+        zoos = {row["zoo"], parents.get(row["zoo"], row["zoo"])}
+        found = [pools[place] for zoo in sorted(zoos) if (place := (*(row[k] for k in key), zoo)) in pools]
+        if row["status"] != "ok" or not found:
+            return np.nan
+        uses, mse = (np.concatenate(values) for values in zip(*found, strict=True))
+        least = uses.min()
+        spent = least if 1 - TOLERANCE < row["uses"] / least < 1 else row["uses"]
+        value = gain_db(row["mse"], spent, uses, mse)
+        return value if np.isfinite(value) else np.nan
+
+    others["gain_db"] = [gain(row) for row in others.to_dict("records")]
+    return others
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """Uniform's envelope over CBR, a mean PSNR over images. scheme: that of the uniform frames in it."""
+
+    scheme: tuple[str, ...]
+    cbr: Array
+    psnr_db: Array
+
+
+def envelopes(rows: pd.DataFrame, parents: Mapping[str, str] | None = None) -> list[Envelope]:
+    """Uniform's envelope for each zoo and link at which there are other policies too.
+
+    Each image's lower convex envelope in the (uses, MSE) plane, at equal CBR, then in dB; over the CBRs
+    that every image's envelope reaches. rows: checked, of one SNR; those of a genie count only where
+    there are no others.
+    """
+    parents = _checked_parents(rows, parents)
+    honest = rows[rows["side_info"] != "genie"]
+    rows = honest if len(honest) else rows
+    uniform = rows[_is_uniform(rows) & (rows["status"] == "ok")]
+    link = [name for name in SCHEME if name not in ("policy", "complexity", "zoo")]
+    found = []
+    for (zoo, *place), _ in rows[~_is_uniform(rows)].groupby(["zoo", *link]):
+        pool = uniform[uniform["zoo"].isin({zoo, parents.get(zoo, zoo)})]
+        pool = pool[(pool[link] == place).all(axis=1)]
+        if pool["cbr_budget"].nunique() > 1:
+            own = pool[pool["zoo"] == zoo]
+            scheme = tuple((own if len(own) else pool)[list(SCHEME)].iloc[0])
+            found.append(Envelope(scheme, *_mean_envelope(pool)))
+    return found
+
+
+def _mean_envelope(pool: pd.DataFrame) -> tuple[Array, Array]:
+    hulls = []
+    for (image, _), rows in pool.groupby(["image", "repeat"]):
+        samples = 3 * rows["height"].iloc[0] * rows["width"].iloc[0]
+        hulls.append((image, samples, *lower_envelope(rows["uses"], rows["mse"])))
+    ends = [(uses[0] / samples, uses[-1] / samples) for _, samples, uses, _ in hulls]
+    low, high = np.max(ends, axis=0)
+    cbr = np.unique([*np.linspace(low, high, 60), *pool["cbr"][pool["cbr"].between(low, high)]])
+    psnr = [[psnr_of_mse(envelope_mse(c * s, uses, mse)) or np.nan for c in cbr] for _, s, uses, mse in hulls]
+    frame = pd.DataFrame(psnr, index=[hull[0] for hull in hulls])
+    return cbr, frame.groupby(level=0).mean().mean(skipna=False).to_numpy()
+
+
+class Curves:
+    """Every curve of a checked table over one axis, with labels and styles that do not depend on the panel.
+
+    outages: whether a frame that was lost counts, as the mid-grey picture that it is.
+    """
+
+    def __init__(self, table: pd.DataFrame, x: Axis, outages: bool = True) -> None:
+        if x not in COLUMN_OF:
+            raise InputError(f"axis {x!r} is not one of {', '.join(COLUMN_OF)}")
+        self.x, self.outages = x, outages
+        self.table = _completed_beliefs(table) if x == "snr_db" else table
+        keys = sorted(set(self.table[list(SCHEME)].itertuples(index=False, name=None)), key=_order)
+        wrong = self.table["belief"].any()  # said even where it is all that there is
+        varies = [self.table[name].nunique() > 1 or (name == "belief" and wrong) for name in SCHEME]
+        varying = [number for number, told in enumerate(varies) if told] or [0]
+        short = {key: _label(key, varying, brief=True) for key in keys}
+        unique = len(set(short.values())) == len(short)
+        self.labels = short if unique else {key: _label(key, varying, brief=False) for key in keys}
+        self.order = {key: number for number, key in enumerate(keys)}
+
+    def panels(self, table: pd.DataFrame | None = None) -> list[tuple[float, pd.DataFrame]]:
+        """(value, rows) of each SNR for curves over CBR, of each CBR budget for curves over SNR; of these
+        curves' own table, or of another with some of its rows."""
+        return list((self.table if table is None else table).groupby(COLUMN_OF[OTHER[self.x]]))
+
+    def of(self, rows: pd.DataFrame, y: str) -> Iterator[Curve]:
+        """The curves of a panel: y over the axis, each point a mean over all images or left out."""
+        for key, side_info, mine in self.groups(rows):
+            points, left_out = self._points(mine, y)
+            at, place, mean, half_width = np.array(points, float).reshape(-1, 4).T
+            genie, images = side_info == "genie", mine["image"].nunique()
+            label = self.labels[key] + (" (genie)" if genie else "")
+            yield Curve(label, self.order[key], genie, at, place, mean, half_width, images, tuple(left_out))
+
+    def _points(self, mine: pd.DataFrame, y: str) -> tuple[list[tuple[float, ...]], list[LeftOut]]:
+        """(budget or SNR, its place on the axis, mean, half-width) of each point, and what is left out."""
+        points: list[tuple[float, ...]] = []
+        left_out = []
+        images = set(mine["image"])
+        for at, rows in mine.groupby(COLUMN_OF[self.x]):
+            good = rows[(rows["status"] == "ok") & rows[y].notna()]
+            without = sorted(images - set(good["image"]))
+            reasons = Counter(_reason(rows[rows["image"] == image], y) for image in without)
+            kept = good if self.outages else good[~good["outage"]]
+            if not len(kept) and not reasons:
+                reasons["nothing but outages"] = len(images)
+            left_out += [LeftOut(at, why, reasons[why]) for why in sorted(reasons)]
+            if not reasons:
+                each = kept.groupby("image")[[y, "cbr"]].mean()
+                result = interval(each[y])
+                place = each["cbr"].mean() if self.x == "cbr" else at
+                points.append((at, place, result.mean, result.half_width))
+        return points, left_out
+
+    def outage(self, rows: pd.DataFrame) -> Iterator[tuple[Curve, Array]]:
+        """The curves of a panel's outage rate, and [2, points] the ends of its exact 95 % intervals."""
+        sent = rows[rows["status"] == "ok"].groupby([*SCHEME, "side_info", COLUMN_OF[self.x]])["outage"]
+        counts = sent.agg(["sum", "size"])
+        for curve, (key, side_info, _) in zip(self.of(rows, "outage"), self.groups(rows), strict=True):
+            pairs = [counts.loc[(*key, side_info, at)] for at in curve.at]
+            ends = np.array([proportion(int(lost), int(all_)) for lost, all_ in pairs]).reshape(-1, 2)
+            yield curve, ends.T
+
+    def groups(self, rows: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], str, pd.DataFrame]]:
+        """(scheme, side information, rows) of each curve, in the order of the labels."""
+        found = dict(list(rows.groupby([*SCHEME, "side_info"])))
+        for place in sorted(found, key=lambda p: (self.order[p[:-1]], p[-1] == "genie")):
+            yield place[:-1], place[-1], found[place]
+
+
+def place_name(axis: Axis, value: float) -> str:
+    """`CBR 1/16` or `10 dB`."""
+    return f"CBR {as_fraction(value)}" if axis == "cbr" else f"{value:g} dB"
+
+
+def as_fraction(value: float) -> str:
+    """1/16 for 0.0625; a decimal for what is no simple fraction."""
+    near = Fraction(value).limit_denominator(1000)
+    simple = near.numerator < 10 and abs(float(near) - value) < 1e-6 * value
+    return str(near) if simple else f"{value:.4g}"
+
+
+def format_value(column: str, value: Any) -> str:
+    """A cell for people: budgets as fractions, whole numbers without a point."""
+    if column == "cbr_budget":
+        return as_fraction(float(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False)
+    except (OSError, UnicodeDecodeError, ValueError) as error:  # pandas' ParserError is a ValueError
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
+
+
+def _typed(
+    table: pd.DataFrame, texts: Sequence[str], numbers: Sequence[str], name: str, more: Sequence[str] = ()
+) -> pd.DataFrame:
+    missing = [column for column in (*texts, *numbers, *more) if column not in table]
+    if missing:
+        raise InputError(f"{name} has no column {', '.join(missing)}")
+    if not len(table):
+        raise InputError(f"{name} has no rows")
+    table = table.reset_index(drop=True)
+    for column in texts:
+        table[column] = table[column].fillna("").astype(str)
+    for column in numbers:
+        try:
+            table[column] = pd.to_numeric(table[column]).astype(float)
+        except (ValueError, TypeError):
+            raise InputError(f"{name} has something else than numbers in column {column}") from None
+    return table
+
+
+def _completed_beliefs(table: pd.DataFrame) -> pd.DataFrame:
+    """A sender that always believes 10 dB is right at 10 dB: that point belongs to its curve too."""
+    same = [name for name in (*SCHEME, "side_info") if name != "belief"]
+    added, redundant = [], []
+    for _, rows in table.groupby(same):
+        right = rows[rows["belief"] == ""]
+        beliefs = set(rows["belief"]) - {""}
+        added += [right[right["snr_db"] == float(b)].assign(belief=b) for b in sorted(beliefs)]
+        if right["snr_db"].nunique() == 1 and {f"{snr:g}" for snr in right["snr_db"]} <= beliefs:
+            redundant += list(right.index)
+    return pd.concat([table.drop(index=redundant), *added], ignore_index=True) if added else table
+
+
+def _order(key: tuple[str, ...]) -> tuple[Any, ...]:
+    """Our policies in their order, others after them, by name."""
+    known = list(POLICIES)
+    name = key[0].partition(" ")[0].partition(":")[0]
+    return (known.index(name) if name in known else len(known), *key)
+
+
+def _label(key: tuple[str, ...], varying: Sequence[int], brief: bool) -> str:
+    words = []
+    for number in varying:
+        name, value = SCHEME[number], key[number]
+        if brief:
+            value = value.rpartition("/")[2]
+        if name == "belief":
+            value = f"sender believes {value} dB" if value else "sender knows the SNR"
+        elif name in ("csi", "complexity", "equaliser"):
+            value = value and f"{value} {'CSI' if name == 'csi' else name.replace('complexity', 'score')}"
+        policy = POLICIES.get(value.partition(" ")[0].partition(":")[0]) if name == "policy" else None
+        words.append(value if policy is None or policy.realisable else f"{value} (not realisable)")
+    return ", ".join(filter(None, words))
+
+
+def _is_uniform(table: pd.DataFrame) -> pd.Series:
+    return table["policy"].str.split(" ").str[0] == "uniform"
+
+
+def _reason(rows: pd.DataFrame, y: str) -> str:
+    """Why an image's rows at a point hold no value."""
+    for status in ("infeasible", "failed"):
+        if (rows["status"] == status).any():
+            return status
+    if not len(rows):
+        return "not run"
+    if y == "gain_db":
+        return "outside uniform's envelope"
+    return "lossless" if y == "psnr_db" else f"no {y}"
+
+
+def _checked_parents(table: pd.DataFrame, parents: Mapping[str, str] | None) -> Mapping[str, str]:
+    known = set(table["zoo"])
+    for zoo in (word for pair in (parents or {}).items() for word in pair):
+        if zoo not in known:
+            raise InputError(f"table has no zoo {zoo!r}; it has {', '.join(sorted(known))}")
+    return parents or {}
+
+
+def _number(text: str, column: str) -> float:
+    try:
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"{text!r} is no number, as {column} is") from None

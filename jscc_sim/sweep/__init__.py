@@ -1,0 +1,25 @@
+"""Grids of experiments: points as data, a row a point in one SQLite file, any executor."""
+
+from jscc_sim.sweep.executors import DaskCluster, Given, LocalProcesses, Workers
+from jscc_sim.sweep.grid import Grid
+from jscc_sim.sweep.row import Row
+from jscc_sim.sweep.runner import Outcome, run
+from jscc_sim.sweep.spec import SystemSpec
+from jscc_sim.sweep.store import export_csv, table
+from jscc_sim.sweep.trial import Trial, run_trial
+
+__all__ = [
+    "DaskCluster",
+    "Given",
+    "Grid",
+    "LocalProcesses",
+    "Outcome",
+    "Row",
+    "SystemSpec",
+    "Trial",
+    "Workers",
+    "export_csv",
+    "run",
+    "run_trial",
+    "table",
+]

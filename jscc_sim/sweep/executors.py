@@ -1,0 +1,163 @@
+"""Where trials run: processes of this machine, a Dask cluster, or any executor of concurrent.futures."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from jscc_sim.errors import InputError
+
+T = TypeVar("T")
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+CONNECT_S = 10.0
+COUNT_AGAIN_S = 5.0
+
+
+class Workers(ABC):
+    """A place that runs trials."""
+
+    @abstractmethod
+    def start(self) -> Executor:
+        """An executor to submit to; another one if the last one broke."""
+
+    @abstractmethod
+    def stop(self, executor: Executor, drop: bool = False) -> None:
+        """Done with an executor: wait for what still runs, or drop it."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many trials can run at a time, >= 1. It may change."""
+
+
+@dataclass(frozen=True)
+class LocalProcesses(Workers):
+    """`number` fresh processes (spawn), one thread each. They end with the process that began them."""
+
+    number: int = 1
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise InputError(f"{self.number} workers is below 1")
+
+    def start(self) -> Executor:
+        """See Workers.start."""
+        return _Pool(self.number, multiprocessing.get_context("spawn"), _begin)
+
+    def stop(self, executor: Executor, drop: bool = False) -> None:
+        """See Workers.stop."""
+        if drop and isinstance(executor, _Pool):
+            executor.kill()
+        executor.shutdown(cancel_futures=True)
+
+    def count(self) -> int:
+        """The number."""
+        return self.number
+
+
+class DaskCluster(Workers):
+    """The workers of a Dask scheduler, such as tcp://HOST:8786; they may come and go. They need this
+    package, and the pictures, zoos and policy files under the same paths. One thread a worker is best:
+    a process runs one trial at a time."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._client: Any = None
+        self._count, self._counted_s = 1, -COUNT_AGAIN_S
+
+    def start(self) -> Executor:
+        """See Workers.start. Raises InputError where there is no Dask or no scheduler."""
+        self._client = self._connect()
+        return self._client.get_executor(pure=False)
+
+    def stop(self, executor: Executor, drop: bool = False) -> None:
+        """See Workers.stop; the cluster stays."""
+        executor.shutdown(wait=False)
+        self._client.close()
+
+    def count(self) -> int:
+        """Threads of all workers, asked for every few seconds."""
+        if time.monotonic() - self._counted_s > COUNT_AGAIN_S:
+            self._count = max(1, sum(self._client.nthreads().values()))
+            self._counted_s = time.monotonic()
+        return self._count
+
+    def _connect(self) -> Any:
+        if importlib.util.find_spec("distributed") is None:
+            raise InputError("Dask is not installed: pip install 'jscc_sim[cluster]'")
+        from distributed import Client
+
+        try:
+            return Client(self.address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"no Dask scheduler at {self.address}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Given(Workers):
+    """Anybody's executor that runs `number` trials at a time; it is not shut down."""
+
+    executor: Executor
+    number: int = 1
+
+    def start(self) -> Executor:
+        """See Workers.start."""
+        return self.executor
+
+    def stop(self, executor: Executor, drop: bool = False) -> None:
+        """It belongs to the caller."""
+
+    def count(self) -> int:
+        """The number."""
+        return self.number
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes begin while something is submitted: libraries read their thread counts as they load."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        with _one_thread_each():
+            return super().submit(fn, *args, **kwargs)
+
+    def kill(self) -> None:
+        """End the processes, whatever they are at."""
+        for process in list((self._processes or {}).values()):
+            process.kill()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin() -> None:
+    """In a new worker: Ctrl-C is the runner's business, and a runner that is killed takes it along."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    runner = multiprocessing.parent_process()
+    if runner is not None:
+        threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
+
+
+def _end_with(runner: BaseProcess) -> None:
+    runner.join()
+    os._exit(1)

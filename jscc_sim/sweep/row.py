@@ -1,0 +1,102 @@
+"""One row of results: what a trial was, what came of it, and what made it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jscc_sim
+
+OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
+DISTRIBUTIONS = ("jscc_sim", "torch", "numpy", "sionna-no-rt")
+
+
+@lru_cache(maxsize=1)
+def versions() -> Mapping[str, str]:
+    """Versions of Python, of the packages that results depend on, and the kind of machine."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+@lru_cache(maxsize=1)
+def git_commit() -> str | None:
+    """Commit of the checkout that the package runs from, `-dirty` behind it if edited; None elsewhere."""
+    package = Path(jscc_sim.__file__).parent
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # look, do not touch
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(package), *words]
+        return subprocess.run(
+            command, env=quiet, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if git("rev-parse", "--show-prefix") != "jscc_sim/":
+            return None  # installed below somebody else's checkout
+        return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial and its outcome, by the names that `jscc-sim transmit --json` uses.
+
+    status: ok, infeasible (no frame fits the budget) or failed; error: why. seed: the channel's, for
+    `transmit --seed`. cbr_fraction: the budget's CBR, for `--cbr`. realisable: False for a policy that
+    knows what no sender can. ratio_blocks: channel uses of a ratio -> number of blocks. What was
+    measured is None unless the status is ok; so is psnr_db for an mse of 0, and an SSIM whose window
+    does not fit. seconds: of all stages.
+    """
+
+    key: str
+    status: str
+    error: str | None
+    image: str
+    pixels_sha256: str
+    height: int
+    width: int
+    system: str
+    zoo: str
+    zoo_sha256: str
+    policy: str
+    policy_sha256: str
+    realisable: bool
+    complexity: str
+    complexity_sha256: str
+    equaliser: str
+    side_info: str
+    channel: str
+    csi: str
+    snr_db: float
+    sender_snr_db: float
+    cbr_fraction: str
+    cbr_budget: float
+    budget_uses: int
+    repeat: int
+    root_seed: int
+    seed: int
+    uses: int | None = None
+    header_uses: int | None = None
+    cbr: float | None = None
+    psnr_db: float | None = None
+    mse: float | None = None
+    ssim: float | None = None
+    ms_ssim: float | None = None
+    outage: bool | None = None
+    ratio_blocks: Mapping[str, int] | None = None
+    seconds: float | None = None
+    stage_seconds: Mapping[str, float] | None = None
+    versions: Mapping[str, str] = field(default_factory=versions)
+    git_commit: str | None = field(default_factory=git_commit)

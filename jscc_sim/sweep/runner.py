@@ -1,0 +1,222 @@
+"""Runs what is missing of a list of trials on any executor, and survives what can be survived."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from jscc_sim.errors import InputError
+from jscc_sim.sweep.executors import LocalProcesses, Workers
+from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
+from jscc_sim.sweep.store import Claim, Database, Store
+from jscc_sim.sweep.trial import Trial, run_trial
+
+AHEAD = 2
+"""Trials handed out per worker, so that none waits for the next."""
+
+MOST_DEATHS = 2
+"""Workers that a trial may take with it."""
+
+BEAT_S, POLL_S = 5.0, 0.5
+
+GO_ON = "the same command goes on from the rows so far"
+
+Work = Callable[[Trial], Row]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a list of trials stands. failures: (coordinates, error) of each that failed."""
+
+    ok: int
+    infeasible: int
+    failures: tuple[tuple[str, str], ...]
+
+
+def run(
+    trials: Sequence[Trial],
+    store: Database,
+    workers: Workers | None = None,
+    work: Work = run_trial,
+    progress: bool = False,
+) -> Outcome:
+    """Run the trials that the store does not have, and commit a row as each finishes.
+
+    Trials that are ok or infeasible are not run again; failed ones are. Another runner on the same store may
+    do some of them; this one returns when all are over. A trial that fails does not stop the others, and
+    one that kills its worker is tried again alone, twice at most. workers: one local process by default.
+    work: what a worker does, a module's function. progress: a bar on standard error, if that is a
+    terminal. Trials go out in the order given and one by one: those of one picture follow each other,
+    so that a worker decodes it once and loads each system once. What else they share is not worth keeping:
+    the complexity of 512x768 pixels takes 13 ms, and each policy has other blocks encoded.
+
+    Raises InputError for a store that cannot be used. KeyboardInterrupt goes through once the trials
+    that are running have finished and are in the store; a second one drops them.
+    """
+    todo = {trial.key: trial for trial in trials}
+    with Store(store) as open_store:
+        settled = open_store.settled()
+        missing = [trial for key, trial in todo.items() if key not in settled]
+        bar = tqdm(
+            total=len(todo),
+            initial=len(todo) - len(missing),
+            unit="trial",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            smoothing=0.1,
+            disable=None if progress else True,
+        )
+        with bar:
+            if missing:
+                _Run(open_store, workers or LocalProcesses(), work, bar, missing).finish()
+        results = open_store.results(todo)
+    counts = Counter(result.status for result in results.values())
+    failures = tuple(
+        (trial.coordinates, results[key].error or "")
+        for key, trial in todo.items()
+        if key in results and results[key].status == FAILED
+    )
+    return Outcome(counts[OK], counts[INFEASIBLE], failures)
+
+
+class _Run:
+    """One call of `run`: who has which trial."""
+
+    def __init__(
+        self, store: Store, workers: Workers, work: Work, bar: tqdm, missing: Sequence[Trial]
+    ) -> None:
+        self.store, self.workers, self.work, self.bar = store, workers, work, bar
+        self.todo = deque(missing)
+        self.elsewhere: list[Trial] = []
+        self.suspects: deque[Trial] = deque()
+        self.flying: dict[Future[Row], Trial] = {}
+        self.deaths: Counter[str] = Counter()
+        self.failed = 0
+
+    def finish(self) -> None:
+        """Until every trial is over."""
+        executor, drop = self.workers.start(), True
+        try:
+            while self.todo or self.suspects or self.flying or self.elsewhere:
+                if not self._advance(executor):
+                    self._suspect_all()
+                    executor = self._replace(executor)
+            drop = False
+        except KeyboardInterrupt:
+            self._land()
+            drop = False
+            raise
+        finally:
+            for future in self.flying:
+                future.cancel()
+            self.workers.stop(executor, drop)
+
+    def _replace(self, broken: Executor) -> Executor:
+        self.workers.stop(broken)
+        fresh = self.workers.start()
+        if fresh is broken:
+            raise InputError(f"the executor broke, and it is not ours to replace; {GO_ON}")
+        return fresh
+
+    def _advance(self, executor: Executor) -> bool:
+        """Hand trials out and take some rows in. Returns whether the executor is whole."""
+        try:
+            self._hand_out(executor)
+        except BrokenExecutor:
+            return False
+        if not self.flying:  # what is left is with other runners
+            time.sleep(POLL_S)
+            self.todo.extend(self.elsewhere)
+            self.elsewhere.clear()
+            self.store.beat()
+            return True
+        finished, _ = wait(self.flying, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+        self.store.beat()
+        lost = [future for future in finished if isinstance(_error_of(future), BrokenExecutor)]
+        for future in finished.difference(lost):
+            self._take_in(future)
+        return not lost
+
+    def _hand_out(self, executor: Executor) -> None:
+        """Keep the workers busy; while a trial is under suspicion to kill them, with that one alone."""
+        room = 1 if self.suspects else AHEAD * self.workers.count()
+        while len(self.flying) < room and (self.suspects or self.todo):
+            queue = self.suspects or self.todo
+            claim = self.store.claim(queue[0].key)
+            if claim is Claim.OURS:
+                self.flying[self._submit(executor, queue[0])] = queue[0]
+            elif claim is Claim.THEIRS:
+                self.elsewhere.append(queue[0])
+            else:
+                self.bar.update()
+            queue.popleft()
+
+    def _submit(self, executor: Executor, trial: Trial) -> Future[Row]:
+        try:
+            return executor.submit(self.work, trial)
+        except BrokenExecutor:
+            raise
+        except Exception as error:
+            raise InputError(f"the executor takes no more trials: {error}; {GO_ON}") from error
+
+    def _take_in(self, future: Future[Row]) -> None:
+        """Commit the row of a trial that is over."""
+        trial, error = self.flying.pop(future), _error_of(future)
+        self._commit(trial.row(FAILED, f"{type(error).__name__}: {error}") if error else future.result())
+
+    def _commit(self, row: Row) -> None:
+        self.store.add(row)
+        self.failed += row.status == FAILED
+        if self.failed:
+            self.bar.set_postfix(failed=self.failed, refresh=False)
+        self.bar.update()
+
+    def _suspect_all(self) -> None:
+        """A worker died and the executor with it: any trial that was flying may have been the cause. One
+        that flew alone was."""
+        wait(self.flying, timeout=BEAT_S)
+        rowless = []
+        for future, trial in list(self.flying.items()):
+            if future.done() and not isinstance(_error_of(future), BrokenExecutor):
+                self._take_in(future)
+            else:
+                rowless.append(trial)
+        self.flying.clear()
+        if len(rowless) == 1:
+            trial = rowless.pop()
+            self.deaths[trial.key] += 1
+            if self.deaths[trial.key] < MOST_DEATHS:
+                rowless.append(trial)
+            else:
+                self._commit(trial.row(FAILED, f"its worker died, {MOST_DEATHS} times"))
+        self.suspects.extendleft(reversed(rowless))
+
+    def _land(self) -> None:
+        """Ctrl-C: call back what has not begun, and keep what has."""
+        for future in list(self.flying):
+            if future.cancel():
+                del self.flying[future]
+        if self.flying:
+            note = f"stopping once {len(self.flying)} trials that have begun are over; Ctrl-C drops them"
+            self.bar.write(note, sys.stderr)
+        while self.flying:
+            finished, _ = wait(self.flying, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+            self.store.beat()
+            for future in finished:
+                if isinstance(_error_of(future), BrokenExecutor):
+                    del self.flying[future]
+                else:
+                    self._take_in(future)
+
+
+def _error_of(future: Future[Row]) -> BaseException | None:
+    """What came of a future, as an error or None. Raises InputError where the executor dropped it."""
+    if future.cancelled():
+        raise InputError(f"the executor dropped its trials; {GO_ON}")
+    return future.exception()

@@ -1,0 +1,162 @@
+"""A system in the words of the command line, and what it is really made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from jscc_sim.allocation import load_policy
+from jscc_sim.channels import EQUALISERS
+from jscc_sim.complexity import load_estimator
+from jscc_sim.errors import InputError
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.units import check_snr_db
+from jscc_sim.zoo import DEFAULT_ZOO, MANIFEST, Zoo, load_zoo, released_zoos
+
+SYSTEMS = ("block-jscc",)
+SIDE_INFO = ("transmitted", "genie")
+
+_FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What carries the pictures, as text that any worker can load. Each field is the option of
+    `jscc-sim transmit` of that name; sender_snr_db is what the sender believes, None for the truth.
+    Raises InputError, naming field, value and limit."""
+
+    name: str
+    zoo: str = DEFAULT_ZOO
+    policy: str = "lagrangian"
+    complexity: str = "variance"
+    equaliser: str = "mmse"
+    side_info: str = "transmitted"
+    sender_snr_db: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "sender_snr_db" and not isinstance(value, str):
+                raise InputError(f"system: {field.name} = {value!r} is not a string")
+        for name, allowed in (("name", SYSTEMS), ("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"system: {name} = {getattr(self, name)!r} is not one of {', '.join(allowed)}"
+                )
+        if self.sender_snr_db is not None:
+            object.__setattr__(self, "sender_snr_db", number("system: sender_snr_db", self.sender_snr_db))
+            check_snr_db(self.sender_snr_db, "system: sender_snr_db")
+
+    def within(self, folder: Path) -> SystemSpec:
+        """The same with Python files and zoo folders, given relative to `folder`, found from anywhere."""
+        zoo = self.zoo
+        if zoo not in released_zoos() and (folder / zoo / MANIFEST).is_file():
+            zoo = str((folder / zoo).resolve())
+        policy, complexity = (_absolute(spec, folder) for spec in (self.policy, self.complexity))
+        return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
+
+    @property
+    def label(self) -> SystemSpec:
+        """The same as tables show it: files and folders by their last name."""
+        zoo = self.zoo if self.zoo in released_zoos() else Path(self.zoo).name
+        policy, complexity = (_short(spec) for spec in (self.policy, self.complexity))
+        return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
+
+    def load(self, zoo: Zoo | None = None) -> BlockJSCC:
+        """The system; its networks are loaded at first use. Raises InputError."""
+        policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
+        genie = self.side_info == "genie"
+        return BlockJSCC(zoo or load_zoo(self.zoo), policy, estimator, self.equaliser, genie)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a loaded system consists of: a retrained zoo or an edited plug-in has another one.
+    realisable: False for a policy that knows what no sender can."""
+
+    zoo_sha256: str
+    policy_sha256: str
+    complexity_sha256: str
+    realisable: bool
+
+    @classmethod
+    def of(cls, system: BlockJSCC) -> Fingerprint:
+        """Of a loaded system."""
+        policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
+        return cls(system.zoo.sha256, policy, complexity, system.policy.realisable)
+
+
+@lru_cache(maxsize=64)
+def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> BlockJSCC:
+    """The system of a spec with all it needs in memory, once a process; systems of one zoo share it.
+    Raises InputError if it no longer has that fingerprint."""
+    system = spec.load(_load_zoo(spec.zoo, fingerprint.zoo_sha256))
+    if Fingerprint.of(system) != fingerprint:
+        shown = spec.label
+        raise InputError(
+            f"policy {shown.policy} or estimator {shown.complexity} changed since the sweep began"
+        )
+    _ = system.bank
+    if "predicted_mse" in system.policy.needs:
+        _ = system.zoo.predictor
+    if not system.genie:
+        from jscc_sim.coding import ldpc
+
+        ldpc.preload()
+    return system
+
+
+@lru_cache(maxsize=8)
+def _load_zoo(name: str, sha256: str) -> Zoo:
+    zoo = load_zoo(name)
+    if zoo.sha256 != sha256:
+        raise InputError(f"zoo {name} changed since the sweep began")
+    return zoo
+
+
+def plugin_sha256(plugin: object) -> str:
+    """Of a plug-in's class and fields and, unless it is the package's own, the text of its file.
+    Other files which that one imports do not count."""
+    cls = type(plugin)
+    fields = [(f.name, repr(getattr(plugin, f.name))) for f in dataclasses.fields(plugin)]  # type: ignore[arg-type]
+    own = cls.__module__.partition(".")[0] == "jscc_sim"
+    text = "" if own else _module_sha256(cls.__module__)
+    return digest(cls.__module__, cls.__qualname__, fields, text)
+
+
+@lru_cache(maxsize=64)
+def _module_sha256(name: str) -> str:
+    """Hash of a module's file as it was when first asked for: a process keeps the code that it loaded.
+    A module of `file.py:Class` has its text's hash in its name already."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None or not spec.has_location:
+        return ""
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """sha256 of values that JSON can hold, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def number(name: str, value: object) -> float:
+    """A number as float, -0.0 as 0.0. Raises InputError for anything else, truth values included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{name} = {value!r} is not a number")
+    return float(value) + 0.0
+
+
+def _absolute(spec: str, folder: Path) -> str:
+    found = _FILE.fullmatch(spec)
+    return f"{(folder / found['file']).resolve()}{found['rest']}" if found else spec
+
+
+def _short(spec: str) -> str:
+    found = _FILE.fullmatch(spec)
+    return f"{Path(found['file']).name}{found['rest']}" if found else spec

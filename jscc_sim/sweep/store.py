@@ -1,0 +1,328 @@
+"""The store of a sweep: one SQLite file, a row committed per finished trial, claims on those at work.
+
+WAL, so that anyone can read while a sweep writes. Keep it on a disk of the machine that runs
+`jscc-sim sweep`: WAL does not work over a network file system. Workers never touch it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import time
+import typing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from enum import Enum
+from os import PathLike
+from pathlib import Path
+from types import NoneType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import write_whole
+from jscc_sim.sweep.row import FAILED, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+APPLICATION = 0x6A736363
+"""'jscc': marks the file as a store."""
+
+PATIENCE_S = 20.0
+"""How long to wait for another program that holds the database."""
+
+LEASE_S = 60.0
+"""A runner that was not heard of for so long has lost its claims."""
+
+LITTLE_BYTES = 1 << 16
+"""With less than this left on the disk, an error of the disk is put down to that."""
+
+Database = str | PathLike[str]
+
+
+def _kinds() -> dict[str, type]:
+    """Column -> int, float, str, bool, or dict for what is kept as JSON."""
+    kinds = {}
+    for name, hint in typing.get_type_hints(Row).items():
+        plain = next(kind for kind in (*typing.get_args(hint), hint) if kind is not NoneType)
+        kinds[name] = hint if hint in _SQL else plain if plain in _SQL else dict
+    return kinds
+
+
+_SQL: dict[type, str] = {int: "INTEGER", float: "REAL", str: "TEXT", bool: "INTEGER", dict: "TEXT"}
+_PANDAS: dict[type, str] = {int: "Int64", float: "float64", str: "str", bool: "boolean", dict: "str"}
+COLUMNS = _kinds()
+_ORDER = "image, system, zoo, policy, complexity, equaliser, side_info, sender_snr_db, channel, csi, snr_db, "
+_ORDER += "cbr_budget, repeat, root_seed, key"
+
+
+class Claim(Enum):
+    """What came of asking for a trial: it is ours to run, another runner's, or no longer to be run."""
+
+    OURS, THEIRS, OVER = range(3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The short of a row."""
+
+    status: str
+    error: str | None
+
+
+class Store:
+    """A store open for one runner. A file that is not there is made.
+
+    Raises InputError, now or later, for a file that is no store or of a newer version, for one that
+    another program keeps locked for longer than `patience_s` seconds, and for a full disk. Rows that
+    were committed before stay readable.
+    """
+
+    def __init__(self, path: Database, patience_s: float = PATIENCE_S) -> None:
+        self.path, self.patience_s = Path(path), patience_s
+        self._runner, self._newest, self._heard = 0, 0, time.time()
+        if not self.path.absolute().parent.is_dir():
+            raise InputError(f"store {path} cannot be made: folder {self.path.parent} does not exist")
+        with self._named():
+            self._db = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the claims up and close. On the way out of an error this one's own errors do not count."""
+        try:
+            with self._writing():
+                self._db.execute("DELETE FROM claims WHERE runner = ?", (self._runner,))
+                self._db.execute("DELETE FROM runners WHERE id = ?", (self._runner,))
+        except InputError:
+            if error is None:
+                raise
+        finally:
+            self._db.close()
+
+    def settled(self) -> set[str]:
+        """Keys of the trials that need no further run: ok or infeasible."""
+        with self._named():
+            return {key for (key,) in self._db.execute(f"SELECT key FROM rows WHERE status != '{FAILED}'")}
+
+    def claim(self, key: str) -> Claim:
+        """Ask for a trial. Those of runners that died are given away; what failed before this runner
+        began may be tried again."""
+        with self._writing():
+            row = self._db.execute("SELECT number, status FROM rows WHERE key = ?", (key,)).fetchone()
+            if row is not None and (row[1] != FAILED or row[0] > self._newest):
+                return Claim.OVER
+            holder = self._db.execute(
+                "SELECT id, host, process, heard FROM claims JOIN runners ON id = runner WHERE key = ?",
+                (key,),
+            ).fetchone()
+            if holder is not None and holder[0] != self._runner and _lives(*holder[1:]):
+                return Claim.THEIRS
+            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self._runner))
+            return Claim.OURS
+
+    def add(self, row: Row) -> None:
+        """Commit a row and give its claim up. It replaces an earlier row only if that one failed."""
+        values = [_to_sql(getattr(row, name)) for name in COLUMNS]
+        places = ", ".join("?" * len(values))
+        with self._writing():
+            self._db.execute("DELETE FROM rows WHERE key = ? AND status = ?", (row.key, FAILED))
+            self._db.execute(f"INSERT OR IGNORE INTO rows ({', '.join(COLUMNS)}) VALUES ({places})", values)
+            self._db.execute("DELETE FROM claims WHERE key = ?", (row.key,))
+
+    def beat(self) -> None:
+        """Say that this runner is alive; at most every tenth of the lease does it touch the file."""
+        if time.time() - self._heard > LEASE_S / 10:
+            self._heard = time.time()
+            with self._writing():
+                self._db.execute("UPDATE runners SET heard = ? WHERE id = ?", (self._heard, self._runner))
+
+    def results(self, keys: Iterable[str]) -> dict[str, Result]:
+        """Status and error of those trials that have a row."""
+        wanted = set(keys)
+        with self._named():
+            rows = self._db.execute("SELECT key, status, error FROM rows")
+            return {key: Result(status, error) for key, status, error in rows if key in wanted}
+
+    def _open(self) -> None:
+        _check_is_store(self._db, self.path)
+        self._wal()
+        self._db.execute("PRAGMA synchronous = NORMAL")  # killed processes lose nothing, power cuts little
+        with self._writing():
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                columns = ", ".join(f"{name} {_SQL[kind]}" for name, kind in COLUMNS.items())
+                self._db.execute(
+                    f"CREATE TABLE rows (number INTEGER PRIMARY KEY AUTOINCREMENT, {columns}, UNIQUE (key))"
+                )
+                self._db.execute("CREATE TABLE claims (key TEXT PRIMARY KEY, runner INTEGER)")
+                self._db.execute(
+                    "CREATE TABLE runners (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT, process TEXT, "
+                    "heard REAL)"
+                )
+                self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            self._newest = self._db.execute("SELECT coalesce(max(number), 0) FROM rows").fetchone()[0]
+            me = (_host(), _process(os.getpid()), self._heard)
+            added = self._db.execute("INSERT INTO runners (host, process, heard) VALUES (?, ?, ?)", me)
+            self._runner = added.lastrowid or 0
+
+    def _wal(self) -> None:
+        """SQLite does not wait for others here by itself."""
+        until = time.monotonic() + self.patience_s
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing."""
+        with self._named():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        with _errors_named(self.path, self.patience_s):
+            yield
+
+
+def settled(path: Database) -> set[str]:
+    """See Store.settled. A store that is not there has settled nothing, and is not made."""
+    if not Path(path).exists():
+        return set()
+    with _reading(path) as db:
+        return {key for (key,) in db.execute(f"SELECT key FROM rows WHERE status != '{FAILED}'")}
+
+
+def table(path: Database) -> pd.DataFrame:
+    """All rows of a store, a column for each field of Row, sorted by what they are: the same rows in the
+    same order whoever ran them. Mappings are JSON text. Raises InputError for what is no store."""
+    import pandas as pd
+
+    with _reading(path) as db:
+        rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM rows ORDER BY {_ORDER}").fetchall()
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    return frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
+
+
+def export_csv(path: Database, target: Database) -> int:
+    """Write the table as CSV, all of the file or nothing. Returns the number of rows."""
+    frame = table(path)
+    write_whole(Path(target), lambda handle: handle.write(frame.to_csv(index=False).encode()))
+    return len(frame)
+
+
+@contextmanager
+def _reading(path: Database) -> Iterator[sqlite3.Connection]:
+    if not Path(path).is_file():
+        raise InputError(f"store {path} does not exist")
+    folder_writable = os.access(Path(path).absolute().parent, os.W_OK)
+    mode = "rw" if folder_writable and os.access(path, os.W_OK) else "ro"  # only rw tidies up behind it
+    if not folder_writable and not Path(f"{path}-wal").exists():
+        mode += "&immutable=1"  # SQLite would need a file of its own beside it
+    uri = f"{Path(path).resolve().as_uri()}?mode={mode}"
+    with (
+        _errors_named(path, PATIENCE_S),
+        closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_S)) as db,
+    ):
+        _check_is_store(db, path)
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            raise InputError(f"{path} is no store of a sweep: it is empty")
+        yield db
+
+
+def _check_is_store(db: sqlite3.Connection, path: Database) -> None:
+    """An empty file may become one."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION and (tables or version or application):
+        raise InputError(f"{path} is a database, but no store of a sweep")
+    if version > SCHEMA:
+        raise InputError(f"store {path} has version {version}, this program knows {SCHEMA}: it is too old")
+
+
+@contextmanager
+def _errors_named(path: Database, patience_s: float) -> Iterator[None]:
+    """SQLite's errors as sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = _code(error)
+        little = code == sqlite3.SQLITE_IOERR and _free_bytes(path) < LITTLE_BYTES
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            what = f"another program has kept it locked for {patience_s:g} s"
+        elif code == sqlite3.SQLITE_FULL or little:
+            what = "the disk is full; the rows so far are kept, and the same command goes on from them"
+        elif code == sqlite3.SQLITE_NOTADB:
+            what = "it is no store of a sweep"
+        else:
+            what = str(error)
+        raise InputError(f"store {path} cannot be used: {what}") from None
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _free_bytes(path: Database) -> int:
+    try:
+        return shutil.disk_usage(Path(path).absolute().parent).free
+    except OSError:
+        return LITTLE_BYTES
+
+
+def _lives(host: str, process: str, heard: float) -> bool:
+    """Whether a runner is at work: known to be dead on this machine, elsewhere by its silence."""
+    if host == _host() and process and _process(int(process.split(maxsplit=1)[0])) != process:
+        return False
+    return time.time() - heard < LEASE_S
+
+
+def _host() -> str:
+    """This machine, and on Linux the space of process numbers (a container has its own)."""
+    try:
+        return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
+
+
+def _process(pid: int) -> str:
+    """A process and the moment it began, since numbers are used again; '' where it is gone or the
+    system does not tell."""
+    try:
+        began = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if began[0] in "ZX" else f"{pid} {began[19]}"
+
+
+def _to_sql(value: Any) -> Any:
+    if value is None or isinstance(value, int | float | str):
+        return value
+    return json.dumps(dict(value))

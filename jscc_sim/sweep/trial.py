@@ -1,0 +1,190 @@
+"""One point of a grid: what is simulated, its key, its channel seed, and the row that it becomes."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from jscc_sim.channels import parse_channel
+from jscc_sim.errors import BudgetError, InputError, JsccError
+from jscc_sim.images import Picture, read_picture
+from jscc_sim.metrics import measure
+from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
+from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
+from jscc_sim.units import budget_uses, cbr_of
+
+SEED_DIGITS = 12
+"""Hexadecimal digits of a channel seed: 48 bits, which every table program shows in full."""
+
+_alone = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One transmission of one picture. image: its name in tables; path: where a worker finds it;
+    cbr: the budget; repeat: 0, 1, ... for further draws of the channel."""
+
+    system: SystemSpec
+    fingerprint: Fingerprint
+    image: str
+    path: str
+    pixels_sha256: str
+    height: int
+    width: int
+    channel: str
+    csi: str
+    snr_db: float
+    cbr: Fraction
+    repeat: int
+    root_seed: int
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 over all that is simulated. A name does not count where a hash says more: a moved
+        picture, zoo or policy file is the same trial, and an edited one another."""
+        spec = self.system.label
+        how = [spec.name, spec.policy, spec.complexity, spec.equaliser, spec.side_info, spec.sender_snr_db]
+        where = [self.pixels_sha256, self.channel, self.csi, self.snr_db, str(self.cbr)]
+        return digest("trial", 1, how, astuple(self.fingerprint), where, self.repeat, self.root_seed)
+
+    @property
+    def seed(self) -> int:
+        """Seed of fading and noise: system, budget, worker and order never enter."""
+        parts = (self.root_seed, self.pixels_sha256, self.snr_db, self.channel, self.repeat)
+        return int(digest("seed", *parts)[:SEED_DIGITS], 16)
+
+    @property
+    def budget(self) -> int:
+        """Most channel uses of the whole frame."""
+        return budget_uses(self.cbr, self.height, self.width)
+
+    @property
+    def coordinates(self) -> str:
+        """The point in words."""
+        spec, csi = self.system.label, "" if self.csi == "perfect" else f" csi {self.csi}"
+        believed = "" if spec.sender_snr_db is None else f" (sender: {spec.sender_snr_db:g} dB)"
+        genie = ", genie" if spec.side_info == "genie" else ""
+        return (
+            f"{self.image}, {spec.name} {spec.policy}, zoo {spec.zoo}{genie}, {self.channel}{csi} at "
+            f"{self.snr_db:g} dB{believed}, CBR {self.cbr}, repeat {self.repeat}"
+        )
+
+    def row(self, status: str, error: str | None = None, **measured: Any) -> Row:
+        """The trial as a row with its outcome."""
+        spec, made = self.system.label, self.fingerprint
+        believed = spec.sender_snr_db
+        return Row(
+            key=self.key,
+            status=status,
+            error=error,
+            image=self.image,
+            pixels_sha256=self.pixels_sha256,
+            height=self.height,
+            width=self.width,
+            system=spec.name,
+            zoo=spec.zoo,
+            zoo_sha256=made.zoo_sha256,
+            policy=spec.policy,
+            policy_sha256=made.policy_sha256,
+            realisable=made.realisable,
+            complexity=spec.complexity,
+            complexity_sha256=made.complexity_sha256,
+            equaliser=spec.equaliser,
+            side_info=spec.side_info,
+            channel=self.channel,
+            csi=self.csi,
+            snr_db=self.snr_db,
+            sender_snr_db=self.snr_db if believed is None else believed,
+            cbr_fraction=str(self.cbr),
+            cbr_budget=float(self.cbr),
+            budget_uses=self.budget,
+            repeat=self.repeat,
+            root_seed=self.root_seed,
+            seed=self.seed,
+            **measured,
+        )
+
+
+def run_trial(trial: Trial) -> Row:
+    """Simulate one point, one at a time in a process and with one torch thread, so that the row is the
+    same wherever it runs. Never raises: a budget that no frame fits makes the row `infeasible`,
+    any other error `failed`."""
+    with _one_at_a_time():
+        try:
+            return trial.row(OK, **_measured(trial))
+        except BudgetError as error:
+            return trial.row(INFEASIBLE, _line(error))
+        except JsccError as error:
+            return trial.row(FAILED, _line(error))
+        except Exception as error:
+            return trial.row(FAILED, _line(f"{type(error).__name__}: {error}"))
+
+
+def pixels_sha256(picture: Picture) -> str:
+    """Of a decoded picture: its shape and its samples."""
+    return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
+
+
+def _measured(trial: Trial) -> dict[str, Any]:
+    """What `jscc-sim transmit` would measure with this seed."""
+    picture = _picture(trial.path, trial.pixels_sha256).copy()  # nobody shall spoil the next trial's
+    system = load_system(trial.system, trial.fingerprint)
+    channel = parse_channel(trial.channel, trial.snr_db, trial.csi)
+    believed = trial.system.sender_snr_db
+    if trial.budget < 1:
+        raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
+    belief = channel if believed is None else channel.at(believed)
+    sent = system.transmit(picture, channel, trial.budget, np.random.default_rng(trial.seed), belief)
+    quality = measure(sent.picture, picture)
+    blocks = None
+    if sent.index is not None:
+        counts = np.bincount(sent.index, minlength=len(system.ratios)).tolist()
+        blocks = dict(zip(map(str, system.ratios.uses), counts, strict=True))
+    return {
+        "uses": sent.uses,
+        "header_uses": sent.header_uses,
+        "cbr": cbr_of(sent.uses, trial.height, trial.width),
+        "psnr_db": quality.psnr_db,
+        "mse": quality.mse,
+        "ssim": quality.ssim,
+        "ms_ssim": quality.ms_ssim,
+        "outage": sent.outage,
+        "ratio_blocks": blocks,
+        "seconds": sum(sent.seconds.values()),
+        "stage_seconds": dict(sent.seconds),
+    }
+
+
+@lru_cache(maxsize=2)
+def _picture(path: str, sha256: str) -> Picture:
+    """A worker meets the trials of one picture one after the other, and decodes it once."""
+    picture = read_picture(path)
+    if pixels_sha256(picture) != sha256:
+        raise InputError(f"image {path} changed since the sweep began")
+    return picture
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """The lock is for executors of threads: coders and torch's thread count are shared in a process."""
+    import torch
+
+    with _alone:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _line(what: object) -> str:
+    return " ".join(str(what).split())

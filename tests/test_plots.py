@@ -1,0 +1,519 @@
+"""Figures of tables with known answers: what their artists show is what the statistics say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image, ImageFilter
+from tables import CBRS, GAINS_DB, HEIGHT, WIDTH, lose, psnr_of, results
+
+from jscc_sim.cli import main
+from jscc_sim.errors import InputError
+from jscc_sim.images import read_picture
+from jscc_sim.plots import Shot, allocation_figure, comparison_sheet, reception_figure, save_figure
+from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.style import COLOURS, WIDTHS
+from jscc_sim.plots.table import check_table, envelopes, read_csv, read_references, with_gains
+from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
+
+REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
+UNIFORM_USES = [int(cbr * 3 * HEIGHT * WIDTH) for cbr in CBRS]
+
+
+def lines(figure, panel=0):
+    """Legend label -> line, of a panel."""
+    by_label = dict(zip(labels(figure), figure.legends[0].legend_handles, strict=True))
+    drawn = {}
+    for label, handle in by_label.items():
+        for line in figure.axes[panel].lines:
+            alike = all(
+                getattr(line, get)() == getattr(handle, get)()
+                for get in (
+                    "get_color",
+                    "get_marker",
+                    "get_markerfacecolor",
+                    "get_linestyle",
+                    "get_linewidth",
+                )
+            )
+            if alike and len(line.get_xdata()) > 0:
+                drawn.setdefault(label, line)
+    return drawn
+
+
+def labels(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def notes(figure):
+    return " ".join(" ".join(text.get_text() for text in figure.texts).split())
+
+
+def band(collection):
+    """x -> (low, high) of a filled band."""
+    ends = {}
+    for x, y in collection.get_paths()[0].vertices:
+        low, high = ends.get(x, (y, y))
+        ends[x] = (min(low, y), max(high, y))
+    return ends
+
+
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def test_curves_and_bands_are_the_statistics():
+    figure = quality_figure(results())
+    drawn = lines(figure)
+    for policy, filled in zip(("uniform", "lagrangian"), figure.axes[0].collections, strict=True):
+        expected = [interval([psnr_of(policy, 10.0, cbr, image) for image in range(4)]) for cbr in CBRS]
+        np.testing.assert_allclose(drawn[policy].get_xdata(), CBRS)
+        np.testing.assert_allclose(drawn[policy].get_ydata(), [e.mean for e in expected])
+        ends = np.array([band(filled)[x] for x in drawn[policy].get_xdata()])
+        np.testing.assert_allclose(np.diff(ends)[:, 0] / 2, [e.half_width for e in expected])
+    assert "Mean over 4 images" in notes(figure)
+
+
+def test_x_is_what_was_spent():
+    table = results()
+    table["cbr"] *= 0.9
+    (line, *_) = quality_figure(table).axes[0].lines
+    np.testing.assert_allclose(line.get_xdata(), 0.9 * np.array(CBRS))
+
+
+def test_repeats_are_no_further_images():
+    twice = pd.concat([results(), results(repeat=1)], ignore_index=True)
+    twice["psnr_db"] += np.where(twice["repeat"] == 1, 1.0, -1.0)
+    one, two = (quality_figure(table).axes[0] for table in (results(), twice))
+    np.testing.assert_allclose(one.lines[0].get_ydata(), two.lines[0].get_ydata())
+    bands = [list(band(axes.collections[0]).values()) for axes in (one, two)]
+    np.testing.assert_allclose(*bands)
+
+
+def test_over_snr_and_in_panels():
+    table = results(snrs=(1.0, 10.0, 20.0))
+    figure = quality_figure(table, "snr_db", "ssim", width="full")
+    assert [axes.get_title() for axes in figure.axes] == ["CBR 1/48", "CBR 1/24", "CBR 1/16", "CBR 1/8"]
+    assert list(lines(figure, 3)["uniform"].get_xdata()) == [1, 10, 20]
+    np.testing.assert_allclose(lines(figure, 3)["uniform"].get_ydata(), 0.815)
+    assert figure.axes[0].get_ylabel() == "SSIM"
+    assert [axes.get_title() for axes in quality_figure(table).axes] == ["1 dB", "10 dB", "20 dB"]
+
+
+def test_one_image_has_no_band():
+    figure = quality_figure(results(images=1))
+    assert "One image: no interval" in notes(figure)
+    assert np.isnan(np.concatenate([c.get_paths()[0].vertices for c in figure.axes[0].collections
+                                    if c.get_paths()] or [[np.nan]])).all()  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "count"), [("infeasible", 4), ("infeasible", 1), ("failed", 2)])
+def test_a_point_without_all_images_is_left_out_and_named(status, count):
+    table = results()
+    for image in range(count):
+        table = lose(table, status, policy="lagrangian", cbr_budget=CBRS[0], image=f"{image}.png")
+    figure = quality_figure(table)
+    np.testing.assert_allclose(lines(figure)["lagrangian"].get_xdata(), CBRS[1:])
+    np.testing.assert_allclose(lines(figure)["uniform"].get_xdata(), CBRS)
+    assert f"Left out: lagrangian at CBR 1/48 ({status}: {count} of 4 images)." in notes(figure)
+
+
+def test_trials_that_were_not_run_are_named():
+    table = results()
+    missing = (table["image"] == "2.png") & (table["cbr_budget"] == CBRS[1]) & (table["policy"] == "uniform")
+    assert "uniform at CBR 1/24 (not run: 1 of 4 images)" in notes(quality_figure(table[~missing]))
+
+
+def test_a_structural_measure_that_some_pictures_are_too_small_for():
+    table = results()
+    table.loc[table["image"] == "0.png", "ms_ssim"] = None
+    with pytest.raises(InputError, match=r"nothing to draw.*no ms_ssim: 1 of 4"):
+        quality_figure(table, y="ms_ssim")
+
+
+def test_outages_count_or_not():
+    table = results()
+    lost = (table["image"] == "0.png") & (table["policy"] == "uniform")
+    table.loc[lost, ["outage", "psnr_db"]] = [True, 10.0]
+    counted, left_out = quality_figure(table), quality_figure(table, outages=False)
+    rest = [psnr_of("uniform", 10.0, CBRS[0], image) for image in (1, 2, 3)]
+    assert lines(counted)["uniform"].get_ydata()[0] == pytest.approx((10 + sum(rest)) / 4)
+    assert lines(left_out)["uniform"].get_ydata()[0] == pytest.approx(np.mean(rest))
+    assert "4 of 32 frames were lost, and count as mid-grey" in notes(counted)
+    assert "without outages" in left_out.axes[0].get_ylabel()
+
+
+def test_a_genie_is_marked():
+    table = pd.concat([results(), results(side_info="genie")], ignore_index=True)
+    figure = quality_figure(table)
+    assert [label for label in labels(figure) if "genie" in label] == [
+        "uniform (genie)",
+        "lagrangian (genie)",
+    ]
+    filled, hollow = (lines(figure)[name] for name in ("lagrangian", "lagrangian (genie)"))
+    assert filled.get_color() == hollow.get_color() == filled.get_markerfacecolor()
+    assert hollow.get_markerfacecolor() == "white"
+    assert "genie: side information free" in notes(figure)
+    assert "genie" not in notes(quality_figure(results()))
+
+
+def test_an_oracle_is_marked():
+    assert "oracle (not realisable)" in labels(quality_figure(results(("uniform", "oracle"))))
+
+
+def test_what_varies_is_in_the_labels():
+    table = pd.concat([results(), results(zoo="a/linear", channel="rayleigh-slow")], ignore_index=True)
+    shown = [label for label in labels(quality_figure(table)) if "envelope" not in label]
+    assert shown == [f"{p}, {rest}" for p in ("uniform", "lagrangian")
+                     for rest in ("linear, rayleigh-slow", "conv, awgn")]  # fmt: skip
+    clash = pd.concat([results(zoo="a/conv"), results(zoo="b/conv")], ignore_index=True)
+    assert "uniform, a/conv" in labels(quality_figure(clash))
+
+
+def test_a_retrained_zoo_is_another_curve():
+    table = pd.concat([results(zoo_sha256="a" * 64), results(zoo_sha256="b" * 64)], ignore_index=True)
+    assert {"uniform, conv aaaaaaa", "uniform, conv bbbbbbb"} <= set(labels(quality_figure(table)))
+
+
+def test_a_mistaken_sender_has_a_curve_that_holds_the_snr_at_which_it_is_right():
+    right = results(("uniform",), snrs=(1.0, 10.0, 20.0), cbrs=(1 / 16,))
+    wrong = results(("uniform",), snrs=(1.0, 20.0), cbrs=(1 / 16,), sender_snr_db=10.0)
+    figure = quality_figure(pd.concat([right, wrong], ignore_index=True), "snr_db")
+    assert labels(figure) == ["sender knows the SNR", "sender believes 10 dB"]
+    assert all(list(line.get_xdata()) == [1, 10, 20] for line in lines(figure).values())
+    alone = pd.concat([right[right["snr_db"] == 10], wrong], ignore_index=True)
+    assert labels(quality_figure(alone, "snr_db")) == ["sender believes 10 dB"]
+
+
+def test_colours_are_told_apart_without_colour():
+    figure = quality_figure(results(tuple(GAINS_DB)))
+    drawn = [line for label, line in lines(figure).items() if "envelope" not in label]
+    assert len({line.get_marker() for line in drawn}) == 4
+    assert len({str(line._dash_pattern) for line in drawn}) == 4  # get_linestyle says no more than "--"
+    assert {to_hex(line.get_color()).upper() for line in drawn} <= set(COLOURS)
+
+
+def test_too_much_for_one_figure():
+    with pytest.raises(InputError, match="13 values of snr_db"):
+        quality_figure(results(snrs=tuple(map(float, range(13)))))
+    many = pd.concat([results(zoo=f"z{n}") for n in range(7)], ignore_index=True)
+    with pytest.raises(InputError, match="14 curves"):
+        quality_figure(many)
+
+
+# --- uniform's envelope and gains ------------------------------------------------------------------
+
+
+def test_the_envelope_is_the_mean_of_the_images_envelopes():
+    figure = quality_figure(results())
+    line = lines(figure)["envelope of uniform"]
+    for cbr, psnr_db in zip(line.get_xdata()[::7], line.get_ydata()[::7], strict=True):
+        each = []
+        for image in range(4):
+            mse = [255**2 / 10 ** (psnr_of("uniform", 10.0, c, image) / 10) for c in CBRS]
+            each.append(envelope_mse(cbr * 3 * HEIGHT * WIDTH, *lower_envelope(UNIFORM_USES, mse)))
+        assert psnr_db == pytest.approx(np.mean(10 * np.log10(255**2 / np.array(each))))
+
+
+def test_the_envelope_of_a_specialised_zoo_has_its_parent_in_it():
+    special = results(zoo="special")
+    special["psnr_db"] -= 1.0
+    special["mse"] *= 10**0.1
+    table = check_table(pd.concat([results(("uniform",)), special], ignore_index=True))
+    (own,), (shared,) = envelopes(table), envelopes(table, {"special": "conv"})
+    np.testing.assert_allclose(shared.psnr_db - own.psnr_db, 1.0)
+    gains = with_gains(table)["gain_db"] - with_gains(table, {"special": "conv"})["gain_db"]
+    np.testing.assert_allclose(gains, 1.0)
+    with pytest.raises(InputError, match="no zoo 'parent'"):
+        with_gains(table, {"special": "parent"})
+
+
+def test_gain_bars_are_paired():
+    figure = gain_figure(results(("uniform", "lagrangian", "random")))
+    expected = interval([1.5, 0.5, 1.5, 0.5])
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/48", "1/24", "1/16", "1/8"]
+    heights = [[bar.get_height() for bar in bars] for bars in axes.containers if hasattr(bars, "patches")]
+    random, lagrangian = heights
+    np.testing.assert_allclose(lagrangian, expected.mean)
+    np.testing.assert_allclose(random, -expected.mean)
+    whiskers = [
+        np.ptp(segment[:, 1]) / 2 for collection in axes.collections for segment in collection.get_segments()
+    ]
+    np.testing.assert_allclose(whiskers, expected.half_width)
+    assert labels(figure) == ["random", "lagrangian"]
+    assert "paired 95 % intervals" in notes(figure)
+
+
+def test_gain_interpolates_between_uniform_frames_in_mse():
+    table = results(images=1)
+    row = (table["policy"] == "lagrangian") & (table["cbr_budget"] == CBRS[1])
+    table.loc[row, "uses"] = (UNIFORM_USES[1] + UNIFORM_USES[2]) / 2
+    gains = with_gains(check_table(table))["gain_db"].to_numpy()
+    low, high = (255**2 / 10 ** (psnr_of("uniform", 10.0, c, 0) / 10) for c in CBRS[1:3])
+    mse = 255**2 / 10 ** (psnr_of("lagrangian", 10.0, CBRS[1], 0) / 10)
+    assert gains[1] == pytest.approx(10 * np.log10((low + high) / 2 / mse))
+
+
+@pytest.mark.parametrize(("share", "known"), [(1.0, True), (0.995, True), (0.98, False)])
+def test_no_gain_below_the_smallest_uniform_frame(share, known):
+    table = results()
+    row = (table["policy"] == "lagrangian") & (table["cbr_budget"] == CBRS[0])
+    table.loc[row, "uses"] *= share
+    figure = gain_figure(table)
+    assert ("lagrangian at CBR 1/48 (outside uniform's envelope: 4 of 4 images)" in notes(figure)) != known
+    gains = with_gains(check_table(table))["gain_db"]
+    assert gains.isna().sum() == (0 if known else 4)
+    np.testing.assert_allclose(sorted(gains.dropna().round(9).unique()), [0.5, 1.5])
+
+
+def test_gains_need_uniform():
+    with pytest.raises(InputError, match="no gain over uniform"):
+        gain_figure(results(("lagrangian",)))
+
+
+# --- outage ---------------------------------------------------------------------------------------
+
+
+def test_outage_rates_with_exact_intervals():
+    table = pd.concat([results(("uniform",), (0.0, 10.0, 20.0), (1 / 16,), 8, repeat=r) for r in (0, 1)])
+    table = table.assign(channel="rayleigh-slow", outage=False).reset_index(drop=True)
+    table.loc[table.index[(table["snr_db"] == 0)][:6], "outage"] = True
+    table.loc[table.index[(table["snr_db"] == 10)][:1], "outage"] = True
+    axes = outage_figure(table).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [6 / 16, 1 / 16, np.nan])
+    ends = [segment[:, 1] for segment in axes.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, [proportion(6, 16), proportion(1, 16)])
+    arrow = axes.lines[1]
+    assert list(arrow.get_xdata()) == [20]
+    np.testing.assert_allclose(arrow.get_ydata(), [1 - 0.025 ** (1 / 16)])
+    assert axes.get_yscale() == "log"
+
+
+def test_the_exact_interval_of_a_proportion():
+    assert proportion(0, 10) == pytest.approx((0, 1 - 0.025**0.1))
+    assert proportion(10, 10) == pytest.approx((0.025**0.1, 1))
+    assert proportion(5, 10) == pytest.approx((0.1871, 0.8129), abs=1e-4)  # Clopper and Pearson's table
+
+
+# --- published curves -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
+def test_published_curves(path):
+    table = read_references([path])
+    assert list(table.columns) == ["scheme", "channel", "snr_db", "cbr", "psnr_db", "source"]
+    assert table["psnr_db"].between(20, 40).all()
+    assert table["cbr"].between(0.01, 0.34).all()
+    assert table["source"].str.contains("Kodak").all()
+    assert table["source"].str.contains("not counted|no side information").all()
+    for _, curve in table.groupby(["scheme", "source"]):
+        assert curve.groupby("snr_db")["psnr_db"].apply(lambda psnr: psnr.is_monotonic_increasing).all()
+
+
+def test_there_are_published_curves():
+    schemes = set(read_references(sorted(REFERENCES.glob("*.csv")))["scheme"])
+    assert {"SwinJSCC", "WITT", "DeepJSCC", "BPG + 5G LDPC", "VTM + 5G LDPC", "NTSCC+"} < schemes
+
+
+def test_published_curves_are_thin_and_name_their_source():
+    references = read_references([REFERENCES / "swinjscc.csv", REFERENCES / "bpg_ldpc.csv"])
+    figure = quality_figure(results(), references=references)
+    swin, bpg = (lines(figure)[name] for name in ("SwinJSCC [1]", "BPG + 5G LDPC [2]"))
+    assert list(swin.get_ydata()) == [29.04, 31.55, 33.17, 34.41, 36.05]
+    np.testing.assert_allclose(swin.get_xdata(), [1 / 48, 1 / 24, 1 / 16, 1 / 12, 1 / 8], rtol=1e-4)
+    assert max(swin.get_linewidth(), bpg.get_linewidth()) < lines(figure)["uniform"].get_linewidth()
+    assert re.search(r"\[1\] Kodak.*issue tracker.*not counted\. \[2\] Kodak.*NTSCC\+", notes(figure))
+    over_snr = quality_figure(results(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
+    assert list(lines(over_snr)["SwinJSCC [1]"].get_ydata()) == [29.54, 31.09, 32.27, 33.17, 33.80]
+
+
+def test_published_curves_of_other_conditions_stay_away():
+    references = read_references([REFERENCES / "swinjscc.csv"])
+    for table in (results(snrs=(2.0,)), results(channel="rayleigh-slow")):
+        figure = quality_figure(table, references=references)
+        assert not any("Swin" in label for label in labels(figure))
+        assert "No published curve is for these conditions" in notes(figure)
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shots():
+    """A picture of 96 x 160, sharp once and blurred once."""
+    picture = np.ascontiguousarray(read_picture("astronaut")[:96, 150:310])
+    blurred = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(2)))
+    index = np.arange(15) % 3
+    return picture, [
+        Shot("sharp", picture, None, index, (0, 8, 16), cbr=0.0625),
+        Shot("blurred", blurred, 27.5, index[::-1], (0, 8, 16), cbr=0.0620),
+    ]
+
+
+def test_allocation_maps(shots):
+    picture, both = shots
+    figure = allocation_figure(picture, both)
+    for axes, shot in zip(figure.axes[:2], both, strict=True):
+        assert f"{shot.label}\n" in axes.get_title()
+        shown = axes.images[1].get_array()
+        np.testing.assert_array_equal(shown[::32, ::32].ravel(), shot.index)
+    with pytest.raises(InputError, match="blind has no allocation"):
+        allocation_figure(picture, [*both, Shot("blind", picture, None, None, (0, 8, 16))])
+
+
+def test_comparison_sheet(shots):
+    picture, both = shots
+    figure = comparison_sheet(picture, both, [(8, 16), (0, 64)], side=40)
+    crops = [axes.images[0].get_array() for axes in figure.axes]
+    for crop, (source, top, left) in zip(
+        crops,
+        [(s, t, c) for t, c in ((8, 16), (0, 64)) for s in (picture, picture, both[1].picture)],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(crop, source[top : top + 40, left : left + 40])
+    assert figure.axes[2].get_title() == "blurred\n27.50 dB\nCBR 0.0620"
+    chosen = comparison_sheet(picture, both, side=48)
+    assert len(chosen.axes) == 6
+
+
+@pytest.mark.parametrize(
+    ("cbr", "windows", "message"),
+    [
+        (0.07, None, "unequal CBR says nothing: sharp 0.0625, blurred 0.0700"),
+        (None, None, "needs the CBR"),
+        (0.0625, [(80, 0)], "window 80, 0 of 40 pixels is outside 96x160"),
+    ],
+)
+def test_a_comparison_that_says_nothing(shots, cbr, windows, message):
+    picture, (sharp, _) = shots
+    with pytest.raises(InputError, match=message):
+        comparison_sheet(
+            picture, [sharp, Shot("blurred", picture, 27.5, None, (0, 8), cbr)], windows, side=40
+        )
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+@pytest.mark.parametrize("make", [allocation_figure, comparison_sheet])
+def test_titles_stay_on_the_figure(make, width, shots):
+    for count in (1, 2, 4):
+        figure = make(shots[0], shots[1][1:] * count, width=width)
+        figure.canvas.draw()
+        boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+        assert max(box.y1 for box in boxes) <= figure.bbox.height
+        assert min(box.x0 for box in boxes) >= 0
+        assert max(box.x1 for box in boxes) <= figure.bbox.width
+
+
+# --- files and the command line -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_size_on_paper(width, tmp_path):
+    figure = quality_figure(results(tuple(GAINS_DB)), width=width)
+    save_figure(figure, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width == pytest.approx(WIDTHS[width] * 300, abs=1)
+    smallest = min(text.get_fontsize() for text in [*figure.texts, *figure.legends[0].get_texts()])
+    assert smallest >= 6
+    for artist in (*figure.texts, *figure.legends):
+        box = artist.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 < box.y1 <= figure.axes[0].get_tightbbox().y0
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_the_same_bytes_every_time(suffix, tmp_path, shots):
+    for make in (lambda: quality_figure(results()), lambda: reception_figure(shots[0], shots[1])):
+        for name in ("a", "b"):
+            save_figure(make(), tmp_path / f"{name}{suffix}")
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_csv_keeps_what_a_table_says(tmp_path):
+    table = lose(results(), "infeasible", cbr_budget=CBRS[0])
+    table.loc[0, "image"] = "None"
+    table["equaliser"] = "none"
+    table.to_csv(tmp_path / "a.csv", index=False)
+    again = read_csv(tmp_path / "a.csv")
+    assert (again["image"][0], set(again["equaliser"]), again["seed"][1]) == (
+        "None",
+        {"none"},
+        str(2**63 + 1),
+    )
+    assert again["outage"].dtype == bool
+    np.testing.assert_array_equal(again["psnr_db"], table["psnr_db"].astype(float))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results(snrs=(1.0, 10.0)).to_csv("a.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--x cbr --y psnr_db",
+        "--x snr_db --y ssim --width full",
+        "--y gain_db --where snr_db=10",
+        "--y outage --x snr_db",
+        f"--where cbr_budget=1/16,1/8 --where policy=uniform --reference {REFERENCES}",
+    ],
+)
+def test_plot(folder, options, capsys):
+    if "outage" in options:
+        results(snrs=(1.0, 10.0), outage=True).to_csv("a.csv", index=False)
+    assert main(["plot", "a.csv", *options.split(), "--out", "a.svg"]) == 0
+    assert capsys.readouterr().out == "a.svg\n"
+    assert (folder / "a.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("none.csv", "table none.csv cannot be read: No such file"),
+        (".", "table . cannot be read: Is a directory"),
+        ("bad.csv", "bad.csv has no column image, system"),
+        ("empty.csv", "empty.csv cannot be read as a CSV table"),
+        ("head.csv", "head.csv has no rows"),
+        ("words.csv", "words.csv has something else than numbers in column psnr_db"),
+        ("status.csv", "rows of status 'lost'"),
+        ("bytes.csv", "bytes.csv cannot be read as a CSV table"),
+        ("fake.sqlite", "fake.sqlite"),
+        ("a.csv --out a.txt", "a.txt must end in one of"),
+        ("a.csv --out none/a.png", "none/a.png cannot be written"),
+        ("a.csv --where snr_db", "--where snr_db is not COLUMN=VALUE"),
+        ("a.csv --where snr=1", "no column 'snr'"),
+        ("a.csv --where snr_db=loud", "'loud' is no number"),
+        ("a.csv --where cbr_budget=1/0", "'1/0' is no number"),
+        ("a.csv --where snr_db=3", "no row has snr_db 3; there are 1, 10"),
+        ("a.csv --where policy=best", "no row has policy best; there are lagrangian, uniform"),
+        ("a.csv --parent conv", "--parent conv is not ZOO=PARENT"),
+        ("a.csv --parent conv=none", "no zoo 'none'"),
+        ("a.csv --reference a.csv", "a.csv has no column scheme, source"),
+        ("a.csv --reference bare", "folder bare holds no CSV"),
+        ("a.csv --reference a.csv --y ssim", "--reference gives psnr_db, not ssim"),
+        ("a.csv --where policy=lagrangian --y gain_db", "no gain over uniform"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, words, message, capsys):
+    (folder / "bad.csv").write_text("a,b\n1,2\n")
+    (folder / "empty.csv").write_text("")
+    (folder / "head.csv").write_text((folder / "a.csv").read_text().split("\n", 1)[0] + "\n")
+    results().assign(psnr_db="high").to_csv("words.csv", index=False)
+    results(status="lost").to_csv("status.csv", index=False)
+    (folder / "bytes.csv").write_bytes(b"\x00\xff\xfe" * 100)
+    (folder / "fake.sqlite").write_bytes(b"SQLite format 3\0" + bytes(100))
+    (folder / "bare").mkdir()
+    words = words.split()
+    out = [] if "--out" in words else ["--out", "new.png"]
+    assert main(["plot", *words, *out]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("jscc-sim: ")
+    assert message in complaint
+    assert complaint.count("\n") == 1
+    assert not (folder / "new.png").exists()

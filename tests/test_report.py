@@ -1,0 +1,184 @@
+"""The page: whole in one file, escaped, and silent when a browser opens it."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from processes import photograph, save
+from tables import CBRS, lose, results
+
+from jscc_sim.cli import main
+from jscc_sim.report import report
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x>&\"'"
+
+
+class Tags(HTMLParser):
+    """Tags with their attributes, and text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def table():
+    table = pd.concat([results(snrs=(1.0, 10.0)), results(snrs=(1.0, 10.0), side_info="genie")])
+    table = table.reset_index(drop=True).assign(zoo_sha256="d5" * 32, git_commit=EVIL)
+    table.loc[table["image"] == "1.png", "outage"] = True
+    return lose(table, "infeasible", policy="lagrangian", cbr_budget=CBRS[0], image="3.png")
+
+
+@pytest.fixture(scope="module")
+def page(table):
+    table = table.assign(image=table["image"].replace("0.png", EVIL), error=EVIL)
+    return report(table, f"Title {EVIL}", source=EVIL)
+
+
+def test_nothing_is_outside_and_nothing_is_a_program(page):
+    assert {tag for tag, _ in Tags(page).tags} & {"script", "iframe", "object", "a", "form", "base"} == set()
+    for tag, attributes in Tags(page).tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "srcset", "data", "action"):
+            assert attributes.get(name, "data:").startswith("data:"), tag
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_what_the_data_says_is_text(page):
+    assert "<script>" not in page
+    assert page.count("&lt;script&gt;") > 3
+    assert f"Title {EVIL}" in "".join(Tags(page).text)
+
+
+def test_figures_are_vector_graphics_with_their_commands(page):
+    images = [attributes for tag, attributes in Tags(page).tags if tag == "img"]
+    assert len(images) == 2 * 5  # PSNR, SSIM, MS-SSIM, gain, outage over each axis
+    for image in images:
+        kind, data = image["src"].split(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert b"<svg" in base64.b64decode(data)
+        assert image["alt"]
+    assert "--x snr_db --y gain_db --width full" in "".join(Tags(page).text)
+
+
+def test_tables_and_provenance(page):
+    text = " ".join("\n".join(Tags(page).text).split())
+    for words in (
+        "128 trials (124 ok, 4 infeasible) on 4 images; 32 frames lost",
+        "Rows marked genie",
+        "lagrangian (genie)",
+        "uniform 10 1/16 4 4 0.06250",
+        "Gain over uniform",
+        "1.000 ± 0.919 0.500 1.500",
+        "Infeasible and failed trials",
+        "zoo_sha256 " + "d5" * 32,
+        str(2**63 + 1),
+        "Page made with jscc_sim",
+    ):
+        assert words in text, words
+
+
+def test_a_table_of_one_point_has_a_page_and_always_the_same():
+    point = results(("uniform",), cbrs=(1 / 16,), images=1)
+    page = report(point, "T")
+    assert page == report(point, "T")
+    text = "".join(Tags(page).text)
+    assert "Gain over uniform" not in text
+    assert "Infeasible" not in text
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    results(("uniform",), snrs=(1.0, 10.0)).to_csv("a b.csv", index=False)
+    assert main(["report", "a b.csv", "-o", "page.html", "--where", "snr_db=10", "--title", "Mine"]) == 0
+    assert capsys.readouterr().out.startswith("page.html: 16 trials")
+    page = (tmp_path / "page.html").read_text()
+    assert "<title>Mine</title>" in page
+    assert "jscc-sim plot 'a b.csv' --where snr_db=10 --x cbr" in "".join(Tags(page).text)
+    assert main(["report", "none.csv", "-o", "page.html"]) == 2
+    assert main(["report", "a b.csv", "-o", "none/page.html"]) == 2
+    assert "none/page.html cannot be written" in capsys.readouterr().err
+
+
+GRID = """
+seed = 0
+images = ["a.png"]
+channels = ["awgn"]
+snr_db = [10]
+cbr = ["1/900", "1/24", "1/12"]
+[[systems]]
+name = "block-jscc"
+zoo = "linear"
+policy = "uniform"
+"""
+
+
+def test_a_store_and_its_export_are_the_same_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(), "a.png")
+    (tmp_path / "grid.toml").write_text(GRID)
+    assert main(["sweep", "grid.toml", "--store", "store.sqlite", "--workers", "1"]) == 0
+    assert main(["export", "store.sqlite", "--csv", "store.csv"]) == 0
+    for kind in ("sqlite", "csv"):
+        assert main(["plot", f"store.{kind}", "--out", f"{kind}.svg"]) == 0
+        assert main(["report", f"store.{kind}", "-o", f"{kind}.html"]) == 0
+    capsys.readouterr()
+    assert (tmp_path / "sqlite.svg").read_bytes() == (tmp_path / "csv.svg").read_bytes()
+    pages = [(tmp_path / f"{kind}.html").read_text().replace(f".{kind}", "") for kind in ("sqlite", "csv")]
+    assert pages[0] == pages[1]
+    text = " ".join(" ".join(Tags(pages[0]).text).split())
+    assert "uniform 10 1/900 0 0 infeasible" in text
+    assert "git_commit" in text
+
+
+@pytest.fixture
+def requests(tmp_path):
+    """Opens a page in a real browser: what the page asked the network for, and its document."""
+
+    def look(page):
+        log = tmp_path / "net.json"
+        (tmp_path / "page.html").write_text(page)
+        address = f"file://{tmp_path / 'page.html'}"
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                   f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
+                   "--virtual-time-budget=3000", "--dump-dom", address]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        text = log.read_text().rstrip().rstrip(",")
+        events = json.loads(text if text.endswith("}") else text + "]}")["events"]
+        asked = [event["params"] for event in events if "url" in event.get("params", {})]
+        mine = [ask["url"] for ask in asked if ask.get("initiator", "not an origin") != "not an origin"]
+        return [url for url in mine if not url.startswith("data:")], done.stdout
+
+    return look
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the report in (apt install chromium)")
+def test_a_browser_asks_for_nothing(requests, page):
+    asked, document = requests(page)
+    assert asked == []
+    assert "Gain over uniform" in document
+    assert document.count("<figure>") == 10
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the report in (apt install chromium)")
+def test_the_browser_test_sees_requests(requests, page):
+    image = '<img src="http://127.0.0.1:9/x.png">'
+    bare = re.sub(r"<meta http-equiv[^>]*>", "", page)
+    assert requests(bare.replace("<body>", f"<body>{image}"))[0] == ["http://127.0.0.1:9/x.png"]
+    assert requests(page.replace("<body>", f"<body>{image}"))[0] == [], "the page's own policy forbids it"

@@ -1,0 +1,173 @@
+"""A grid: what it says, and what it refuses before anything runs."""
+
+import dataclasses
+from fractions import Fraction
+
+import pytest
+from processes import photograph, save
+from sweeps import write_grid
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import BUILTIN
+from jscc_sim.sweep import Grid, SystemSpec
+
+ISSUE = """
+seed = 0
+images = "photos/"            # a folder, a list of files, or "builtin"
+channels = ["awgn", "rayleigh-slow"]
+snr_db = [1, 10, 20]
+cbr = ["1/24", "1/16"]
+repeats = 1
+[[systems]]
+name = "block-jscc"
+policy = "uniform"
+[[systems]]
+name = "block-jscc"
+policy = "lagrangian"
+"""
+LINEAR = SystemSpec("block-jscc", zoo="linear")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "photos").mkdir()
+    save(photograph(40, 64), tmp_path / "photos" / "a.png")
+    save(photograph(64, 40, "coffee"), tmp_path / "photos" / "b.png")
+    return tmp_path
+
+
+def read(folder, text):
+    path = folder / "grid.toml"
+    path.write_text(text)
+    return Grid.from_toml(path)
+
+
+def with_zoo(found, zoo="linear"):
+    systems = [dataclasses.replace(system, zoo=zoo) for system in found.systems]
+    return dataclasses.replace(found, systems=systems)
+
+
+def grid(**more):
+    axes = {
+        "images": ["astronaut"],
+        "systems": [LINEAR],
+        "channels": ["awgn"],
+        "snr_db": [10],
+        "cbr": ["1/16"],
+    }
+    return Grid(**{**axes, **more})
+
+
+def test_the_toml_of_the_readme(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)  # paths are relative to the file, not to where one stands
+    found = read(folder, ISSUE)
+    assert found.images == tuple(str(folder / "photos" / name) for name in ("a.png", "b.png"))
+    assert found.snr_db == (1.0, 10.0, 20.0)
+    assert found.cbr == (Fraction(1, 24), Fraction(1, 16))
+    assert [system.policy for system in found.systems] == ["uniform", "lagrangian"]
+    trials = with_zoo(found).trials()
+    assert len(trials) == found.size == 2 * 2 * 2 * 3 * 2
+    assert len({trial.key for trial in trials}) == len(trials)
+    assert [trial.image for trial in trials] == ["a.png"] * 24 + ["b.png"] * 24
+
+
+def test_images_as_a_list_and_built_in(folder):
+    assert read(folder, ISSUE.replace('"photos/"', '"builtin"')).images == BUILTIN
+    found = read(folder, ISSUE.replace('"photos/"', '["photos/b.png", "coffee"]'))
+    assert found.images == (str(folder / "photos/b.png"), "coffee")
+
+
+def test_awgn_has_no_channel_state_to_know(folder):
+    found = read(folder, ISSUE.replace("repeats", 'csi = ["perfect", "noisy:20"]\nrepeats'))
+    trials = with_zoo(found).trials()
+    assert {(t.channel, t.csi) for t in trials} == {
+        ("awgn", "perfect"), ("rayleigh-slow", "perfect"), ("rayleigh-slow", "noisy:20")
+    }  # fmt: skip
+    assert read(folder, ISSUE.replace("repeats", 'csi = "noisy:20"\nrepeats')).csi == ("noisy:20",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("seed = 0", "sed = 0", r"grid .*grid.toml: key 'sed' is unknown; the keys are images, systems"),
+        ("seed = 0", "seed = -1", "seed = -1 is outside 0"),
+        ("seed = 0", "seed = true", "seed = True is not a whole number"),
+        ("seed = 0", "seed = 2.5", "seed = 2.5 is not a whole number"),
+        ("seed = 0", "seed = ", "grid .*grid.toml is not TOML"),
+        ("repeats = 1", "repeats = 0", "repeats = 0 is outside 1"),
+        ("repeats = 1", "repeats = 100000", "grid of 4800000 trials is above the limit of 1000000"),
+        ('"photos/"', '"nowhere"', "nowhere is not a folder of images"),
+        ('"photos/"', "[]", "images is empty"),
+        ('"photos/"', "3", "images = 3 is neither a folder, a list of files nor builtin"),
+        ('"photos/"', '["photos/a.png", "photos/../photos/a.png"]', "images: a.png is there twice"),
+        ("[1, 10, 20]", "[]", "snr_db is empty: there is nothing to run"),
+        ("[1, 10, 20]", "10", "snr_db = 10 is not a list"),
+        ("[1, 10, 20]", '["ten"]', "snr_db = 'ten' is not a number"),
+        ("[1, 10, 20]", "[1, nan]", "snr_db of nan dB is outside -30 to 60"),
+        ("[1, 10, 20]", "[1, 1.0]", "snr_db: 1.0 is there twice"),
+        ('["1/24", "1/16"]', '["1/24", "2"]', "CBR 2 is outside 0 to 1"),
+        ('["1/24", "1/16"]', '["1/0"]', "CBR '1/0' is neither"),
+        ('["1/24", "1/16"]', '["1/16", 0.0625]', "cbr: 1/16 is there twice"),
+        ('["1/24", "1/16"]', "[true]", "cbr: True is neither"),
+        ('["awgn", "rayleigh-slow"]', '["awgn", "raleigh"]', "channel 'raleigh' is none of"),
+        ('["awgn", "rayleigh-slow"]', "[1]", "channels: 1 is not a string"),
+        ("repeats = 1", 'csi = "vague"', "CSI 'vague' is neither"),
+        ("repeats = 1", "systems = []", "grid .*grid.toml is not TOML"),
+        ('name = "block-jscc"\npolicy = "uniform"', "", "system: key 'name' is missing"),
+        ('policy = "uniform"', 'polcy = "uniform"', "system: key 'polcy' is unknown"),
+        ('policy = "uniform"', "policy = 3", "system: policy = 3 is not a string"),
+        ('policy = "uniform"', 'equaliser = "dfe"', "equaliser = 'dfe' is not one of none, zf, mmse"),
+        ('policy = "uniform"', 'side_info = "free"', "side_info = 'free' is not one of transmitted, genie"),
+        ('policy = "uniform"', "sender_snr_db = 99", "sender_snr_db of 99.0 dB is outside"),
+        ('policy = "uniform"', 'sender_snr_db = "9"', "sender_snr_db = '9' is not a number"),
+        ('policy = "uniform"', 'policy = "lagrangian"', "systems: block-jscc, .* is there twice"),
+        ('"block-jscc"', '"morse"', "system: name = 'morse' is not one of block-jscc"),
+    ],
+)  # fmt: skip
+def test_what_a_grid_refuses(folder, old, new, error):
+    assert old in ISSUE
+    with pytest.raises(InputError, match=error):
+        read(folder, ISSUE.replace(old, new, 1))
+
+
+def test_no_systems_and_no_file(folder):
+    head = ISSUE.partition("[[")[0]
+    with pytest.raises(InputError, match="key 'systems' is missing"):
+        read(folder, head)
+    with pytest.raises(InputError, match="systems is empty"):
+        read(folder, "systems = []\n" + head)
+    with pytest.raises(InputError, match=r"write \[\[systems\]\]"):
+        read(folder, "systems = ['block-jscc']\n" + head)
+    with pytest.raises(InputError, match=r"none.toml cannot be read: No such file"):
+        Grid.from_toml(folder / "none.toml")
+    (folder / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"binary.toml is not TOML"):
+        Grid.from_toml(folder / "binary.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"images": "astronaut"}, "images = 'astronaut' is not a list"),
+        ({"systems": [{"name": "block-jscc"}]}, "not all a SystemSpec"),
+        (
+            {"systems": [dataclasses.replace(LINEAR, policy="nothing")]},
+            "AllocationPolicy 'nothing' is unknown",
+        ),
+        ({"systems": [dataclasses.replace(LINEAR, zoo="nothing")]}, "zoo 'nothing' is neither"),
+        ({"systems": [dataclasses.replace(LINEAR, complexity="variance:x=1")]}, "has no field 'x'"),
+        ({"images": ["nobody.png"]}, "image nobody.png does not exist"),
+    ],
+)
+def test_what_its_trials_refuse(more, error):
+    with pytest.raises(InputError, match=error):
+        grid(**more).trials()
+
+
+def test_python_files_and_zoos_lie_beside_the_grid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "mine.py").write_text("from jscc_sim.allocation import Uniform\nclass Mine(Uniform): pass\n")
+    found = Grid.from_toml(write_grid(tmp_path, policy="mine.py:Mine")).systems[0]
+    assert found.policy == f"{tmp_path}/mine.py:Mine"
+    assert found.label.policy == "mine.py:Mine"
+    assert found.zoo == "linear"

@@ -1,0 +1,366 @@
+"""The runner: the same rows wherever they are made, whatever is killed on the way."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sweeps
+from processes import program
+from sweeps import children, command, pretend, trial, wait_for_rows, whole_table, write_grid
+
+from jscc_sim.cli import main
+from jscc_sim.errors import InputError
+from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Workers, run, table
+
+FUSSY = """
+from jscc_sim.allocation import Uniform
+
+class Fussy(Uniform):
+    def _allocate(self, blocks, ratios, budget):
+        if {condition}:
+            raise ValueError("not this one")
+        return super()._allocate(blocks, ratios, budget)
+"""
+
+
+class Threads:
+    """An executor in this process that counts what it is given."""
+
+    def __init__(self):
+        self.ran = []
+        self.pool = ThreadPoolExecutor(2)
+
+    def run(self, trials, store, work=pretend):
+        def counting(trial):
+            self.ran.append(trial.key)
+            return work(trial)
+
+        with self.pool:
+            return run(trials, store, Given(self.pool, 2), counting)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "rows.sqlite"
+
+
+def undisturbed(folder, trials, work=pretend):
+    """The table of a run that nothing happens to."""
+    store = folder / "undisturbed.sqlite"
+    Threads().run(trials, store, work)
+    return whole_table(store)
+
+
+def test_a_rerun_does_only_what_is_missing(path):
+    trials = [trial(repeat) for repeat in range(12)]
+    first, again, more = Threads(), Threads(), Threads()
+    assert first.run(trials[:5], path).ok == 5
+    assert again.run(trials[:5], path).ok == 5
+    assert again.ran == []
+    outcome = more.run(trials, path)
+    assert sorted(more.ran) == sorted(trial.key for trial in trials[5:])
+    assert (outcome.ok, outcome.infeasible, outcome.failures) == (12, 0, ())
+
+
+def test_what_failed_is_tried_again(path):
+    def some_fail(trial):
+        return trial.row("failed", "no luck") if trial.repeat == 1 else pretend(trial)
+
+    trials = [trial(repeat) for repeat in range(3)]
+    outcome = Threads().run(trials, path, some_fail)
+    assert outcome.ok == 2
+    assert outcome.failures == ((trials[1].coordinates, "no luck"),)
+    again = Threads()
+    assert again.run(trials, path).ok == 3
+    assert again.ran == [trials[1].key]
+
+
+def test_an_error_that_is_no_row_is_a_failed_trial(path):
+    def wrong(trial):
+        raise RuntimeError("lost on the way")
+
+    assert Threads().run([trial()], path, wrong).failures[0][1] == "RuntimeError: lost on the way"
+
+
+def test_a_trial_that_kills_its_workers(tmp_path, path):
+    """The others are done, those that flew beside it too."""
+    trials = [trial(repeat) for repeat in range(8)]
+    outcome = run(trials, path, LocalProcesses(2), sweeps.pretend_and_die)
+    assert outcome.failures == ((trials[3].coordinates, "its worker died, 2 times"),)
+    done = whole_table(path).query("status == 'ok'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(done, undisturbed(tmp_path, trials[:3] + trials[4:]))
+
+
+def test_a_worker_killed_once(tmp_path, path):
+    trials = [trial(repeat, path=str(tmp_path / "mark")) for repeat in range(8)]
+    assert run(trials, path, LocalProcesses(2), sweeps.die_once).ok == 8
+    pd.testing.assert_frame_equal(whole_table(path), undisturbed(tmp_path, trials))
+
+
+def test_no_workers():
+    with pytest.raises(InputError, match="0 workers is below 1"):
+        LocalProcesses(0)
+
+
+# --- the command line, with trials that take no time ------------------------------------------------
+
+
+def grid_and_rows(tmp_path, repeats):
+    """A grid and its table."""
+    grid = write_grid(tmp_path, repeats=repeats)
+    return grid, undisturbed(tmp_path, Grid.from_toml(grid).trials())
+
+
+def kill_and_go_on(tmp_path, path, grid, expected, after):
+    """Kill the runner a little after so many rows, then run to the end."""
+    running = command("pretend_slowly", "sweep", grid, "--store", path, "--workers", "2", cwd=tmp_path)
+    with running:
+        wait_for_rows(path, after, running)
+        time.sleep(np.random.default_rng(after).uniform(0, 0.05))
+        workers = children(running.pid)
+        running.kill()
+    if path.exists():
+        assert len(table(path)) <= len(expected)
+    ended = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < ended, "a worker outlives its runner"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_runner_killed_at_random_moments(tmp_path, path, moments):
+    grid, expected = grid_and_rows(tmp_path, repeats=moments * 2)
+    for after in np.sort(np.random.default_rng(moments).integers(1, len(expected), moments)):
+        kill_and_go_on(tmp_path, path, grid, expected, int(after))
+    running = command("pretend", "sweep", grid, "--store", path, cwd=tmp_path)
+    printed, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert f"{len(expected)} trials, {len(expected)} ok, 0 infeasible, 0 failed" in printed
+    pd.testing.assert_frame_equal(whole_table(path), expected)
+
+
+@pytest.mark.parametrize("moments", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_workers_killed_at_random_moments(tmp_path, path, moments):
+    grid, expected = grid_and_rows(tmp_path, repeats=moments * 4)
+    running = command("pretend_slowly", "sweep", grid, "--store", path, "--workers", "2", cwd=tmp_path)
+    with running:
+        for after in np.sort(np.random.default_rng(moments).integers(1, len(expected) - 8, moments)):
+            wait_for_rows(path, int(after), running)
+            for pid in children(running.pid)[:1]:
+                os.kill(pid, signal.SIGKILL)
+        _, errors = running.communicate(timeout=120)
+    assert (running.returncode, errors) == (0, "")
+    pd.testing.assert_frame_equal(whole_table(path), expected)
+
+
+def test_ctrl_c_keeps_what_ran_and_says_how_to_go_on(tmp_path, path):
+    grid, expected = grid_and_rows(tmp_path, repeats=10)
+    running = command("pretend_slowly", "sweep", grid, "--store", path, "--workers", "2", cwd=tmp_path)
+    wait_for_rows(path, 3, running)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    _, errors = running.communicate(timeout=60)
+    rows = whole_table(path)
+    assert running.returncode == 130
+    assert 3 <= len(rows) < len(expected)
+    assert f"stopped with {len(rows)} of 80 trials in {path}; the same command goes on" in errors
+    assert "Traceback" not in errors
+    running = command("pretend", "sweep", grid, "--store", path, cwd=tmp_path)
+    assert running.communicate(timeout=60)[1] == ""
+    pd.testing.assert_frame_equal(whole_table(path), expected)
+
+
+def test_a_second_ctrl_c_drops_what_runs(tmp_path, path):
+    grid = write_grid(tmp_path)
+    running = command("pretend_for_a_minute", "sweep", grid, "--store", path, cwd=tmp_path)
+    marks = tmp_path / "marks"
+    until = time.monotonic() + 30
+    while not marks.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.stderr.readline() == "stopping once 2 trials that have begun are over; Ctrl-C drops them\n"
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=20)
+    assert (running.returncode, len(table(path))) == (130, 0)
+    assert "stopped with 0 of 8 trials" in errors
+    assert "Traceback" not in errors
+
+
+def test_an_executor_that_broke_and_cannot_be_replaced(path):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        trials = [trial(repeat) for repeat in range(8)]
+        with pytest.raises(InputError, match="the executor broke, and it is not ours to replace"):
+            run(trials, path, Given(pool), sweeps.pretend_and_die)
+    with ThreadPoolExecutor(1) as pool:
+        pass
+    with pytest.raises(InputError, match=r"the executor takes no more trials: cannot schedule .*shutdown"):
+        run(trials, path, Given(pool), pretend)
+
+
+def test_two_runners_on_one_store(tmp_path, path):
+    """Every trial leaves a mark as it runs: none is there twice."""
+    grid, expected = grid_and_rows(tmp_path, repeats=6)
+    marks = tmp_path / "marks"
+    marks.touch()
+    runners = [
+        command("pretend_with_mark", "sweep", grid, "--store", path, "--workers", "1", cwd=tmp_path)
+        for _ in range(2)
+    ]
+    for runner in runners:
+        _, errors = runner.communicate(timeout=60)
+        assert (runner.returncode, errors) == (0, "")
+    pids, keys = zip(*(line.split() for line in marks.read_text().splitlines()), strict=True)
+    assert len(set(pids)) == 2, "one runner had nothing to do"
+    assert sorted(keys) == sorted(expected["key"])
+    pd.testing.assert_frame_equal(whole_table(path), expected)
+
+
+# --- the command line, with real trials -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A folder with a grid and its rows by one worker: 16 trials, half of them infeasible."""
+    folder = tmp_path_factory.mktemp("real")
+    grid = write_grid(folder, cbr='["1/2", "1/200"]')
+    ran = program("sweep", grid, "--store", "one.sqlite", cwd=folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "one.sqlite: 16 trials, 8 ok, 8 infeasible, 0 failed\n"
+    return folder
+
+
+def test_two_workers_make_the_same_rows_as_one(real):
+    ran = program("sweep", "grid.toml", "--store", "two.sqlite", "--workers", "2", cwd=real)
+    assert (ran.code, ran.err) == (0, "")
+    pd.testing.assert_frame_equal(whole_table(real / "two.sqlite"), whole_table(real / "one.sqlite"))
+
+
+def test_threads_make_the_same_rows(real):
+    trials = Grid.from_toml(real / "grid.toml").trials()
+    with ThreadPoolExecutor(2) as pool:
+        run(trials, real / "threads.sqlite", Given(pool, 2))
+    pd.testing.assert_frame_equal(whole_table(real / "threads.sqlite"), whole_table(real / "one.sqlite"))
+
+
+def test_one_failing_point(tmp_path, path, capsys, monkeypatch):
+    """A policy that raises at one of 8 points: the others are done, and it is named."""
+    (tmp_path / "fussy.py").write_text(FUSSY.format(condition="len(FAILED) == 0 and not FAILED.append(1)")
+                                       + "\nFAILED = []\n")  # fmt: skip
+    grid = write_grid(tmp_path, policy="fussy.py:Fussy")
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("jscc_sim.cli.sweep._workers", lambda _: Given(pool))
+        assert main(["sweep", str(grid), "--store", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == f"{path}: 8 trials, 7 ok, 0 infeasible, 1 failed\n"
+    point = "a.png, block-jscc fussy.py:Fussy, zoo linear, awgn at 5 dB, CBR 1/2, repeat 0"
+    assert printed.err == f"jscc-sim: failed: {point}: Fussy raised ValueError: not this one\n"
+    rows = table(path)
+    assert rows[rows["status"] == "failed"]["error"].tolist() == ["Fussy raised ValueError: not this one"]
+
+
+def test_a_dry_run_runs_nothing(real, capsys, monkeypatch):
+    monkeypatch.chdir(real)
+    assert main(["sweep", "grid.toml", "--dry-run", "--workers", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("16 trials, 16 of them to run\nabout ")
+    assert "on 2 idle workers" in printed
+    before = (real / "one.sqlite").stat()
+    assert main(["sweep", "grid.toml", "--dry-run", "--store", "one.sqlite"]) == 0
+    assert capsys.readouterr().out.startswith("16 trials, 0 of them to run\nabout 0 s")
+    assert (real / "one.sqlite").stat().st_mtime_ns == before.st_mtime_ns
+    assert main(["sweep", "grid.toml", "--dry-run", "--store", "none.sqlite"]) == 0
+    assert not Path("none.sqlite").exists()
+
+
+def test_export_by_the_command_line(real, capsys, monkeypatch):
+    monkeypatch.chdir(real)
+    assert main(["export", "one.sqlite", "--csv", "one.csv"]) == 0
+    assert capsys.readouterr().out == "one.csv: 16 rows\n"
+    assert len(pd.read_csv("one.csv")) == 16
+    assert main(["export", "grid.toml", "--csv", "two.csv"]) == 2
+    assert "grid.toml cannot be used: it is no store" in capsys.readouterr().err
+    assert not Path("two.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ([], "--store FILE is missing"),
+        (["--store", "x.sqlite", "--workers", "0"], "0 workers is below 1"),
+        (["--store", "x.sqlite", "--executor", "dask"], "needs --scheduler"),
+        (["--store", "x.sqlite", "--scheduler", "tcp://a:1"], "needs --executor dask"),
+        (
+            ["--store", "x.sqlite", "--executor", "dask", "--scheduler", "a", "--workers", "2"],
+            "brings its own",
+        ),
+        (["--store", "grid.toml"], "it is no store of a sweep"),
+    ],
+)
+def test_options_that_will_not_do(real, capsys, monkeypatch, options, error):
+    monkeypatch.chdir(real)
+    assert main(["sweep", "grid.toml", *options]) == 2
+    printed = capsys.readouterr().err
+    assert error in printed
+    assert printed.count("\n") == 1
+    assert not Path("x.sqlite").exists()
+
+
+# --- Dask -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Address of a scheduler with two workers of one thread each."""
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'jscc_sim[cluster]'")
+    folder = tmp_path_factory.mktemp("dask")
+    tests = str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": tests}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, "env": environment}
+    quiet["start_new_session"] = True
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = [*dask, "worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"]
+    file = folder / "scheduler.json"
+    running = [
+        subprocess.Popen([*words, "--scheduler-file", str(file)], **quiet) for words in (scheduler, worker)
+    ]
+    try:
+        from distributed import Client
+
+        with Client(scheduler_file=str(file), timeout=30, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            yield client.scheduler.address
+    finally:
+        for process in running:
+            os.killpg(process.pid, signal.SIGKILL)  # the nanny's workers too
+            process.wait()
+
+
+def test_dask_makes_the_same_rows(real, cluster):
+    dask = ["--executor", "dask", "--scheduler", cluster]
+    ran = program("sweep", "grid.toml", "--store", "dask.sqlite", *dask, cwd=real)
+    assert (ran.code, ran.err) == (0, "")
+    pd.testing.assert_frame_equal(whole_table(real / "dask.sqlite"), whole_table(real / "one.sqlite"))
+
+
+def test_a_dask_worker_killed(tmp_path, path, cluster):
+    trials = [trial(repeat, path=str(tmp_path / "mark")) for repeat in range(12)]
+    assert run(trials, path, DaskCluster(cluster), sweeps.die_once).ok == 12
+    assert (tmp_path / "mark").exists()
+    pd.testing.assert_frame_equal(whole_table(path), undisturbed(tmp_path, trials))
+
+
+def test_no_scheduler(monkeypatch, path):
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'jscc_sim[cluster]'")
+    monkeypatch.setattr("jscc_sim.sweep.executors.CONNECT_S", 0.2)
+    workers: Workers = DaskCluster("tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
+        run([trial()], path, workers, pretend)

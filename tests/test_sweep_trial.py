@@ -1,0 +1,181 @@
+"""One trial: its key, its seed, its row, and the row again by `jscc-sim transmit`."""
+
+import dataclasses
+import json
+import shutil
+from fractions import Fraction
+
+import pytest
+from processes import photograph, save
+from sweeps import trial, write_grid
+
+from jscc_sim.cli import main
+from jscc_sim.images import read_picture
+from jscc_sim.sweep import Grid, SystemSpec, run_trial
+from jscc_sim.sweep.row import git_commit, versions
+from jscc_sim.zoo import load_zoo
+
+POLICY = """
+from dataclasses import dataclass
+import numpy as np
+from jscc_sim.allocation import AllocationPolicy
+
+@dataclass(frozen=True)
+class Mine(AllocationPolicy):
+    least: int = 0
+
+    def _allocate(self, blocks, ratios, budget):
+        if budget < self.least:
+            raise ValueError("two\\nlines")
+        return np.zeros(len(blocks), np.int64)
+"""
+SENT = {
+    *("uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "ratio_blocks", "seed"),
+    *("height", "width", "budget_uses", "cbr_budget", "snr_db", "sender_snr_db", "image", "system", "zoo"),
+    *("policy", "complexity", "channel", "csi", "equaliser", "side_info"),
+}
+"""What a row shares with `transmit --json`."""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(40, 64), "a.png")
+    (tmp_path / "mine.py").write_text(POLICY)
+    return tmp_path
+
+
+def one(policy="uniform", image="a.png", cbr="1/6", channel="awgn", csi="perfect", zoo="linear", **more):
+    system = SystemSpec("block-jscc", zoo=zoo, policy=policy, **more)
+    (only,) = Grid([image], [system], [channel], [10], [cbr], [csi]).trials()
+    return only
+
+
+OTHERS = {
+    "system": [
+        SystemSpec("block-jscc", zoo="linear", policy="random"),
+        SystemSpec("block-jscc", zoo="linear", complexity="dct"),
+        SystemSpec("block-jscc", zoo="linear", equaliser="zf"),
+        SystemSpec("block-jscc", zoo="linear", side_info="genie"),
+        SystemSpec("block-jscc", zoo="linear", sender_snr_db=3),
+    ],
+    "fingerprint": [
+        dataclasses.replace(trial().fingerprint, **{name: "other"})
+        for name in ("zoo_sha256", "policy_sha256", "complexity_sha256")
+    ],
+    "pixels_sha256": ["other"],
+    "channel": ["rayleigh-slow"],
+    "csi": ["noisy:20"],
+    "snr_db": [10.5],
+    "cbr": [Fraction(1, 16)],
+    "repeat": [1],
+    "root_seed": [1],
+}
+IN_SEED = {"pixels_sha256", "channel", "snr_db", "repeat", "root_seed"}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_key_and_seed_depend_on_what_is_simulated(name):
+    first = trial()
+    for value in OTHERS[name]:
+        other = dataclasses.replace(first, **{name: value})
+        assert other.key != first.key
+        assert (other.seed != first.seed) == (name in IN_SEED)
+
+
+def test_names_are_not_simulated():
+    moved = trial(image="b.png", path="/elsewhere/b.png", system=SystemSpec("block-jscc", zoo="/tmp/linear"))
+    assert (moved.key, moved.seed) == (trial().key, trial().seed)
+    assert trial().seed < 10**15  # all its digits in a spreadsheet
+
+
+def test_an_edited_policy_is_another_trial(folder):
+    first, with_field = one("mine.py:Mine"), one("mine.py:Mine:least=1")
+    (folder / "sub").mkdir()
+    shutil.copy("mine.py", "sub")
+    assert one("sub/mine.py:Mine").key == first.key
+    (folder / "mine.py").write_text(POLICY + "# edited\n")
+    keys = {first.key, with_field.key, one("mine.py:Mine").key, one("uniform").key}
+    assert len(keys) == 4
+    row = run_trial(first)
+    assert (row.status, row.error) == (
+        "failed", "policy mine.py:Mine or estimator variance changed since the sweep began"
+    )  # fmt: skip
+
+
+def test_a_policy_of_a_module_is_known_by_its_text(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    shutil.copy("mine.py", "mine_as_module.py")
+    assert (
+        one("mine_as_module:Mine").fingerprint.policy_sha256 != one("mine.py:Mine").fingerprint.policy_sha256
+    )
+
+
+def test_a_changed_picture_or_zoo_is_no_result(folder):
+    shutil.copytree(load_zoo("linear").folder, "zoo")
+    first = one(zoo="zoo")
+    assert first.key == one().key
+    other = dataclasses.replace(first.fingerprint, zoo_sha256="0" * 64)
+    assert (
+        run_trial(dataclasses.replace(first, fingerprint=other)).error
+        == f"zoo {folder}/zoo changed since the sweep began"
+    )
+    save(photograph(40, 64, "coffee"), "b.png")
+    second = one(image="b.png")
+    save(photograph(40, 64), "b.png")
+    assert run_trial(second).error == f"image {folder}/b.png changed since the sweep began"
+
+
+def test_what_a_trial_becomes(folder):
+    rows = {
+        name: run_trial(one(f"mine.py:Mine:least={least}", cbr=cbr))
+        for name, least, cbr in (("ok", 0, "1/6"), ("infeasible", 0, "1/200"), ("failed", 9**9, "1/6"))
+    }
+    assert {name: row.status for name, row in rows.items()} == {name: name for name in rows}
+    assert rows["ok"].error is None
+    assert rows["ok"].seconds == sum(rows["ok"].stage_seconds.values()) > 0
+    assert sum(rows["ok"].ratio_blocks.values()) == 4
+    assert (rows["ok"].versions, rows["ok"].git_commit) == (versions(), git_commit())
+    assert rows["infeasible"].error.startswith("budget of 38 uses is below the")
+    assert rows["failed"].error == "Mine raised ValueError: two lines"
+    assert rows["failed"].uses is rows["failed"].psnr_db is rows["infeasible"].outage is None
+    empty = run_trial(one(cbr="1/10000"))
+    assert (empty.status, empty.error) == ("infeasible", "CBR 1/10000 of 40x64 pixels is 0 channel uses")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"policy": "lagrangian"},
+        {"policy": "oracle", "channel": "rayleigh-block:64", "csi": "noisy:20", "complexity": "dct"},
+        {"channel": "rician-slow:4", "sender_snr_db": 4, "equaliser": "zf"},
+        {"side_info": "genie", "cbr": "1/24"},
+        {"image": "coffee", "policy": "proportional"},
+    ],
+    ids=lambda setting: next(iter(setting.values())),
+)
+def test_transmit_replays_a_row(folder, capsys, setting):
+    only = one(**setting)
+    row = run_trial(only)
+    options = ["--policy", "uniform"]
+    for name, value in setting.items():
+        if name != "image":
+            options += ["--" + name.replace("_", "-"), str(value)]
+    seeded = ["--cbr", row.cbr_fraction, "--snr-db", "10", "--zoo", "linear", "--seed", str(row.seed)]
+    assert main(["transmit", row.image, *seeded, *options, "--json"]) == 0
+    sent = json.loads(capsys.readouterr().out)
+    assert {name: getattr(row, name) for name in SENT} == {name: sent[name] for name in SENT}
+
+
+def test_repeats_meet_other_channels(folder):
+    system = SystemSpec("block-jscc", zoo="linear", policy="uniform")
+    grid = Grid(["a.png"], [system], ["rayleigh-slow"], [10], ["1/6"], repeats=3)
+    assert len({run_trial(each).mse for each in grid.trials()}) == 3
+
+
+def test_policies_meet_the_same_channel(tmp_path):
+    trials = Grid.from_toml(write_grid(tmp_path)).trials()
+    by_policy = [[t.seed for t in trials if t.system.policy == policy] for policy in ("uniform", "random")]
+    assert by_policy[0] == by_policy[1]
+    assert len(set(by_policy[0])) == 4
+    assert read_picture(trials[0].path).shape == (40, 64, 3)
