@@ -48,8 +48,29 @@ class Zoo:
 
     @cached_property
     def sha256(self) -> str:
-        """Identifies weights and calibration together."""
-        return hashlib.sha256(json.dumps(self.manifest["files"], sort_keys=True).encode()).hexdigest()
+        """Identifies weights and calibrations of the whole family."""
+        files = [zoo.manifest["files"] for zoo in self.family]
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def family(self) -> tuple[Zoo, ...]:
+        """The zoo itself and its companion, if the manifest names one: a sender uses whichever it
+        predicts to be better for a frame, and the header says which."""
+        name = self.manifest.get("companion")
+        if name is None:
+            return (self,)
+        if name == self.name or (companion := load_zoo(name)).manifest.get("companion") is not None:
+            raise InputError(f"zoo {self.name}: companion {name} has a companion itself")
+        if companion.ratios != self.ratios or companion.id == self.id:
+            raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
+        return (self, companion)
+
+    def prepare(self, predictor: bool = False) -> None:
+        """Load the coders of the family now, and if they will be needed the predictors."""
+        for zoo in self.family:
+            _ = zoo.bank
+            if predictor or len(self.family) > 1:
+                _ = zoo.predictor
 
     @property
     def id(self) -> int:

@@ -37,7 +37,7 @@ def bench(arguments: argparse.Namespace) -> int:
     policy, zoo = load_policy(arguments.policy), load_zoo(arguments.zoo)
     picture = photograph(height, width)
     system = BlockJSCC(zoo, policy)
-    _ = system.bank
+    zoo.prepare(predictor="predicted_mse" in policy.needs)
     ldpc.preload()
     budget = budget_uses(CBR, height, width)
 

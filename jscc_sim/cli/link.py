@@ -169,6 +169,7 @@ def _send(
         "width": width,
         "system": arguments.system,
         "zoo": arguments.zoo,
+        "coder": sent.coder,
         "policy": arguments.policy,
         "complexity": arguments.complexity,
         "channel": arguments.channel,
@@ -275,9 +276,7 @@ def _prepare(system: BlockJSCC) -> None:
     """Load networks and libraries before the clock runs."""
     if sys.stderr.isatty():
         print("loading ...", end="\r", file=sys.stderr, flush=True)
-    _ = system.bank
-    if "predicted_mse" in system.policy.needs:
-        _ = system.zoo.predictor
+    system.zoo.prepare(predictor="predicted_mse" in system.policy.needs)
     if not system.genie:
         from jscc_sim.coding import ldpc
 

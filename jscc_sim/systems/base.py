@@ -45,12 +45,14 @@ class Stopwatch:
 @dataclass(frozen=True, eq=False)
 class Frame:
     """What a sender made: symbols [uses] for the channel, the first `header_uses` of them the header.
-    `header` stays with the sender; it is there for reports and for genie side information."""
+    coder: the zoo that coded it, where a system has several. `header` stays with the sender; it is
+    there for reports and for genie side information."""
 
     symbols: Symbols
     header_uses: int
     header: FrameHeader
     seconds: Mapping[str, float] = field(default_factory=dict)
+    coder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ class Reception:
 @dataclass(frozen=True, eq=False)
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
-    index: [N] the ratio of each block, where the system has such a thing. seconds: by stage."""
+    index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder: see
+    Frame."""
 
     picture: Picture
     uses: int
@@ -72,6 +75,7 @@ class Transmission:
     outage: bool
     index: NDArray[np.int64] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    coder: str = ""
 
 
 class System(ABC):
@@ -131,7 +135,13 @@ class LinkSystem(System):
         for stage, spent in reception.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
         return Transmission(
-            reception.picture, len(frame.symbols), frame.header_uses, outage, frame.header.index, seconds
+            reception.picture,
+            len(frame.symbols),
+            frame.header_uses,
+            outage,
+            frame.header.index,
+            seconds,
+            frame.coder,
         )
 
 
