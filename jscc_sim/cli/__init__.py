@@ -191,6 +191,9 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument(
         "--images", type=int, default=80, help="how many of the images, largest first (80)"
     )
+    calibrate.add_argument(
+        "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
+    )
     calibrate.add_argument("--seed", type=int, default=0)
 
 

@@ -6,6 +6,7 @@ import argparse
 import math
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jscc_sim.errors import InputError
 from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.units import BLOCK
-from jscc_sim.zoo import Zoo, load_zoo, save_calibration
+from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
 
 CALIBRATION_IMAGES = 80
 
@@ -47,7 +48,12 @@ def train(arguments: argparse.Namespace) -> int:
 def calibrate(arguments: argparse.Namespace) -> int:
     """Fit the calibration of an existing zoo anew."""
     _at_least(arguments, images=1, seed=0)
-    _calibrate(load_zoo(arguments.zoo), split_folder(arguments.folder), arguments.images, arguments.seed)
+    zoo = load_zoo(arguments.zoo)
+    if arguments.companion is not None:
+        _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
+    zoo = _calibrate(zoo, split_folder(arguments.folder), arguments.images, arguments.seed)
+    if arguments.companion is not None:
+        update_manifest(zoo, companion=arguments.companion)
     print(f"calibration written to {arguments.zoo}")
     return 0
 
@@ -98,10 +104,10 @@ def _train_conv(
     return release_conv(trainer.average.cpu(), folder, {**notes, "steps": trainer.step})
 
 
-def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> None:
+def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> Zoo:
     largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
     predictor = fit_predictor(zoo, largest, seed)
-    save_calibration(zoo, predictor, {"images": len(largest), "seed": seed, "channel": "AWGN"})
+    return save_calibration(zoo, predictor, {"images": len(largest), "seed": seed, "channel": "AWGN"})
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -53,7 +53,7 @@ class Recipe:
     kernel_rate: float = 4e-3
     other_rate: float = 6e-4
     warm_up: int = 300
-    decay_share: float = 0.3
+    decay_share: float = 0.8
     checkpoint_seconds: float = 240.0
     bf16: bool = True
     device: str = "cpu"

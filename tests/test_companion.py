@@ -1,0 +1,72 @@
+"""A zoo with a companion: the sender takes the one that promises less error, the header says which."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from processes import photograph
+from safetensors.numpy import load_file
+
+from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
+from jscc_sim.channels import AWGN
+from jscc_sim.errors import InputError
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.zoo import WEIGHTS, load_zoo, save_calibration, save_zoo
+
+LINEAR = load_zoo("linear")
+BUDGET = 4000
+
+
+def zoo_that_promises(folder, octaves, companion="linear"):
+    """The linear coder, a little off so that its id differs, with errors predicted 2**octaves as large."""
+    weights = load_file(LINEAR.folder / WEIGHTS)
+    weights["mean"] = weights["mean"] + np.float32(0.5)
+    manifest = {"bank": "linear", "ratios": list(LINEAR.ratios.uses), "companion": companion}
+    biased = LINEAR.predictor.mse.copy()
+    biased[:, 0] += octaves
+    return save_calibration(
+        save_zoo(folder, manifest, weights), replace(LINEAR.predictor, mse=biased), {"note": "biased"}
+    )
+
+
+@pytest.mark.parametrize("policy", [Uniform(), Lagrangian(), EncoderInTheLoop()], ids=repr)
+@pytest.mark.parametrize(("octaves", "own"), [(-1.0, True), (1.0, False)])
+def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
+    zoo = zoo_that_promises(tmp_path / "zoo", octaves)
+    system, picture = BlockJSCC(zoo, policy), photograph()
+    frame = system.encode(picture, BUDGET, AWGN(10.0))
+    expected = zoo if own else LINEAR
+    assert (frame.coder, frame.header.zoo_id) == (expected.name, expected.id)
+    sent = system.transmit(picture, AWGN(10.0), BUDGET, np.random.default_rng(0))
+    assert not sent.outage
+    assert sent.coder == expected.name
+    assert np.square(sent.picture.astype(float) - picture).mean() < 700
+
+
+def test_a_receiver_without_the_companion_says_so(tmp_path):
+    zoo = zoo_that_promises(tmp_path / "zoo", 1.0)
+    frame = BlockJSCC(zoo).encode(photograph(), BUDGET, AWGN(10.0))
+    alone = zoo_that_promises(tmp_path / "alone", 1.0, companion=None)
+    received = AWGN(10.0)(frame.symbols, np.random.default_rng(0))
+    with pytest.raises(InputError, match=str(LINEAR.id)):
+        BlockJSCC(alone).decode(received)
+
+
+def test_the_hash_covers_the_companion(tmp_path):
+    with_it = zoo_that_promises(tmp_path / "a", 1.0)
+    without = zoo_that_promises(tmp_path / "b", 1.0, companion=None)
+    assert with_it.id == without.id
+    assert with_it.sha256 != without.sha256
+
+
+def test_a_companion_that_cannot_be_one(tmp_path):
+    unknown = zoo_that_promises(tmp_path / "zoo", 1.0, companion=None)
+    broken = replace(unknown, manifest={**unknown.manifest, "companion": "nowhere"})
+    with pytest.raises(InputError, match="nowhere"):
+        _ = broken.family
+    chained = zoo_that_promises(tmp_path / "first", 1.0)
+    second = replace(unknown, manifest={**unknown.manifest, "companion": str(chained.folder)})
+    with pytest.raises(InputError, match="has a companion itself"):
+        _ = second.family
