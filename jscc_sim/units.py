@@ -52,7 +52,8 @@ def parse_cbr(text: str | float | Fraction) -> Fraction:
     """
     try:
         words = str(text).strip()
-        cbr = Fraction(float(words) if "e" in words.lower() else words)
+        huge = "e" in words.lower() and not 0 < float(words) <= 1  # Fraction would write out its zeros
+        cbr = Fraction(0) if huge else Fraction(words)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise InputError(f"CBR {text!r} is neither a fraction like 1/16 nor a decimal") from None
     if not 0 < cbr <= 1:

@@ -194,6 +194,13 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument(
         "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
     )
+    calibrate.add_argument(
+        "--companion-from-uses",
+        type=int,
+        default=0,
+        metavar="USES",
+        help="only for budgets of at least so many uses per block (0)",
+    )
     calibrate.add_argument("--seed", type=int, default=0)
 
 

@@ -53,7 +53,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
     zoo = _calibrate(zoo, split_folder(arguments.folder), arguments.images, arguments.seed)
     if arguments.companion is not None:
-        update_manifest(zoo, companion=arguments.companion)
+        update_manifest(zoo, companion=arguments.companion, companion_from_uses=arguments.companion_from_uses)
     print(f"calibration written to {arguments.zoo}")
     return 0
 

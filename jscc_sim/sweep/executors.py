@@ -127,7 +127,7 @@ class _Pool(ProcessPoolExecutor):
     """Processes begin while something is submitted: libraries read their thread counts as they load."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        with _one_thread_each():
+        with _one_thread_each(), _interrupts_held():
             return super().submit(fn, *args, **kwargs)
 
     def kill(self) -> None:
@@ -148,6 +148,19 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A process that begins now is deaf to Ctrl-C from its first instruction, its imports included."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:

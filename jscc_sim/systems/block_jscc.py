@@ -154,7 +154,8 @@ class BlockJSCC(LinkSystem):
     ) -> tuple[Zoo, NDArray[np.int64], int]:
         """The zoo of the family that is predicted to do best, and the judge's plan for it."""
         found = []
-        for zoo in self.zoo.family:
+        family = self.zoo.family if budget >= self.zoo.companion_from_uses * len(grid) else (self.zoo,)
+        for zoo in family:
             known = tables.predicted(
                 zoo.predictor, self.ratios, score, described, sender_snr_db, belief, budget
             )
