@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from jscc_sim.allocation import BlockStatistics, Lagrangian, load_policy
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
-from jscc_sim.coding import ldpc
 from jscc_sim.complexity import features
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture, read_picture
@@ -37,8 +36,7 @@ def bench(arguments: argparse.Namespace) -> int:
     policy, zoo = load_policy(arguments.policy), load_zoo(arguments.zoo)
     picture = photograph(height, width)
     system = BlockJSCC(zoo, policy)
-    zoo.prepare(predictor="predicted_mse" in policy.needs)
-    ldpc.preload()
+    system.prepare()
     budget = budget_uses(CBR, height, width)
 
     def send() -> Transmission:

@@ -276,8 +276,4 @@ def _prepare(system: BlockJSCC) -> None:
     """Load networks and libraries before the clock runs."""
     if sys.stderr.isatty():
         print("loading ...", end="\r", file=sys.stderr, flush=True)
-    system.zoo.prepare(predictor="predicted_mse" in system.policy.needs)
-    if not system.genie:
-        from jscc_sim.coding import ldpc
-
-        ldpc.preload()
+    system.prepare()

@@ -91,7 +91,7 @@ class ConvBank(Bank):
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
         estimate = payload.symbols / np.maximum(payload.gain, LEAST_GAIN) * weight / frame_gain
         flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32))
-        left_db = 10 * np.log10(frame_gain**2 / np.maximum(mean, 1e-12))
+        left_db = 10 * np.log10(frame_gain**2 / np.maximum(mean, LEAST_VARIANCE))
         snrs = np.stack([np.full_like(left_db, sender_snr_db), left_db], axis=-1).astype(np.float32)
         conditions = torch.from_numpy(snrs.reshape(1, grid.rows, grid.columns, 2))
         ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))

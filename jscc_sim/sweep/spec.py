@@ -102,11 +102,7 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> BlockJSCC:
         raise InputError(
             f"policy {shown.policy} or estimator {shown.complexity} changed since the sweep began"
         )
-    system.zoo.prepare(predictor="predicted_mse" in system.policy.needs)
-    if not system.genie:
-        from jscc_sim.coding import ldpc
-
-        ldpc.preload()
+    system.prepare()
     return system
 
 

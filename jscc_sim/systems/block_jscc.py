@@ -13,6 +13,7 @@ from jscc_sim import frame as framing
 from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
 from jscc_sim.blocks import Grid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.coding import ldpc
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture
@@ -60,6 +61,12 @@ class BlockJSCC(LinkSystem):
     def ratios(self) -> RatioSet:
         """The zoo's ratio set."""
         return self.zoo.ratios
+
+    def prepare(self) -> None:
+        """Load networks, tables and libraries now, before a clock runs."""
+        self.zoo.prepare(predictor="predicted_mse" in self.policy.needs)
+        if not self.genie:
+            ldpc.preload()
 
     def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
         """See LinkSystem.encode."""
