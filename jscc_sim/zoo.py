@@ -49,13 +49,8 @@ class Zoo:
     @cached_property
     def sha256(self) -> str:
         """Identifies weights and calibrations of the whole family."""
-        parts = [*(zoo.manifest["files"] for zoo in self.family), self.companion_from_uses]
+        parts = [zoo.manifest["files"] for zoo in self.family]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def companion_from_uses(self) -> int:
-        """Channel uses per block, in the mean of a budget, below which the companion is not considered."""
-        return int(self.manifest.get("companion_from_uses", 0))
 
     @cached_property
     def family(self) -> tuple[Zoo, ...]:

@@ -10,7 +10,6 @@ from processes import photograph
 from safetensors.numpy import load_file
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
-from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
 from jscc_sim.errors import InputError
 from jscc_sim.systems.block_jscc import BlockJSCC
@@ -44,15 +43,6 @@ def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
     assert not sent.outage
     assert sent.coder == expected.name
     assert np.square(sent.picture.astype(float) - picture).mean() < 700
-
-
-def test_below_its_least_uses_it_is_not_considered(tmp_path):
-    zoo = zoo_that_promises(tmp_path / "zoo", 1.0)
-    blocks = len(split(photograph())[1])
-    for least, coder in ((BUDGET // blocks, LINEAR.name), (BUDGET // blocks + 1, zoo.name)):
-        limited = replace(zoo, manifest={**zoo.manifest, "companion_from_uses": least})
-        assert BlockJSCC(limited).encode(photograph(), BUDGET, AWGN(10.0)).coder == coder
-        assert limited.sha256 != zoo.sha256
 
 
 def test_a_receiver_without_the_companion_says_so(tmp_path):

@@ -24,7 +24,22 @@ from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
 
 TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
-SMALL = ("--fine", "8", "--coarse", "16", "--side", "64", "--crops", "2", "--fp32")
+SMALL = (
+    "--fine",
+    "8",
+    "--coarse",
+    "16",
+    "--depths",
+    "1",
+    "1",
+    "1",
+    "1",
+    "--side",
+    "64",
+    "--crops",
+    "2",
+    "--fp32",
+)
 RECIPE = Recipe(steps=60, crops=2, side=64, warm_up=5, bf16=False)
 
 
@@ -296,6 +311,6 @@ def test_crops_have_their_shape_and_content(size):
     picture = photograph(*size)
     drawn = Crops([picture], 64).draw(5, np.random.default_rng(0))
     assert drawn.shape == (5, 3, 64, 64)
-    assert drawn.dtype == np.uint8
+    assert drawn.dtype == torch.uint8
     colours = set(map(tuple, picture.reshape(-1, 3)))
-    assert set(map(tuple, drawn.transpose(0, 2, 3, 1).reshape(-1, 3))) <= colours
+    assert set(map(tuple, drawn.permute(0, 2, 3, 1).reshape(-1, 3).tolist())) <= colours

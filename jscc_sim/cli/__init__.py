@@ -174,13 +174,22 @@ def _add_training(commands: Commands) -> None:
     length = train.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="budget of time, turned into steps at the start (60)")
     length.add_argument("--steps", type=int, help="optimiser steps")
-    train.add_argument("--fine", type=int, default=64, help="channels of the 8x8 grid (64)")
-    train.add_argument("--coarse", type=int, default=160, help="channels of the 4x4 grid (160)")
+    train.add_argument("--fine", type=int, default=128, help="channels of the 8x8 grid (128)")
+    train.add_argument("--coarse", type=int, default=192, help="channels of the 4x4 grid (192)")
+    train.add_argument(
+        "--depths",
+        type=int,
+        nargs=4,
+        default=(3, 3, 3, 4),
+        metavar="N",
+        help="residual blocks: encoder fine and coarse, decoder coarse and fine (3 3 3 4)",
+    )
     train.add_argument("--crops", type=int, default=6, help="crops in a batch (6)")
     train.add_argument("--side", type=int, default=160, help="side of a crop, a multiple of 32 (160)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     train.add_argument("--fp32", action="store_true", help="no bf16 arithmetic")
+    train.add_argument("--compile", action="store_true", help="torch.compile the network: slow to start")
     train.add_argument("--checkpoint-seconds", type=float, default=240.0)
 
     calibrate = _command(commands, "calibrate", "training", "fit a zoo's table of predicted errors")
@@ -193,13 +202,6 @@ def _add_training(commands: Commands) -> None:
     )
     calibrate.add_argument(
         "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
-    )
-    calibrate.add_argument(
-        "--companion-from-uses",
-        type=int,
-        default=0,
-        metavar="USES",
-        help="only for budgets of at least so many uses per block (0)",
     )
     calibrate.add_argument("--seed", type=int, default=0)
 

@@ -53,7 +53,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
     zoo = _calibrate(zoo, split_folder(arguments.folder), arguments.images, arguments.seed)
     if arguments.companion is not None:
-        update_manifest(zoo, companion=arguments.companion, companion_from_uses=arguments.companion_from_uses)
+        update_manifest(zoo, companion=arguments.companion)
     print(f"calibration written to {arguments.zoo}")
     return 0
 
@@ -63,6 +63,8 @@ def _check(arguments: argparse.Namespace) -> None:
     _at_least(arguments, fine=1, coarse=1, crops=1, side=1, steps=1, seed=0)
     if arguments.side % BLOCK:
         raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+    if min(arguments.depths) < 0:
+        raise InputError(f"--depths {min(arguments.depths)} is below 0")
     for name in ("minutes", "checkpoint_seconds"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
@@ -96,9 +98,18 @@ def _train_conv(
         side=arguments.side,
         checkpoint_seconds=arguments.checkpoint_seconds,
         bf16=not arguments.fp32,
+        compile=arguments.compile,
         device=arguments.device,
     )
-    trainer = run(split, folder, ConvArchitecture(fine=arguments.fine, coarse=arguments.coarse), recipe)
+    depths = dict(
+        zip(
+            ("encoder_fine", "encoder_coarse", "decoder_coarse", "decoder_fine"),
+            arguments.depths,
+            strict=True,
+        )
+    )
+    architecture = ConvArchitecture(fine=arguments.fine, coarse=arguments.coarse, **depths)
+    trainer = run(split, folder, architecture, recipe)
     if trainer.step != trainer.recipe.steps:
         return None
     return release_conv(trainer.average.cpu(), folder, {**notes, "steps": trainer.step})

@@ -3,7 +3,7 @@
 The convolutions run over the whole stitched canvas, so a block's encoder sees a margin of its
 neighbours and the decoder leaves no seams; what is sent, and how much, is decided block by block.
 Two scales, an 8x8 and a 4x4 grid per block; the latents live on the 4x4 grid, so that each
-latent channel is 8 complex channel uses. Ratio k sends k/8 channels through a head of its own.
+latent channel is 8 complex channel uses. A ratio of k uses sends k/8 latent channels of its own.
 After Bourtsoulatze et al. 2019 (deep JSCC) and Xu et al. 2022 (SNR as a side input).
 """
 
@@ -30,18 +30,18 @@ class ConvArchitecture:
     """Everything that fixes the shape of the network's weights."""
 
     uses: tuple[int, ...] = STANDARD_RATIOS.uses
-    fine: int = 64
-    coarse: int = 128
-    encoder_fine: int = 2
-    encoder_coarse: int = 2
+    fine: int = 128
+    coarse: int = 192
+    encoder_fine: int = 3
+    encoder_coarse: int = 3
     decoder_coarse: int = 3
-    decoder_fine: int = 3
+    decoder_fine: int = 4
     embedding: int = 64
 
     @property
     def channels(self) -> int:
-        """Latent channels of the largest ratio."""
-        return self.uses[-1] // USES_PER_CHANNEL
+        """Latent channels of all ratios together; a block sends those of its own ratio."""
+        return sum(self.uses) // USES_PER_CHANNEL
 
 
 class Conditioning(nn.Module):
@@ -94,32 +94,33 @@ class ConvCoder(nn.Module):
     multiples of 32; a canvas of h x w blocks has an [B, h, w] index into the ratio set."""
 
     used: Tensor
+    """[ratios, channels] bool: the latent channels of each ratio."""
 
     def __init__(self, architecture: ConvArchitecture) -> None:
         super().__init__()
         a = self.architecture = architecture
-        ratios, channels = len(a.uses), a.channels
+        ratios, most = len(a.uses), a.uses[-1] // USES_PER_CHANNEL
         pixels = 3 * FINE_STEP**2
         self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
         self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
-        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 4, stride=2, padding=1)
+        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
         self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
-        self.analysis_heads = nn.Parameter(torch.randn(ratios, channels, a.coarse) * a.coarse**-0.5)
-        self.synthesis_heads = nn.Parameter(torch.randn(ratios, a.coarse, channels) * channels**-0.5)
+        self.analysis_head = nn.Parameter(torch.randn(a.channels, a.coarse) * a.coarse**-0.5)
+        self.synthesis_head = nn.Parameter(torch.randn(a.coarse, a.channels) * most**-0.5)
         self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
-        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 3, padding=1)
+        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
         self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
         self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
         sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
         receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
         self.sender = Conditioning(ratios, 1, sender, a.embedding)
         self.receiver = Conditioning(ratios, 2, receiver, a.embedding)
-        used = torch.arange(channels) < torch.tensor(a.uses)[:, None] // USES_PER_CHANNEL
-        self.register_buffer("used", used, persistent=False)
+        owner = torch.tensor([k for k, uses in enumerate(a.uses) for _ in range(uses // USES_PER_CHANNEL)])
+        self.register_buffer("used", owner == torch.arange(ratios)[:, None], persistent=False)
 
     def encode(self, images: Tensor, index: Tensor, snr_db: Tensor) -> Tensor:
         """snr_db: [B], what the sender believes. Returns latents [B, h, w, channels, 16], zero
-        beyond each block's ratio; consecutive pairs of reals are one complex symbol."""
+        outside the channels of each block's ratio; consecutive pairs of reals are one complex symbol."""
         h, w = index.shape[1:]
         snrs = snr_db[:, None, None, None].expand(-1, h, w, 1)
         modulations = self.sender(index, snrs)
@@ -129,15 +130,14 @@ class ConvCoder(nn.Module):
         x = self.analysis_down(x)
         for block in self.analysis_coarse:
             x = block(x, modulations.pop(0))
-        heads = self.analysis_heads * self.used[:, :, None]
-        return torch.matmul(heads[index].to(x.dtype), cells_of(x, h, w)).float()
+        latents = cells_of(F.conv2d(x, self.analysis_head[:, :, None, None]), h, w)
+        return latents.float() * self.used[index][..., None]
 
     def decode(self, latents: Tensor, index: Tensor, snrs_db: Tensor) -> Tensor:
         """latents: [B, h, w, channels, 16] as received; snrs_db: [B, h, w, 2], what the sender
         believed and what is left per block after the gain. Returns images [B, 3, H, W], unclipped."""
         modulations = self.receiver(index, snrs_db)
-        heads = self.synthesis_heads * self.used[:, None, :]
-        x = canvas_of(torch.matmul(heads[index].to(latents.dtype), latents))
+        x = F.conv2d(canvas_of(latents), self.synthesis_head[:, :, None, None])
         for block in self.synthesis_coarse:
             x = block(x, modulations.pop(0))
         x = F.pixel_shuffle(self.synthesis_up(x), 2)

@@ -38,9 +38,8 @@ class ConvBank(Bank):
 
     @property
     def parameters(self) -> int:
-        """Weights of both ends; entries of the heads that no ratio uses are not counted."""
-        unused = int((~self.coder.used).sum()) * 2 * self.architecture.coarse
-        return sum(p.numel() for p in self.coder.parameters()) - unused
+        """Weights of both ends."""
+        return sum(p.numel() for p in self.coder.parameters())
 
     @cached_property
     def macs_per_pixel(self) -> float:  # type: ignore[override]

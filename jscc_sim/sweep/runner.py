@@ -53,8 +53,7 @@ def run(
     one that kills its worker is tried again alone, twice at most. workers: one local process by default.
     work: what a worker does, a module's function. progress: a bar on standard error, if that is a
     terminal. Trials go out in the order given and one by one: those of one picture follow each other,
-    so that a worker decodes it once and loads each system once. What else they share is not worth keeping:
-    the complexity of 512x768 pixels takes 13 ms, and each policy has other blocks encoded.
+    so that a worker decodes it once, loads each system once, and makes once the frame that repeats share.
 
     Raises InputError for a store that cannot be used. KeyboardInterrupt goes through once the trials
     that are running have finished and are in the store; a second one drops them.

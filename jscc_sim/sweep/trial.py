@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from jscc_sim.channels import parse_channel
+from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.errors import BudgetError, InputError, JsccError
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
+from jscc_sim.systems.base import Frame
 from jscc_sim.units import budget_uses, cbr_of
 
 SEED_DIGITS = 12
 """Hexadecimal digits of a channel seed: 48 bits, which every table program shows in full."""
+
+FRAMES_KEPT = 6
+"""Frames that a worker keeps for trials to come."""
 
 _alone = threading.Lock()
 
@@ -142,7 +146,12 @@ def _measured(trial: Trial) -> dict[str, Any]:
     if trial.budget < 1:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
     belief = channel if believed is None else channel.at(believed)
-    sent = system.transmit(picture, channel, trial.budget, np.random.default_rng(trial.seed), belief)
+    rng = np.random.default_rng(trial.seed)
+    if system.foresees:
+        sent = system.transmit(picture, channel, trial.budget, rng, belief)
+    else:
+        frame = _frame(trial.system, trial.fingerprint, trial.path, trial.pixels_sha256, trial.budget, belief)
+        sent = system.send(frame, channel, rng)
     quality = measure(sent.picture, picture)
     blocks = None
     if sent.index is not None:
@@ -170,6 +179,16 @@ def _picture(path: str, sha256: str) -> Picture:
     if pixels_sha256(picture) != sha256:
         raise InputError(f"image {path} changed since the sweep began")
     return picture
+
+
+@lru_cache(maxsize=FRAMES_KEPT)
+def _frame(
+    spec: SystemSpec, fingerprint: Fingerprint, path: str, sha256: str, budget: int, belief: Channel
+) -> Frame:
+    """All that a sender does depends on these alone: repeats, and channels of which the sender believes
+    the same, share complexity, allocation and encoder. Each of their rows has the seconds of making it."""
+    picture = _picture(path, sha256).copy()  # nobody shall spoil the next trial's
+    return load_system(spec, fingerprint).encode(picture, budget, belief)
 
 
 @contextmanager

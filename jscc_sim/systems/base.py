@@ -121,16 +121,21 @@ class LinkSystem(System):
         belief: Channel | None = None,
     ) -> Transmission:
         """See System.transmit."""
-        watch = Stopwatch()
         foresight = true_fading(channel, rng) if self.foresees else None
-        frame = self.encode(picture, budget, belief or channel, foresight)
+        return self.send(self.encode(picture, budget, belief or channel, foresight), channel, rng)
+
+    @final
+    def send(self, frame: Frame, channel: Channel, rng: np.random.Generator) -> Transmission:
+        """A frame over the channel and through the receiver."""
+        watch = Stopwatch()
         with watch.stage("channel"):
             received = channel(frame.symbols, rng)
         outage = False
         try:
             reception = self.decode(received, frame.header if self.genie else None)
         except OutageError:
-            outage, reception = True, Reception(np.full_like(picture, MID_GREY))
+            shape = (frame.header.height, frame.header.width, 3)
+            outage, reception = True, Reception(np.full(shape, MID_GREY, np.uint8))
         seconds = {**frame.seconds, **watch.seconds}
         for stage, spent in reception.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent

@@ -161,8 +161,7 @@ class BlockJSCC(LinkSystem):
     ) -> tuple[Zoo, NDArray[np.int64], int]:
         """The zoo of the family that is predicted to do best, and the judge's plan for it."""
         found = []
-        family = self.zoo.family if budget >= self.zoo.companion_from_uses * len(grid) else (self.zoo,)
-        for zoo in family:
+        for zoo in self.zoo.family:
             known = tables.predicted(
                 zoo.predictor, self.ratios, score, described, sender_snr_db, belief, budget
             )

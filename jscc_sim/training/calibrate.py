@@ -27,6 +27,7 @@ FRAMES = 10
 LEAST_BLOCKS = 24
 RIDGE = 1e-3
 TINY = 1e-6
+SCORING_STEPS, SCORING_GAIN = 30, 1e-6
 
 
 @dataclass
@@ -82,7 +83,7 @@ def collect(bank: Bank, picture: Picture, rng: np.random.Generator, samples: Sam
 
 
 def fit(samples: Samples, ratios: int) -> Predictor:
-    """Ridge regression of the logarithms, ratio by ratio, then scaled so that means agree."""
+    """Regression of errors and energies on the inputs, ratio by ratio."""
     ratio, inputs = np.concatenate(samples.ratio), np.vstack(samples.inputs)
     low, high = np.quantile(inputs, [0.002, 0.998], axis=0)
     high = np.maximum(high, low + TINY)
@@ -104,10 +105,25 @@ def fit(samples: Samples, ratios: int) -> Predictor:
 
 
 def _regress(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of log2(values); the constant is set so that the prediction's mean is the values'."""
+    """Weights of log2 of the values' mean: a gamma regression with a logarithmic link, by Fisher scoring
+    from the fit of the logarithms. Source: McCullagh & Nelder 1989, chapter 8."""
     penalty = RIDGE * len(basis) * np.eye(basis.shape[1])
     penalty[0, 0] = 0
-    target = np.log2(np.maximum(values, TINY))
-    weights = np.linalg.solve(basis.T @ basis + penalty, basis.T @ target)
-    weights[0] += np.log2(values.mean() / np.exp2(basis @ weights).mean())
-    return np.asarray(weights, dtype=np.float64)
+    inverse = np.linalg.inv(basis.T @ basis + penalty)
+    values = np.maximum(values, TINY)
+    weights = inverse @ (basis.T @ np.log(values))
+    weights[0] += np.log(values.mean() / np.exp(basis @ weights).mean())
+    loss = _gamma_loss(basis @ weights, values)
+    for _ in range(SCORING_STEPS):
+        excess = values * np.exp(-(basis @ weights)) - 1
+        better = inverse @ (basis.T @ (basis @ weights + excess))
+        loss, before = _gamma_loss(basis @ better, values), loss
+        if loss > before - SCORING_GAIN:
+            break
+        weights = better
+    return np.asarray(weights / np.log(2), dtype=np.float64)
+
+
+def _gamma_loss(logs: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Mean negative log-likelihood of gamma-distributed values whose means have these logarithms."""
+    return float((values * np.exp(-logs) + logs).mean())

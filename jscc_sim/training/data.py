@@ -6,9 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError
@@ -45,27 +48,32 @@ def load(paths: list[Path]) -> list[Picture]:
 
 
 class Crops:
-    """Random crops with flips and quarter turns. Small pictures are edge-replicated."""
+    """Random crops with flips and quarter turns, cut on the device where the pictures lie. Small
+    pictures are edge-replicated."""
 
-    def __init__(self, pictures: list[Picture], side: int) -> None:
+    def __init__(self, pictures: list[Picture], side: int, device: str = "cpu") -> None:
         self.side = side
-        self.pictures = pictures
-        pixels = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
-        self.share = pixels / pixels.sum()
+        self.pixels = torch.from_numpy(np.concatenate([p.reshape(-1, 3) for p in pictures])).to(device)
+        self.shape = np.array([p.shape[:2] for p in pictures])
+        counts = self.shape.prod(axis=1)
+        self.start = np.cumsum(counts) - counts
+        self.share = counts / counts.sum()
 
-    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """[count, 3, side, side] uint8."""
-        chosen = rng.choice(len(self.pictures), size=count, p=self.share)
-        return np.stack([self._crop(self.pictures[i], rng) for i in chosen])
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
+        """[count, 3, side, side] uint8, channels last in memory."""
+        chosen = rng.choice(len(self.share), size=count, p=self.share)
+        (height, width), start = self.shape[chosen].T[:, :, None], self.start[chosen, None]
+        flips = rng.integers(0, 2, (3, count, 1))
+        row, column = (
+            self._places(rng, size, flip) for size, flip in zip((height, width), flips, strict=False)
+        )
+        down, across = start + row * width, column
+        down, across = np.where(flips[2], across, down), np.where(flips[2], down, across)
+        places = torch.from_numpy(np.stack([down, across])).to(self.pixels.device)
+        return self.pixels[places[0][:, :, None] + places[1][:, None, :]].permute(0, 3, 1, 2)
 
-    def _crop(self, picture: Picture, rng: np.random.Generator) -> NDArray[np.uint8]:
-        height, width = picture.shape[:2]
-        side = self.side
-        top = rng.integers(0, max(height - side, 0) + 1)
-        left = rng.integers(0, max(width - side, 0) + 1)
-        crop = picture[top : top + side, left : left + side]
-        short = ((0, side - crop.shape[0]), (0, side - crop.shape[1]), (0, 0))
-        crop = np.rot90(np.pad(crop, short, mode="edge"), int(rng.integers(4)))
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        return np.ascontiguousarray(crop.transpose(2, 0, 1))
+    def _places(self, rng: np.random.Generator, size: NDArray[Any], flip: NDArray[Any]) -> NDArray[Any]:
+        """[count, side] rows or columns of each crop, of pictures [count, 1] long, in either direction."""
+        first = rng.integers(0, np.maximum(size - self.side, 0) + 1)
+        steps = np.arange(self.side)
+        return np.minimum(first + np.where(flip, self.side - 1 - steps, steps), size - 1)

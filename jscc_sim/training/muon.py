@@ -25,26 +25,38 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """One update with Nesterov momentum and decoupled weight decay."""
+        """One update with Nesterov momentum and decoupled weight decay; alike weights go together."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
             for weight in group["params"]:
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
-                matrix = (weight.grad + group["momentum"] * momentum).flatten(1)
-                scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(orthogonal(matrix).view_as(weight), alpha=-group["lr"] * scale)
+                alike.setdefault(weight.shape, []).append(weight)
+            for shape, weights in alike.items():
+                momenta = [self._momentum(weight) for weight in weights]
+                gradients = [weight.grad for weight in weights]
+                torch._foreach_mul_(momenta, group["momentum"])
+                torch._foreach_add_(momenta, gradients)
+                ahead = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
+                updates = orthogonal(torch.stack(ahead).flatten(2)).view(-1, *shape).unbind()
+                columns = shape.numel() // shape[0]
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(
+                    weights, updates, alpha=-group["lr"] * max(1.0, shape[0] / columns) ** 0.5
+                )
+
+    def _momentum(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        return state["momentum"]
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """A matrix with the same singular vectors and singular values near 1."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """[N, rows, columns] with the same singular vectors and singular values near 1."""
     a, b, c = QUINTIC
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)

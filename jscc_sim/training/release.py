@@ -17,17 +17,14 @@ from jscc_sim.zoo import Zoo, save_zoo
 
 
 def release_conv(coder: ConvCoder, folder: Path, training: Mapping[str, Any]) -> Zoo:
-    """Write the zoo of a trained network; weights that no ratio uses are written as zeros."""
+    """Write the zoo of a trained network."""
     bank = ConvBank(coder)
     weights = {
         key: value.detach().cpu().numpy().astype(np.float16) for key, value in coder.state_dict().items()
     }
-    used = coder.used.cpu().numpy()
-    weights["analysis_heads"] *= used[:, :, None]
-    weights["synthesis_heads"] *= used[:, None, :]
     manifest = {
         "bank": "conv",
-        "summary": "convolutional autoencoders, one head and modulation per ratio on a shared trunk",
+        "summary": "convolutional autoencoders, latent channels and modulation per ratio on a shared trunk",
         "architecture": dataclasses.asdict(coder.architecture),
         **_common(bank.ratios.uses, bank.parameters, bank.macs_per_pixel, training),
     }

@@ -1,0 +1,119 @@
+"""What the experiments share: their options, one store of rows, and a table with its provenance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jscc_sim.errors import JsccError
+from jscc_sim.images import BUILTIN, list_pictures, write_whole
+from jscc_sim.plots import save_figure
+from jscc_sim.plots.table import CONTRACT, check_table, read_references
+from jscc_sim.sweep import Grid, LocalProcesses, Trial, run, table
+
+REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
+QUICK_IMAGES, QUICK_ZOO = 3, "conv-small"
+
+
+class Study:
+    """One experiment, from its command line to its files. name: what its files are called; quick: a small
+    version is asked for."""
+
+    def __init__(self, name: str, about: str, zoo: str = "conv") -> None:
+        self.parser = argparse.ArgumentParser(prog=f"{name}.py", description=about)
+        self.parser.add_argument("--images", metavar="FOLDER", help="pictures (the built-in photographs)")
+        self.parser.add_argument("--workers", type=int, default=1, help="local processes (1)")
+        self.parser.add_argument(
+            "--quick", action="store_true", help=f"3 images, zoo {QUICK_ZOO}, few points"
+        )
+        self.parser.add_argument("--zoo", help=f"({zoo})")
+        self.parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")
+        self.name, self._zoo = name, zoo
+
+    def parse(self) -> argparse.Namespace:
+        """Read the command line. Experiments add options of their own to `parser` before."""
+        self.options = self.parser.parse_args()
+        self.quick: bool = self.options.quick
+        self.zoo: str = self.options.zoo or (QUICK_ZOO if self.quick else self._zoo)
+        self.folder = Path(self.options.out)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.quick:
+            self.name += "_quick"
+        return self.options
+
+    @property
+    def images(self) -> list[str]:
+        """The pictures to send."""
+        folder = self.options.images
+        found = list(BUILTIN) if folder is None else [str(path) for path in list_pictures(folder)]
+        return found[:QUICK_IMAGES] if self.quick else found
+
+    def rows(self, *grids: Grid) -> pd.DataFrame:
+        """The rows of the grids: those that are missing in the store of the folder are made first.
+        Prints how long that took. Ends the program if a trial fails."""
+        trials: dict[str, Trial] = {trial.key: trial for grid in grids for trial in grid.trials()}
+        store, started = self.folder / "rows.sqlite", time.monotonic()
+        outcome = run(list(trials.values()), store, LocalProcesses(self.options.workers), progress=True)
+        minutes = (time.monotonic() - started) / 60
+        print(f"{len(trials)} trials with {self.options.workers} workers: {minutes:.1f} minutes")
+        for coordinates, error in outcome.failures:
+            print(f"failed: {coordinates}: {error}", file=sys.stderr)
+        if outcome.failures:
+            raise SystemExit(1)
+        found = table(store)
+        return check_table(found[found["key"].isin(trials)].reset_index(drop=True))
+
+    def publish(self, rows: pd.DataFrame, figures: Mapping[str, Figure]) -> None:
+        """Write NAME.csv, NAME.json (what is the same in all rows, and the command), and each figure as
+        PNG and PDF. `jscc-sim plot` and `report` read the CSV."""
+        shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
+        path = self.folder / f"{self.name}.csv"
+        write_whole(path, lambda handle: rows[shown].to_csv(handle, index=False, float_format="%.6g"))
+        words = [word for word in sys.argv[1:] if not word.startswith("--out")]
+        provenance = {
+            "command": " ".join(["python", f"experiments/{Path(sys.argv[0]).name}", *map(_last_name, words)]),
+            "trials": len(rows),
+            "root_seed": rows["root_seed"].unique().tolist(),
+            "zoos": dict(rows.groupby("zoo")["zoo_sha256"].first()),
+            "versions": json.loads(str(rows["versions"].iloc[0])) if len(rows) else {},
+            "git_commit": sorted(map(str, rows["git_commit"].unique())),
+        }
+        text = json.dumps(provenance, indent=2) + "\n"
+        write_whole(path.with_suffix(".json"), lambda handle: handle.write(text.encode()))
+        made = [path, path.with_suffix(".json")]
+        for suffix, figure in figures.items():
+            for kind in ("png", "pdf"):
+                made.append(self.folder / f"{self.name}{suffix}.{kind}")
+                save_figure(figure, made[-1])
+        print("\n".join(map(str, made)))
+
+
+def references() -> pd.DataFrame:
+    """The published curves."""
+    return read_references(sorted(REFERENCES.glob("*.csv")))
+
+
+def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr_db") -> str:
+    """A table of means over images, to print."""
+    return str(rows.pivot_table(value, list(by), across, sort=False).round(2).to_string())
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run a script's main: one sentence for what goes wrong, and a way on after Ctrl-C."""
+    try:
+        main()
+    except JsccError as error:
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on from the rows so far") from None
+
+
+def _last_name(word: str) -> str:
+    return Path(word).name if "/" in word and not word.endswith(".py") else word
