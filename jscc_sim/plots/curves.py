@@ -25,6 +25,7 @@ from jscc_sim.plots.table import (
     COLUMN_OF,
     MEASURES,
     OTHER,
+    SCHEME,
     Axis,
     Curve,
     Curves,
@@ -193,6 +194,36 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
               "arrows: none lost, the rate is below.")  # fmt: skip
     page.note(*_left_out(page))
     return page.finish()
+
+
+def overhead_figure(table: pd.DataFrame, *, width: Width = "column") -> Figure:
+    """The header's share of a frame over the picture's pixels, in the mean over pictures, a curve for each
+    CBR budget. Frames without a header, that is a genie's, do not count. Raises InputError."""
+    rows = check_table(table)
+    rows = rows[(rows["status"] == "ok") & (rows["side_info"] != "genie")]
+    if not len(rows):
+        raise InputError("table has no frame with a header")
+    if rows[[*SCHEME[:-1], "snr_db"]].drop_duplicates().shape[0] > 1:
+        raise InputError("table has more than one system, channel or SNR; select one")
+    share = (rows["header_uses"] / rows["uses"]).groupby([rows["cbr_budget"], rows["height"] * rows["width"]])
+    with mpl.rc_context(PAPER):
+        figure = paper_figure(width)
+        axes = figure.subplots()
+        entries: dict[str, Artist] = {}
+        for number, (budget, curve) in enumerate(share.mean().groupby(level=0)):
+            (entries[f"CBR {as_fraction(budget)}"],) = axes.plot(
+                curve.index.get_level_values(1),
+                curve.to_numpy(),
+                color=style.COLOURS[number % len(style.COLOURS)],
+                marker=style.MARKERS[number % len(style.MARKERS)],
+                linestyle=style.DASHES[number % len(style.DASHES)],
+            )
+        axes.set(xscale="log", yscale="log", xlabel="pixels", ylabel="header's share of the frame")
+        axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+        where = f"{', '.join(sorted(set(rows['channel'])))} at {rows['snr_db'].iloc[0]:g} dB"
+        notes = [f"Means over {rows['image'].nunique()} pictures; policy {rows['policy'].iloc[0]}, {where}."]
+        add_footer(figure, 0.3 + 0.62 * WIDTHS[width], entries, notes)
+    return figure
 
 
 class _Page:

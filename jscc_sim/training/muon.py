@@ -32,7 +32,7 @@ class Muon(torch.optim.Optimizer):
                 alike.setdefault(weight.shape, []).append(weight)
             for shape, weights in alike.items():
                 momenta = [self._momentum(weight) for weight in weights]
-                gradients = [weight.grad for weight in weights]
+                gradients: list[Tensor] = [weight.grad for weight in weights]  # type: ignore[misc]
                 torch._foreach_mul_(momenta, group["momentum"])
                 torch._foreach_add_(momenta, gradients)
                 ahead = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
