@@ -110,9 +110,11 @@ def guarded(main: Callable[[], None]) -> None:
     try:
         main()
     except JsccError as error:
-        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
-        raise SystemExit("stopped; the same command goes on from the rows so far") from None
+        print("stopped; the same command goes on from the rows so far", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def _last_name(word: str) -> str:

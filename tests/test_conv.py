@@ -124,9 +124,11 @@ def test_symbols_reach_the_decoder_where_the_encoder_left_them(bank, monkeypatch
     latents = bank.encode(blocks, grid, index, 10)
     bank.decode(clean((2.5 * latents).astype(np.complex64)), 2.5, grid, index, 10)
     torch.testing.assert_close(received["latents"], sent["latents"], rtol=1e-5, atol=1e-6)
-    used = torch.tensor(USES)[ratio] // 8
+    ends = np.cumsum(USES) // 8  # the channels of a ratio follow those of the one below
     for y, x in np.ndindex(grid.rows, grid.columns):
-        assert (sent["latents"][0, y, x, used[0, y, x] :] == 0).all()
+        filled = (sent["latents"][0, y, x] != 0).any(-1).nonzero()[:, 0].tolist()
+        end = ends[ratio[0, y, x]]
+        assert filled == list(range(end - USES[ratio[0, y, x]] // 8, end))
 
 
 def test_a_block_knows_its_own_symbols(bank):
@@ -168,7 +170,7 @@ def test_a_use_lost_in_a_fade_leaves_the_others_as_they_are(bank, monkeypatch):
     decode = bank.coder.decode
 
     def keep_received(latents, *arguments):
-        received["latents"] = latents.numpy().reshape(-1).view(np.complex64)
+        received["latents"] = latents[0, 0, 0, -8:].numpy().reshape(-1).view(np.complex64)
         return decode(latents, *arguments)
 
     monkeypatch.setattr(bank.coder, "decode", keep_received)
@@ -204,9 +206,7 @@ def test_block_energies_are_the_sums_over_the_slices():
 
 
 def test_size_and_cost(bank):
-    stored = sum(p.numel() for p in bank.coder.parameters())
-    unused = sum(8 - u // 8 for u in USES) * 12 * 2  # head entries of channels beyond the ratio's own
-    assert bank.parameters == stored - unused
+    assert bank.parameters == sum(p.numel() for p in bank.coder.parameters())
     stem = 3 * 16 * 9 * 8 / 16  # MACs per pixel of the first and of the last convolution
     assert bank.macs_per_pixel > 2 * stem
     assert bank.macs_per_pixel == pytest.approx(macs_by_hand(bank.coder), rel=0.2)  # heads are not in it

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import photograph, save
 
 from jscc_sim.cli import build_parser
 
@@ -43,6 +44,22 @@ def test_a_policy_of_ones_own(tmp_path):
     command = next(line for line in COMMANDS if "SquareRoot" in line)
     table = run("-m", "jscc_sim", *shlex.split(command)[1:], "--zoo", "linear", cwd=tmp_path)
     assert "SquareRoot" in table
+
+
+def test_it_takes_part_in_the_experiment(tmp_path):
+    """The README's own command, on small pictures and with the zoo that is quick."""
+    policy = next(code for code in PYTHON if "class SquareRoot" in code)
+    (tmp_path / "my_policy.py").write_text(policy)
+    line = next(line for line in COMMANDS if "policies.py" in line)
+    words = shlex.split(line)[1:]
+    script = [str(ROOT / words[0]), *words[1:]]
+    images = [save(photograph(160, 192, name), tmp_path / f"{name}.png") for name in ("astronaut", "coffee")]
+    more = ["--images", str(images[0].parent), "--zoo", "linear"]
+    shown = run(*script, *more, cwd=tmp_path)
+    assert re.search(r"my_policy.py:SquareRoot +[+-]\d", shown)
+    table = (tmp_path / "out" / "policies_quick.csv").read_text()
+    assert table.count("my_policy.py:SquareRoot") == len(images)
+    assert (tmp_path / "out" / "policies_quick_gain.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("jscc-sim ")])

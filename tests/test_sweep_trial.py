@@ -13,6 +13,8 @@ from jscc_sim.cli import main
 from jscc_sim.images import read_picture
 from jscc_sim.sweep import Grid, SystemSpec, run_trial
 from jscc_sim.sweep.row import git_commit, versions
+from jscc_sim.sweep.trial import _frame
+from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.zoo import load_zoo
 
 POLICY = """
@@ -179,3 +181,32 @@ def test_policies_meet_the_same_channel(tmp_path):
     assert by_policy[0] == by_policy[1]
     assert len(set(by_policy[0])) == 4
     assert read_picture(trials[0].path).shape == (40, 64, 3)
+
+
+def test_trials_share_what_the_sender_makes_and_nothing_else(folder, monkeypatch):
+    """One frame for all repeats, and for all true SNRs of a sender that believes the same; rows as alone."""
+    system = SystemSpec("block-jscc", zoo="linear", policy="lagrangian", sender_snr_db=8)
+    grid = Grid(["a.png"], [system], ["awgn"], [6, 10], ["1/3", "1/2"], repeats=3)
+    made = []
+    encode = BlockJSCC.encode
+
+    def counted(self, picture, budget, belief, foresight=None):
+        made.append(budget)
+        return encode(self, picture, budget, belief, foresight)
+
+    monkeypatch.setattr(BlockJSCC, "encode", counted)
+    _frame.cache_clear()
+    rows = [run_trial(point) for point in grid.trials()]
+    assert sorted(made) == sorted({row.budget_uses for row in rows})
+    assert len({row.mse for row in rows}) == len(rows) == 12
+    for point, row in zip(grid.trials(), rows, strict=True):
+        _frame.cache_clear()
+        alone = run_trial(point)
+        assert (alone.mse, alone.uses, alone.ratio_blocks) == (row.mse, row.uses, row.ratio_blocks)
+
+
+def test_a_frame_belongs_to_what_the_sender_believes(folder):
+    _frame.cache_clear()
+    rows = [run_trial(one("lagrangian", cbr="1/2", channel=c)) for c in ("awgn", "rayleigh-slow")]
+    assert all(row.status == "ok" for row in rows)
+    assert _frame.cache_info().misses == 2

@@ -1,0 +1,56 @@
+"""The scripts in experiments/: each runs, writes what it says, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from processes import photograph, save
+
+from jscc_sim.plots.table import read_csv
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+STUDIES = ("psnr_vs_cbr", "psnr_vs_snr", "policies", "fading", "snr_mismatch", "side_information")
+
+
+def script(name, *words, cwd):
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with two small pictures; the scripts share the store in its `out`."""
+    root = tmp_path_factory.mktemp("work")
+    (root / "images").mkdir()
+    for name in ("astronaut", "coffee"):
+        save(photograph(160, 192, name), root / "images" / f"{name}.png")
+    return root
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_ends_with_its_files(work, name):
+    words = ("--images", "images", "--quick", "--zoo", "linear")
+    done = script(name, *words, cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert "trials with 1 workers" in done.stdout
+    table = read_csv(work / "out" / f"{name}_quick.csv")
+    made = json.loads((work / "out" / f"{name}_quick.json").read_text())
+    assert made["trials"] == len(table)
+    assert name in made["command"]
+    for figure in (work / "out").glob(f"{name}_quick*.png"):
+        assert figure.stat().st_size > 10_000
+    assert (work / "out" / f"{name}_quick.pdf").exists()
+    before = pd.read_csv(work / "out" / f"{name}_quick.csv")
+    assert script(name, *words, cwd=work).returncode == 0
+    pd.testing.assert_frame_equal(pd.read_csv(work / "out" / f"{name}_quick.csv"), before)
+
+
+def test_what_goes_wrong_is_one_sentence(work):
+    done = script("fading", "--images", "nowhere", cwd=work)
+    assert done.returncode == 2
+    assert done.stderr == "fading.py: nowhere is not a folder of images\n"
