@@ -14,7 +14,7 @@ from jscc_sim.units import parse_cbr
 CHANNELS = ("awgn", "rayleigh-slow", "rician-slow:4", "rayleigh-block:256")
 SNRS_DB = (4.0, 10.0, 16.0)
 CBR = "1/16"
-REPEATS = 4
+REPEATS = 2
 
 
 def main() -> None:

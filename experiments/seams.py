@@ -1,6 +1,6 @@
 """Seams: the squared error in the outer two pixels of the blocks, against that inside.
 
-    python experiments/seams.py --images FOLDER
+python experiments/seams.py --images FOLDER
 """
 
 from __future__ import annotations
