@@ -24,7 +24,7 @@ def main() -> None:
     study = Study("psnr_vs_snr", "Quality against SNR, zoo by zoo.")
     study.parser.add_argument("--update", action="store_true", help="write means into the zoos' manifests")
     options = study.parse()
-    zoos = dict.fromkeys([study.zoo, *released_zoos()]) if not study.quick else [study.zoo, "linear"]
+    zoos = dict.fromkeys([study.zoo, *(["linear"] if study.quick else released_zoos())])
     rows = study.rows(
         Grid(
             images=study.images,

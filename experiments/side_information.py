@@ -46,7 +46,7 @@ def main() -> None:
     place = ["height", "cbr_budget"]
     lost = genie.groupby(place)["psnr_db"].mean() - own.groupby(place)["psnr_db"].mean()
     print("what it costs, dB (where every frame fits)\n" + lost.unstack().round(2).to_string())
-    whole = rows[rows["height"] == max(sides)]
+    whole = rows[rows["height"] == rows["height"].max()]
     study.publish(rows, {"": overhead_figure(rows), "_genie": quality_figure(whole, "cbr")})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -76,9 +77,9 @@ class Study:
         shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
         path = self.folder / f"{self.name}.csv"
         write_whole(path, lambda handle: rows[shown].to_csv(handle, index=False, float_format="%.6g"))
-        words = [word for word in sys.argv[1:] if not word.startswith("--out")]
+        script = f"experiments/{Path(sys.argv[0]).name}"
         provenance = {
-            "command": " ".join(["python", f"experiments/{Path(sys.argv[0]).name}", *map(_last_name, words)]),
+            "command": shlex.join(["python", script, *map(_last_name, sys.argv[1:])]),
             "trials": len(rows),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(rows.groupby("zoo")["zoo_sha256"].first()),

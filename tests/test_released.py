@@ -28,11 +28,11 @@ def psnr_db(zoo, policy, snr_db, cbr, channel="awgn"):
     return measure(sent.picture, PICTURE, structural=False).psnr_db
 
 
-def test_there_are_two():
-    assert released_zoos() == ["conv", "linear"]
+def test_there_are_three():
+    assert released_zoos() == ["conv", "conv-small", "linear"]
 
 
-@pytest.mark.parametrize("name", ["conv", "linear"])
+@pytest.mark.parametrize("name", ["conv", "conv-small", "linear"])
 def test_described_and_whole(name):
     zoo = load_zoo(name)
     assert zoo.ratios == STANDARD_RATIOS
@@ -44,11 +44,11 @@ def test_described_and_whole(name):
 
 
 def test_ids_differ():
-    assert load_zoo("conv").id != load_zoo("linear").id
+    assert len({load_zoo(name).id for name in released_zoos()}) == 3
 
 
-def test_block_zoos_take_at_most_16_megabytes():
-    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16e6
+def test_block_zoos_take_at_most_16_mebibytes():
+    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16 * 2**20
 
 
 @pytest.mark.parametrize(("snr_db", "cbr"), [(1.0, "1/16"), (10.0, "1/48"), (10.0, "1/16")])

@@ -6,16 +6,17 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture, list_pictures, read_picture
+
+if TYPE_CHECKING:  # a folder is split, and refused, before torch is loaded
+    from torch import Tensor
 
 HELD_OUT_SHARE = 0.05
 
@@ -52,6 +53,8 @@ class Crops:
     pictures are edge-replicated."""
 
     def __init__(self, pictures: list[Picture], side: int, device: str = "cpu") -> None:
+        import torch
+
         self.side = side
         self.pixels = torch.from_numpy(np.concatenate([p.reshape(-1, 3) for p in pictures])).to(device)
         self.shape = np.array([p.shape[:2] for p in pictures])
@@ -61,6 +64,8 @@ class Crops:
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """[count, 3, side, side] uint8, channels last in memory."""
+        import torch
+
         chosen = rng.choice(len(self.share), size=count, p=self.share)
         (height, width), start = self.shape[chosen].T[:, :, None], self.start[chosen, None]
         flips = rng.integers(0, 2, (3, count, 1))
