@@ -7,6 +7,7 @@ The pictures are cut to squares about their centres.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from study import Study, guarded
@@ -28,18 +29,10 @@ def main() -> None:
     )
     study.parse()
     sides = SIDES[:3] if study.quick else SIDES
-    pieces = [piece for image in study.images for piece in squares(image, sides, study.folder / "squares")]
-    rows = study.rows(
-        Grid(
-            images=pieces,
-            systems=[
-                SystemSpec("block-jscc", study.zoo, side_info=mode) for mode in ("transmitted", "genie")
-            ],
-            channels=["awgn"],
-            snr_db=[SNR_DB],
-            cbr=list(map(parse_cbr, CBRS)),
-        )
-    )
+    systems = [SystemSpec("block-jscc", study.zoo, side_info=mode) for mode in ("transmitted", "genie")]
+    with tempfile.TemporaryDirectory() as folder:
+        pieces = [piece for image in study.images for piece in squares(image, sides, Path(folder))]
+        rows = study.rows(Grid(pieces, systems, ["awgn"], [SNR_DB], list(map(parse_cbr, CBRS))))
     own, genie = (rows[rows["side_info"] == mode] for mode in ("transmitted", "genie"))
     share = (own["header_uses"] / own["uses"]).groupby([own["height"], own["cbr_budget"]]).mean()
     print("header's share of the frame\n" + share.unstack().map("{:.2%}".format).to_string())
@@ -53,7 +46,6 @@ def main() -> None:
 def squares(image: str, sides: tuple[int, ...], folder: Path) -> list[str]:
     """Files with the middle of a picture, for each side that fits into it."""
     picture = read_picture(image)
-    folder.mkdir(exist_ok=True)
     paths = []
     for side in sides:
         height, width = picture.shape[:2]
