@@ -9,7 +9,6 @@ from study import Study, guarded
 
 from jscc_sim.plots.curves import outage_figure, quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 
 CHANNELS = ("awgn", "rayleigh-slow", "rician-slow:4", "rayleigh-block:256")
 SNRS_DB = (4.0, 10.0, 16.0)
@@ -27,7 +26,7 @@ def main() -> None:
             systems=[SystemSpec("block-jscc", study.zoo)],
             channels=CHANNELS,
             snr_db=SNRS_DB,
-            cbr=[parse_cbr(CBR)],
+            cbr=[CBR],
             repeats=REPEATS,
         )
     )

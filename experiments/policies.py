@@ -14,7 +14,6 @@ from jscc_sim.plots.curves import gain_figure, quality_figure
 from jscc_sim.plots.table import with_gains
 from jscc_sim.statistics import interval
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 
 SNR_DB, CBR = 10.0, "1/16"
 ENVELOPE = ("1/24", "1/16", "1/12")
@@ -30,7 +29,7 @@ def main() -> None:
 
     def grid(policies: list[str], cbrs: tuple[str, ...]) -> Grid:
         systems = [SystemSpec("block-jscc", study.zoo, policy) for policy in policies]
-        return Grid(study.images, systems, ["awgn"], [SNR_DB], list(map(parse_cbr, cbrs)))
+        return Grid(study.images, systems, ["awgn"], [SNR_DB], cbrs)
 
     rows = study.rows(grid(["uniform"], ENVELOPE), grid(names, (CBR,)))
     print(means(rows, ["policy"], "cbr_fraction"), "\n")

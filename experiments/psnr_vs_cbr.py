@@ -9,7 +9,6 @@ from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import gain_figure, quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0)
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8")
@@ -26,7 +25,7 @@ def main() -> None:
             systems=[SystemSpec("block-jscc", study.zoo, policy) for policy in POLICIES],
             channels=["awgn"],
             snr_db=(1.0, 10.0) if study.quick else SNRS_DB,
-            cbr=list(map(parse_cbr, CBRS)),
+            cbr=CBRS,
         )
     )
     print(means(rows, ["policy", "snr_db"], "cbr_fraction"))

@@ -12,7 +12,6 @@ from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 from jscc_sim.zoo import load_zoo, released_zoos, update_manifest
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
@@ -31,7 +30,7 @@ def main() -> None:
             systems=[SystemSpec("block-jscc", zoo) for zoo in zoos],
             channels=["awgn"],
             snr_db=SNRS_DB,
-            cbr=list(map(parse_cbr, CBRS)),
+            cbr=CBRS,
         )
     )
     print(means(rows, ["zoo", "cbr_fraction"], "snr_db"))
@@ -43,8 +42,8 @@ def main() -> None:
 def update(rows: pd.DataFrame, name: str) -> None:
     """Write each zoo's means at 10 dB into its manifest."""
     for zoo, group in rows[rows["snr_db"] == 10].groupby("zoo"):
-        means = group.groupby("cbr_fraction", sort=False)["psnr_db"].mean()
-        figures = ", ".join(f"{mean:.2f} at CBR {cbr}" for cbr, mean in means.items())
+        by_cbr = group.groupby("cbr_fraction", sort=False)["psnr_db"].mean()
+        figures = ", ".join(f"{mean:.2f} at CBR {cbr}" for cbr, mean in by_cbr.items())
         line = f"{name}, AWGN 10 dB, lagrangian, header counted: {figures} (dB)"
         update_manifest(load_zoo(str(zoo)), measured=[line])
 

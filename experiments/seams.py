@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from study import guarded, sources
 
 from jscc_sim.allocation import load_policy
 from jscc_sim.channels import AWGN
-from jscc_sim.images import BUILTIN, list_pictures, read_picture
+from jscc_sim.images import read_picture
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import BLOCK, budget_uses, parse_cbr
 from jscc_sim.zoo import DEFAULT_ZOO, load_zoo
@@ -26,11 +27,10 @@ def main() -> None:
     parser.add_argument("--images", help="pictures (the built-in photographs)")
     parser.add_argument("--zoo", default=DEFAULT_ZOO)
     arguments = parser.parse_args()
-    sources = BUILTIN if arguments.images is None else list_pictures(arguments.images)
     for policy in ("uniform", "lagrangian"):
         system = BlockJSCC(load_zoo(arguments.zoo), load_policy(policy))
         sums = np.zeros((2, 2))
-        for source in sources:
+        for source in sources(arguments.images):
             picture = read_picture(source)
             height, width = picture.shape[:2]
             budget = budget_uses(CBR, height, width)
@@ -50,4 +50,4 @@ def in_ring(length: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

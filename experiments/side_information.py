@@ -15,7 +15,6 @@ from study import Study, guarded
 from jscc_sim.images import read_picture, write_picture
 from jscc_sim.plots.curves import overhead_figure, quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 
 SIDES = (64, 128, 256, 512)
 CBRS = ("1/48", "1/24", "1/16", "1/8")
@@ -32,7 +31,7 @@ def main() -> None:
     systems = [SystemSpec("block-jscc", study.zoo, side_info=mode) for mode in ("transmitted", "genie")]
     with tempfile.TemporaryDirectory() as folder:
         pieces = [piece for image in study.images for piece in squares(image, sides, Path(folder))]
-        rows = study.rows(Grid(pieces, systems, ["awgn"], [SNR_DB], list(map(parse_cbr, CBRS))))
+        rows = study.rows(Grid(pieces, systems, ["awgn"], [SNR_DB], CBRS))
     own, genie = (rows[rows["side_info"] == mode] for mode in ("transmitted", "genie"))
     share = (own["header_uses"] / own["uses"]).groupby([own["height"], own["cbr_budget"]]).mean()
     print("header's share of the frame\n" + share.unstack().map("{:.2%}".format).to_string())

@@ -9,7 +9,6 @@ from study import Study, guarded, means
 
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.units import parse_cbr
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
 BELIEFS_DB = (4.0, 10.0, 16.0)
@@ -28,7 +27,7 @@ def main() -> None:
             ],
             channels=["awgn"],
             snr_db=SNRS_DB,
-            cbr=[parse_cbr(CBR)],
+            cbr=[CBR],
         )
     )
     print("sender's SNR down, true SNR across\n" + means(rows, ["sender_snr_db"], "snr_db"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jscc_sim.errors import JsccError
+from jscc_sim.errors import InputError, JsccError
 from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
@@ -44,7 +44,10 @@ class Study:
         self.quick: bool = self.options.quick
         self.zoo: str = self.options.zoo or (QUICK_ZOO if self.quick else self._zoo)
         self.folder = Path(self.options.out)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"folder {self.folder} cannot be made: {error.strerror}") from None
         if self.quick:
             self.name += "_quick"
         return self.options
@@ -52,8 +55,7 @@ class Study:
     @property
     def images(self) -> list[str]:
         """The pictures to send."""
-        folder = self.options.images
-        found = list(BUILTIN) if folder is None else [str(path) for path in list_pictures(folder)]
+        found = sources(self.options.images)
         return found[:QUICK_IMAGES] if self.quick else found
 
     def rows(self, *grids: Grid) -> pd.DataFrame:
@@ -96,6 +98,11 @@ class Study:
         print("\n".join(map(str, made)))
 
 
+def sources(folder: str | None) -> list[str]:
+    """The pictures of a folder; without one the built-in photographs."""
+    return list(BUILTIN) if folder is None else [str(path) for path in list_pictures(folder)]
+
+
 def references() -> pd.DataFrame:
     """The published curves."""
     return read_references(sorted(REFERENCES.glob("*.csv")))
@@ -119,4 +126,4 @@ def guarded(main: Callable[[], None]) -> None:
 
 
 def _last_name(word: str) -> str:
-    return Path(word).name if "/" in word and not word.endswith(".py") else word
+    return Path(word).name if "/" in word else word

@@ -47,17 +47,20 @@ def test_ids_differ():
     assert len({load_zoo(name).id for name in released_zoos()}) == 3
 
 
-def test_block_zoos_take_at_most_16_mebibytes():
-    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16 * 2**20
+@pytest.mark.xfail(
+    reason="16.11 MB, that is 110 kB too much: the next weights have to be smaller", strict=True
+)
+def test_block_zoos_take_at_most_16_megabytes():
+    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16e6
 
 
-@pytest.mark.parametrize(("snr_db", "cbr"), [(1.0, "1/16"), (10.0, "1/48"), (10.0, "1/16")])
+@pytest.mark.parametrize(("snr_db", "cbr"), [(1.0, "1/16"), (10.0, "1/48"), (10.0, "1/16"), (20.0, "1/16")])
 def test_the_network_beats_the_linear_coder(snr_db, cbr):
     assert psnr_db("conv", Lagrangian(), snr_db, cbr) > psnr_db("linear", Lagrangian(), snr_db, cbr)
 
 
 def test_at_high_rate_and_snr_it_is_not_below():
-    assert psnr_db("conv", Lagrangian(), 20.0, "1/8") >= psnr_db("linear", Lagrangian(), 20.0, "1/8") - 0.05
+    assert psnr_db("conv", Lagrangian(), 20.0, "1/8") >= psnr_db("linear", Lagrangian(), 20.0, "1/8")
 
 
 @pytest.mark.parametrize("name", ["conv", "linear"])

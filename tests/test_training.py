@@ -1,6 +1,7 @@
 """Training on tiny pictures: it learns, resumes exactly, survives a kill, and its zoo sends pictures."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,22 +23,7 @@ from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
 
 TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
-SMALL = (
-    "--fine",
-    "8",
-    "--coarse",
-    "16",
-    "--depths",
-    "1",
-    "1",
-    "1",
-    "1",
-    "--side",
-    "64",
-    "--crops",
-    "2",
-    "--fp32",
-)
+SMALL = tuple(shlex.split("--fine 8 --coarse 16 --depths 1 1 1 1 --side 64 --crops 2 --fp32"))
 RECIPE = Recipe(steps=60, crops=2, side=64, warm_up=5, bf16=False)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from jscc_sim.errors import InputError
 from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.data import Split, split_folder
-from jscc_sim.units import BLOCK
+from jscc_sim.units import BLOCK, STANDARD_RATIOS
 from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
 
 CALIBRATION_IMAGES = 80
@@ -101,14 +101,8 @@ def _train_conv(
         compile=arguments.compile,
         device=arguments.device,
     )
-    depths = dict(
-        zip(
-            ("encoder_fine", "encoder_coarse", "decoder_coarse", "decoder_fine"),
-            arguments.depths,
-            strict=True,
-        )
-    )
-    architecture = ConvArchitecture(fine=arguments.fine, coarse=arguments.coarse, **depths)
+    shape = (arguments.fine, arguments.coarse, *arguments.depths)
+    architecture = ConvArchitecture(STANDARD_RATIOS.uses, *shape)
     trainer = run(split, folder, architecture, recipe)
     if trainer.step != trainer.recipe.steps:
         return None
