@@ -1,11 +1,7 @@
 """The header of a frame: what a receiver must know, as symbols that survive the channel.
 
-    preamble   16, 64 or 512 uses   how the rest is protected: a Plan in 11 bits
-    main       as planned           size, zoo, gain, the sender's SNR, ratio map; LDPC, CRC
-    payload    not here             block order, as the ratio map says
-
-All of it is QPSK at unit power. A receiver takes nothing but symbols, so every length is checked
-against what arrived before anything of that length exists.
+header    protected     size, zoo, gain, the sender's SNR, ratio map: see coding/protection.py
+payload   not here      block order, as the ratio map says
 """
 
 from __future__ import annotations
@@ -17,21 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.coding import crc, ldpc, qam, small_block
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
-from jscc_sim.coding.modes import PREAMBLE_USES, Plan, cheapest_plan, preamble_uses
+from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.coding.ratio_map import decode_map, encode_map, most_map_bits
-from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
+from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.images import pixel_limit
 from jscc_sim.units import BLOCK, RatioSet
 
 LONGEST_SIDE = 65535
 """Pixels of the longest side that a header can name."""
 
-_SIZE_BITS, _ZOO_BITS, _GAIN_BITS, _SNR_BITS = 4, 16, 12, 8
+GAIN_BITS = 12
+"""Of a payload's amplitude factor."""
+
+_SIZE_BITS, _ZOO_BITS, _SNR_BITS = 4, 16, 8
 _GAIN_OCTAVES = 12.0  # gains of 2**-12 to 2**12: steps of 0.4 %, so an error of -54 dB at most
 _LOWEST_SNR_DB, _SNR_STEP_DB = -30.0, 0.25
-_NO_PREAMBLE = -10.0  # nats of evidence; a preamble at its threshold has 25 +- 7, a wrong one -100
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +81,7 @@ class DecodedHeader:
 
 def quantise_gain(gain: float) -> float:
     """The gain as the receiver will know it: one of 4096 from 2**-12 to 2**12, evenly in decibels."""
-    return _gain_of(_gain_code(gain))
+    return gain_of(gain_code(gain))
 
 
 def quantise_snr_db(snr_db: float) -> float:
@@ -98,26 +95,20 @@ def encode_header(header: FrameHeader, ratios: RatioSet, dependable_snr_db: floa
     dependable_snr_db: what the protection is made for: the SNR on AWGN, which one header in a
     thousand does not survive; on slow fading the SNR that all but 5 % of the fades exceed.
     """
-    content = _content(header, ratios)
-    plan = cheapest_plan(len(content), dependable_snr_db)
-    per_segment = plan.block_bits - crc.CRC_BITS
-    padded = np.pad(content, (0, plan.segments * per_segment - len(content)))
-    coded = ldpc.encode(crc.attach(padded.reshape(plan.segments, per_segment)), plan.coded_bits)
-    preamble = small_block.encode(plan.number, 2 * preamble_uses(dependable_snr_db))
-    return qam.map_bits(np.concatenate([preamble, coded.reshape(-1)]))
+    return protect(_content(header, ratios), dependable_snr_db)
 
 
 def header_uses(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> int:
     """Channel uses of encode_header's symbols, without making them."""
-    return _uses(len(_content(header, ratios)), dependable_snr_db)
+    return protected_uses(len(_content(header, ratios)), dependable_snr_db)
 
 
 def most_header_uses(height: int, width: int, ratios: RatioSet, dependable_snr_db: float) -> int:
     """Channel uses that no header of such an image exceeds, whatever its ratio map."""
     sides = 2 * _SIZE_BITS + height.bit_length() + width.bit_length() - 2
     blocks = -(-height // BLOCK) * -(-width // BLOCK)
-    fixed = sides + _ZOO_BITS + _GAIN_BITS + _SNR_BITS
-    return _uses(fixed + most_map_bits(blocks, len(ratios)), dependable_snr_db)
+    fixed = sides + _ZOO_BITS + GAIN_BITS + _SNR_BITS
+    return protected_uses(fixed + most_map_bits(blocks, len(ratios)), dependable_snr_db)
 
 
 def decode_header(
@@ -134,43 +125,17 @@ def decode_header(
     """
     if not symbols.shape == gain.shape == noise_variance.shape == (len(symbols),):
         raise InputError(f"symbols {symbols.shape}, gain {gain.shape}, noise {noise_variance.shape} differ")
-    plan, start = _read_preamble(symbols, gain, noise_variance)
-    end = start + plan.uses
-    if end > len(symbols):
-        raise OutageError(f"header of {end} uses in a frame of {len(symbols)}")
-    main = slice(start, end)
-    llrs = qam.soft_bits(symbols[main], gain[main], noise_variance[main])
-    blocks = ldpc.decode(llrs.reshape(plan.segments, plan.coded_bits), plan.block_bits)
-    content, valid = crc.check(blocks)
-    if not valid.all():
-        raise OutageError(f"CRC fails in {int((~valid).sum())} of {plan.segments} header segments")
-    header, payload = _parse(content.reshape(-1), ratios_of)
+    content, end = recover(symbols, gain, noise_variance)
+    header, payload = _parse(content, ratios_of)
     if end + payload > len(symbols):
         raise ImpossibleFrameError(f"payload of {payload} uses, {len(symbols) - end} arrived")
     return DecodedHeader(header, end)
 
 
-def _read_preamble(
-    symbols: NDArray[np.complex64], gain: NDArray[np.float64], noise_variance: NDArray[np.float64]
-) -> tuple[Plan, int]:
-    """The plan, and where the main header begins.
-
-    Longest first: a shorter one, continued by other symbols, is strong evidence against a longer.
-    """
-    longest = PREAMBLE_USES[-1]
-    llrs = qam.soft_bits(symbols[:longest], gain[:longest], noise_variance[:longest])
-    for uses in reversed(PREAMBLE_USES):
-        if uses <= len(symbols):
-            block = small_block.decode(llrs[: 2 * uses])
-            if block.evidence > _NO_PREAMBLE:
-                return Plan.of_number(block.value), uses
-    raise OutageError(f"no header found in {len(symbols)} received symbols")
-
-
 def _content(header: FrameHeader, ratios: RatioSet) -> Bits:
     """The bits of the main header, without CRC and padding."""
     fields = [_size_bits(header.height), _size_bits(header.width), to_bits(header.zoo_id, _ZOO_BITS)]
-    fields += [to_bits(_gain_code(header.gain), _GAIN_BITS)]
+    fields += [to_bits(gain_code(header.gain), GAIN_BITS)]
     fields += [to_bits(_snr_code(header.sender_snr_db), _SNR_BITS)]
     return np.concatenate([*fields, encode_map(header.index.reshape(header.rows, header.cols), len(ratios))])
 
@@ -180,7 +145,7 @@ def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHe
     reader = BitReader(content)
     try:
         height, width = _take_size(reader), _take_size(reader)
-        zoo_id, gain_code, snr_code = reader.take(_ZOO_BITS), reader.take(_GAIN_BITS), reader.take(_SNR_BITS)
+        zoo_id, gain_code, snr_code = reader.take(_ZOO_BITS), reader.take(GAIN_BITS), reader.take(_SNR_BITS)
     except InputError as error:
         raise ImpossibleFrameError(f"impossible header: {error}") from None
     if height * width > pixel_limit():
@@ -193,11 +158,7 @@ def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHe
     except InputError as error:
         raise ImpossibleFrameError(f"impossible ratio map: {error}") from None
     snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr_code
-    return FrameHeader(height, width, zoo_id, _gain_of(gain_code), snr_db, index), ratios.spent(index)
-
-
-def _uses(content_bits: int, snr_db: float) -> int:
-    return preamble_uses(snr_db) + cheapest_plan(content_bits, snr_db).uses
+    return FrameHeader(height, width, zoo_id, gain_of(gain_code), snr_db, index), ratios.spent(index)
 
 
 def _size_bits(side: int) -> Bits:
@@ -211,13 +172,15 @@ def _take_size(reader: BitReader) -> int:
     return 1 << length | reader.take(length)
 
 
-def _gain_code(gain: float) -> int:
+def gain_code(gain: float) -> int:
+    """The number in GAIN_BITS that stands for a gain."""
     octaves = min(max(math.log2(gain), -_GAIN_OCTAVES), _GAIN_OCTAVES)
-    return round((octaves + _GAIN_OCTAVES) / (2 * _GAIN_OCTAVES) * ((1 << _GAIN_BITS) - 1))
+    return round((octaves + _GAIN_OCTAVES) / (2 * _GAIN_OCTAVES) * ((1 << GAIN_BITS) - 1))
 
 
-def _gain_of(code: int) -> float:
-    return float(2.0 ** (code / ((1 << _GAIN_BITS) - 1) * 2 * _GAIN_OCTAVES - _GAIN_OCTAVES))
+def gain_of(code: int) -> float:
+    """The gain that a number stands for."""
+    return float(2.0 ** (code / ((1 << GAIN_BITS) - 1) * 2 * _GAIN_OCTAVES - _GAIN_OCTAVES))
 
 
 def _snr_code(snr_db: float) -> int:

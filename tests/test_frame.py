@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from signals import natural_map, noisy
 
-from jscc_sim import frame
-from jscc_sim.coding import crc, ldpc, qam, small_block
+from jscc_sim.coding import protection, qam, small_block
 from jscc_sim.coding.bits import to_bits
-from jscc_sim.coding.modes import PREAMBLE_USES, Plan, cheapest_plan, preamble_threshold_db
+from jscc_sim.coding.modes import PREAMBLE_USES, Plan, preamble_threshold_db
 from jscc_sim.errors import InputError, OutageError
 from jscc_sim.frame import (
     FrameHeader,
+    _size_bits,
     decode_header,
     encode_header,
     header_uses,
@@ -194,7 +194,7 @@ def test_preamble_outage_at_its_threshold(uses):
         )
         received = noisy(qam.map_bits(bits), snr_db, rng)
         try:
-            found = frame._read_preamble(
+            found = protection._read_preamble(
                 received, np.ones(len(received)), np.full(len(received), noise_variance(snr_db))
             )
         except OutageError:
@@ -233,15 +233,25 @@ def test_anything_else_is_an_outage(count, seed, kind):
 
 def forge(content, uses=None):
     """The symbols of a header with a valid CRC and any content."""
-    plan = cheapest_plan(len(content), 10.0)
-    padded = np.pad(content, (0, plan.segments * (plan.block_bits - 16) - len(content)))
-    coded = ldpc.encode(crc.attach(padded.reshape(plan.segments, -1)), plan.coded_bits)
-    preamble = small_block.encode(plan.number, 32)
-    return np.pad(qam.map_bits(np.concatenate([preamble, coded.reshape(-1)])), (0, uses or 0))
+    return np.pad(protection.protect(content, 10.0), (0, uses or 0))
+
+
+@pytest.mark.parametrize("bit", [0, 1])
+@pytest.mark.parametrize("bits", [60, 700, 9000])
+def test_a_message_of_equal_bits_is_not_taken_for_a_preamble(bits, bit):
+    message = np.full(bits, bit, np.uint8)
+    found, uses = protection.recover(*clean(protection.protect(message, 10.0)))
+    np.testing.assert_array_equal(found[:bits], message)
+    assert uses == protection.protected_uses(bits, 10.0)
+
+
+def clean(symbols):
+    """As received without noise to speak of."""
+    return symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-4)
 
 
 def size_and_fields(height, width):
-    return np.concatenate([frame._size_bits(height), frame._size_bits(width), to_bits(0, 36)])
+    return np.concatenate([_size_bits(height), _size_bits(width), to_bits(0, 36)])
 
 
 @pytest.mark.parametrize(
