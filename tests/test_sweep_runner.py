@@ -358,6 +358,27 @@ def test_a_dask_worker_killed(tmp_path, path, cluster):
     pd.testing.assert_frame_equal(whole_table(path), undisturbed(tmp_path, trials))
 
 
+@pytest.mark.parametrize("moments", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_dask_workers_killed_at_random_moments(tmp_path, path, cluster, moments):
+    from distributed import Client
+
+    grid, expected = grid_and_rows(tmp_path, repeats=moments * 8)
+    dask = ["--executor", "dask", "--scheduler", cluster]
+    running = command("pretend_slowly", "sweep", grid, "--store", path, *dask, cwd=tmp_path)
+    with running, Client(cluster, set_as_default=False) as client:
+        killed = set()
+        for after in np.sort(np.random.default_rng(moments).integers(1, len(expected) - 32, moments)):
+            wait_for_rows(path, int(after), running)
+            client.wait_for_workers(1, timeout=30)
+            pids = client.run(os.getpid, on_error="ignore").values()
+            victim = next(pid for pid in pids if pid not in killed)
+            killed.add(victim)
+            os.kill(victim, signal.SIGKILL)
+        _, errors = running.communicate(timeout=120)
+    assert (running.returncode, errors) == (0, "")
+    pd.testing.assert_frame_equal(whole_table(path), expected)
+
+
 def test_no_scheduler(monkeypatch, path):
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'jscc_sim[cluster]'")
     monkeypatch.setattr("jscc_sim.sweep.executors.CONNECT_S", 0.2)
