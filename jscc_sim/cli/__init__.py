@@ -16,6 +16,7 @@ Commands = Any
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 TABLE = "results: a CSV of jscc-sim export, or the store itself"
+SYSTEMS = "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, softcast"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
@@ -89,11 +90,11 @@ def _add_link(commands: Commands) -> None:
     _sender(transmit)
     _channel(transmit)
     _equaliser(transmit, RECEIVER)
-    _zoo(transmit)
+    _zoo(transmit, default="")
     transmit.add_argument(
         "--sender-snr-db", type=float, metavar="DB", help="what the sender believes (the truth)"
     )
-    transmit.add_argument("--system", default="block-jscc", help="what carries the pictures (block-jscc)")
+    transmit.add_argument("--system", default="block-jscc", help=f"{SYSTEMS} (block-jscc)")
     transmit.add_argument("--side-info", choices=("transmitted", "genie"), default="transmitted",
                           help="genie: header free and error-free, for comparison only")  # fmt: skip
     transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
@@ -105,7 +106,7 @@ def _add_link(commands: Commands) -> None:
     encode.add_argument("images", nargs=1, metavar="IMAGE")
     _sender(encode)
     _channel(encode, seeded=False)
-    _zoo(encode)
+    _zoo(encode, default="")
     _equaliser(encode, "what the sender expects of its receiver")
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
@@ -223,8 +224,8 @@ def _selection(parser: argparse.ArgumentParser) -> None:
 
 def _sender(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
-    parser.add_argument("--policy", default="lagrangian", help=f"{PLUGIN} (lagrangian)")
-    parser.add_argument("--complexity", default="variance", help=f"estimator: {PLUGIN} (variance)")
+    parser.add_argument("--policy", default="", help=f"{PLUGIN} (lagrangian)")
+    parser.add_argument("--complexity", default="", help=f"estimator: {PLUGIN} (variance)")
 
 
 def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
@@ -237,8 +238,8 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
 
 
-def _zoo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--zoo", default="conv", help="released zoo or folder of one (conv)")
+def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:
+    parser.add_argument("--zoo", default=default, help="released zoo or folder of one (conv)")
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

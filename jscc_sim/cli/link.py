@@ -8,35 +8,36 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from jscc_sim.allocation import Uniform, load_policy
 from jscc_sim.channels import Channel, parse_channel
-from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture, read_picture, write_picture
 from jscc_sim.recording import read_received, read_recording, write_received, write_recording
+from jscc_sim.sweep.spec import SIDE_INFO, SystemSpec
+from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.units import budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 
-SYSTEMS = ("block-jscc",)
 TABLE = "{:<24} {:<20} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
 
 
 def transmit(arguments: argparse.Namespace) -> int:
     """Send each picture, print a row for each, write what was asked for."""
-    if arguments.system not in SYSTEMS:
-        raise InputError(f"system {arguments.system!r} is not one of {', '.join(SYSTEMS)}")
     channel, belief = _channels(arguments)
-    system = _system(arguments, genie=arguments.side_info == "genie")
+    spec = _spec(arguments)
+    system = spec.load()
     jobs = _jobs(arguments)
-    _rehearse(jobs, system, belief)
+    for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
+        with _naming(job):
+            system.rehearse(job.picture, job.budget, belief)
     _prepare(system)
     _make_folder(jobs)
     if not arguments.json:
@@ -44,14 +45,15 @@ def transmit(arguments: argparse.Namespace) -> int:
             TABLE.format("image", "policy", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds")
         )
     for job in tqdm(jobs, desc="transmitting", delay=2, disable=None if len(jobs) > 1 else True):
-        _send(job, system, channel, belief, arguments)
+        _send(job, spec, system, channel, belief, arguments)
     return 0
 
 
 def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
-    system = _system(arguments)
+    system = _spec(arguments).load()
+    assert isinstance(system, BlockJSCC)
     if system.foresees:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
@@ -126,16 +128,6 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def _rehearse(jobs: list[Job], system: BlockJSCC, belief: Channel) -> None:
-    """Plan every picture, so that a budget or a policy that will not do is found before libraries are
-    loaded and anything is sent. Where planning needs the networks, the uniform policy stands in."""
-    quick = set(system.policy.needs) <= {"score", "predicted_mse"}
-    planner = system if quick else replace(system, policy=Uniform())
-    for job in jobs:
-        with _naming(job):
-            planner.plan(job.picture, job.budget, belief)
-
-
 @contextmanager
 def _naming(job: Job) -> Iterator[None]:
     try:
@@ -154,7 +146,12 @@ def _make_folder(jobs: list[Job]) -> None:
 
 
 def _send(
-    job: Job, system: BlockJSCC, channel: Channel, belief: Channel, arguments: argparse.Namespace
+    job: Job,
+    spec: SystemSpec,
+    system: System,
+    channel: Channel,
+    belief: Channel,
+    arguments: argparse.Namespace,
 ) -> None:
     from jscc_sim.metrics import measure
 
@@ -167,15 +164,15 @@ def _send(
         "image": job.name,
         "height": height,
         "width": width,
-        "system": arguments.system,
-        "zoo": arguments.zoo,
+        "system": spec.name,
+        "zoo": spec.zoo,
         "coder": sent.coder,
-        "policy": arguments.policy,
-        "complexity": arguments.complexity,
+        "policy": spec.policy,
+        "complexity": spec.complexity,
         "channel": arguments.channel,
         "csi": arguments.csi,
-        "equaliser": arguments.equaliser,
-        "side_info": arguments.side_info,
+        "equaliser": spec.equaliser,
+        "side_info": spec.side_info,
         "snr_db": channel.snr_db,
         "sender_snr_db": belief.snr_db,
         "cbr_budget": float(parse_cbr(arguments.cbr)),
@@ -198,8 +195,9 @@ def _send(
     if arguments.figure:
         from jscc_sim.plots import Shot, reception_figure, save_figure
 
-        label = f"{arguments.policy}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
-        shot = Shot(label, sent.picture, quality.psnr_db, sent.index, system.ratios.uses)
+        label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
+        ratios = system.ratios.uses if isinstance(system, BlockJSCC) else ()
+        shot = Shot(label, sent.picture, quality.psnr_db, sent.index, ratios)
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 
@@ -210,24 +208,27 @@ def _table_row(row: dict[str, Any]) -> str:
     shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
     note = "  OUTAGE" if row["outage"] else "  genie side information" if row["side_info"] == "genie" else ""
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
-    name, policy = Path(row["image"]).name[:24], row["policy"][-20:]
+    name, policy = Path(row["image"]).name[:24], (row["policy"] or row["system"])[-20:]
     line = TABLE.format(
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
     return line + note
 
 
-def _ratio_blocks(system: BlockJSCC, index: np.ndarray | None) -> dict[str, int]:
-    if index is None:
+def _ratio_blocks(system: System, index: np.ndarray | None) -> dict[str, int]:
+    if index is None or not isinstance(system, BlockJSCC):
         return {}
     counts = np.bincount(index, minlength=len(system.ratios))
     return {str(uses): int(count) for uses, count in zip(system.ratios.uses, counts, strict=True)}
 
 
-def _system(arguments: argparse.Namespace, genie: bool = False) -> BlockJSCC:
-    policy, estimator = load_policy(arguments.policy), load_estimator(arguments.complexity)
-    equaliser = getattr(arguments, "equaliser", "mmse")
-    return BlockJSCC(load_zoo(arguments.zoo), policy, estimator, equaliser, genie)
+def _spec(arguments: argparse.Namespace) -> SystemSpec:
+    """The system that the options name; `encode` has no --system, and sends the header."""
+    name = getattr(arguments, "system", BLOCK_JSCC)
+    side_info = getattr(arguments, "side_info", SIDE_INFO[0])
+    return SystemSpec(
+        name, arguments.zoo, arguments.policy, arguments.complexity, arguments.equaliser, side_info
+    )
 
 
 def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:
@@ -272,7 +273,7 @@ def _writable_folder(folder: Path) -> None:
         raise InputError(f"output folder {folder} cannot be made: {what}")
 
 
-def _prepare(system: BlockJSCC) -> None:
+def _prepare(system: System) -> None:
     """Load networks and libraries before the clock runs."""
     if sys.stderr.isatty():
         print("loading ...", end="\r", file=sys.stderr, flush=True)

@@ -15,12 +15,15 @@ from jscc_sim.allocation import load_policy
 from jscc_sim.channels import EQUALISERS
 from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import InputError
+from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.catalogue import BLOCK_JSCC, load_rival
 from jscc_sim.units import check_snr_db
 from jscc_sim.zoo import DEFAULT_ZOO, MANIFEST, Zoo, load_zoo, released_zoos
 
-SYSTEMS = ("block-jscc",)
 SIDE_INFO = ("transmitted", "genie")
+DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"}
+"""Of block-jscc."""
 
 _FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
 
@@ -28,13 +31,14 @@ _FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
 @dataclass(frozen=True)
 class SystemSpec:
     """What carries the pictures, as text that any worker can load. Each field is the option of
-    `jscc-sim transmit` of that name; sender_snr_db is what the sender believes, None for the truth.
+    `jscc-sim transmit` of that name. zoo, policy, complexity: empty for block-jscc's defaults, and for
+    every other system, which has none; sender_snr_db: what the sender believes, None for the truth.
     Raises InputError, naming field, value and limit."""
 
     name: str
-    zoo: str = DEFAULT_ZOO
-    policy: str = "lagrangian"
-    complexity: str = "variance"
+    zoo: str = ""
+    policy: str = ""
+    complexity: str = ""
     equaliser: str = "mmse"
     side_info: str = "transmitted"
     sender_snr_db: float | None = None
@@ -44,11 +48,19 @@ class SystemSpec:
             value = getattr(self, field.name)
             if field.name != "sender_snr_db" and not isinstance(value, str):
                 raise InputError(f"system: {field.name} = {value!r} is not a string")
-        for name, allowed in (("name", SYSTEMS), ("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
+        for name, allowed in (("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
             if getattr(self, name) not in allowed:
                 raise InputError(
                     f"system: {name} = {getattr(self, name)!r} is not one of {', '.join(allowed)}"
                 )
+        if self.name == BLOCK_JSCC:
+            for name, default in DEFAULTS.items():
+                object.__setattr__(self, name, getattr(self, name) or default)
+        else:
+            load_rival(self.name, self.equaliser)
+            for name, none in (*((name, "") for name in DEFAULTS), ("side_info", SIDE_INFO[0])):
+                if getattr(self, name) != none:
+                    raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
         if self.sender_snr_db is not None:
             object.__setattr__(self, "sender_snr_db", number("system: sender_snr_db", self.sender_snr_db))
             check_snr_db(self.sender_snr_db, "system: sender_snr_db")
@@ -56,7 +68,7 @@ class SystemSpec:
     def within(self, folder: Path) -> SystemSpec:
         """The same with Python files and zoo folders, given relative to `folder`, found from anywhere."""
         zoo = self.zoo
-        if zoo not in released_zoos() and (folder / zoo / MANIFEST).is_file():
+        if zoo and zoo not in released_zoos() and (folder / zoo / MANIFEST).is_file():
             zoo = str((folder / zoo).resolve())
         policy, complexity = (_absolute(spec, folder) for spec in (self.policy, self.complexity))
         return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
@@ -64,12 +76,14 @@ class SystemSpec:
     @property
     def label(self) -> SystemSpec:
         """The same as tables show it: files and folders by their last name."""
-        zoo = self.zoo if self.zoo in released_zoos() else Path(self.zoo).name
+        zoo = self.zoo if self.zoo in ("", *released_zoos()) else Path(self.zoo).name
         policy, complexity = (_short(spec) for spec in (self.policy, self.complexity))
         return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
 
-    def load(self, zoo: Zoo | None = None) -> BlockJSCC:
+    def load(self, zoo: Zoo | None = None) -> System:
         """The system; its networks are loaded at first use. Raises InputError."""
+        if self.name != BLOCK_JSCC:
+            return load_rival(self.name, self.equaliser)
         policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
         genie = self.side_info == "genie"
         return BlockJSCC(zoo or load_zoo(self.zoo), policy, estimator, self.equaliser, genie)
@@ -78,7 +92,8 @@ class SystemSpec:
 @dataclass(frozen=True)
 class Fingerprint:
     """What a loaded system consists of: a retrained zoo or an edited plug-in has another one.
-    realisable: False for a policy that knows what no sender can."""
+    zoo_sha256: of what codes the pictures: for the digital chains the versions of the codec's libraries
+    and the measured error rates; realisable: False for a bound."""
 
     zoo_sha256: str
     policy_sha256: str
@@ -86,22 +101,25 @@ class Fingerprint:
     realisable: bool
 
     @classmethod
-    def of(cls, system: BlockJSCC) -> Fingerprint:
+    def of(cls, system: System) -> Fingerprint:
         """Of a loaded system."""
+        if not isinstance(system, BlockJSCC):
+            coder = digest(type(system).__qualname__, repr(system), system.version())
+            return cls(coder, "", "", system.realisable)
         policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
-        return cls(system.zoo.sha256, policy, complexity, system.policy.realisable)
+        return cls(system.zoo.sha256, policy, complexity, system.realisable)
 
 
 @lru_cache(maxsize=64)
-def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> BlockJSCC:
+def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
     """The system of a spec with all it needs in memory, once a process; systems of one zoo share it.
     Raises InputError if it no longer has that fingerprint."""
-    system = spec.load(_load_zoo(spec.zoo, fingerprint.zoo_sha256))
+    own = spec.name == BLOCK_JSCC
+    system = spec.load(_load_zoo(spec.zoo, fingerprint.zoo_sha256) if own else None)
     if Fingerprint.of(system) != fingerprint:
         shown = spec.label
-        raise InputError(
-            f"policy {shown.policy} or estimator {shown.complexity} changed since the sweep began"
-        )
+        what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {spec.name}"
+        raise InputError(f"{what} changed since the sweep began")
     system.prepare()
     return system
 

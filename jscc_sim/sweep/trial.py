@@ -19,7 +19,8 @@ from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
-from jscc_sim.systems.base import Frame
+from jscc_sim.systems.base import Frame, LinkSystem
+from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import budget_uses, cbr_of
 
 SEED_DIGITS = 12
@@ -76,8 +77,9 @@ class Trial:
         spec, csi = self.system.label, "" if self.csi == "perfect" else f" csi {self.csi}"
         believed = "" if spec.sender_snr_db is None else f" (sender: {spec.sender_snr_db:g} dB)"
         genie = ", genie" if spec.side_info == "genie" else ""
+        own = f" {spec.policy}, zoo {spec.zoo}" if spec.zoo else ""
         return (
-            f"{self.image}, {spec.name} {spec.policy}, zoo {spec.zoo}{genie}, {self.channel}{csi} at "
+            f"{self.image}, {spec.name}{own}{genie}, {self.channel}{csi} at "
             f"{self.snr_db:g} dB{believed}, CBR {self.cbr}, repeat {self.repeat}"
         )
 
@@ -147,14 +149,14 @@ def _measured(trial: Trial) -> dict[str, Any]:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
     belief = channel if believed is None else channel.at(believed)
     rng = np.random.default_rng(trial.seed)
-    if system.foresees:
-        sent = system.transmit(picture, channel, trial.budget, rng, belief)
-    else:
+    if isinstance(system, LinkSystem) and not system.foresees:
         frame = _frame(trial.system, trial.fingerprint, trial.path, trial.pixels_sha256, trial.budget, belief)
         sent = system.send(frame, channel, rng)
+    else:
+        sent = system.transmit(picture, channel, trial.budget, rng, belief)
     quality = measure(sent.picture, picture)
     blocks = None
-    if sent.index is not None:
+    if isinstance(system, BlockJSCC) and sent.index is not None:
         counts = np.bincount(sent.index, minlength=len(system.ratios)).tolist()
         blocks = dict(zip(map(str, system.ratios.uses), counts, strict=True))
     return {
@@ -188,7 +190,9 @@ def _frame(
     """All that a sender does depends on these alone: repeats, and channels of which the sender believes
     the same, share complexity, allocation and encoder. Each of their rows has the seconds of making it."""
     picture = _picture(path, sha256).copy()  # nobody shall spoil the next trial's
-    return load_system(spec, fingerprint).encode(picture, budget, belief)
+    system = load_system(spec, fingerprint)
+    assert isinstance(system, LinkSystem)
+    return system.encode(picture, budget, belief)
 
 
 @contextmanager

@@ -45,12 +45,16 @@ class Stopwatch:
 @dataclass(frozen=True, eq=False)
 class Frame:
     """What a sender made: symbols [uses] for the channel, the first `header_uses` of them the header.
-    coder: the zoo that coded it, where a system has several. `header` stays with the sender; it is
-    there for reports and for genie side information."""
+    height, width: of the picture; index: [N] the ratio of each block, where the system has such a thing;
+    coder: what coded it, where a system has several. `header` stays with the sender; it is there for
+    genie side information."""
 
     symbols: Symbols
     header_uses: int
-    header: FrameHeader
+    height: int
+    width: int
+    header: FrameHeader | None = None
+    index: NDArray[np.int64] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     coder: str = ""
 
@@ -80,6 +84,19 @@ class Transmission:
 
 class System(ABC):
     """Anything that carries a picture over a channel within a budget of channel uses."""
+
+    realisable: bool = True
+    """False for one that uses what no sender or no code can have: a bound."""
+
+    def prepare(self) -> None:  # noqa: B027
+        """Load all that is needed now, before a clock runs. Raises InputError for what is missing."""
+
+    def version(self) -> str:
+        """Of all that its results depend on and its fields do not show."""
+        return ""
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:  # noqa: B027
+        """Find out before anything is sent whether a frame fits. Raises BudgetError if none does."""
 
     @abstractmethod
     def transmit(
@@ -134,8 +151,7 @@ class LinkSystem(System):
         try:
             reception = self.decode(received, frame.header if self.genie else None)
         except OutageError:
-            shape = (frame.header.height, frame.header.width, 3)
-            outage, reception = True, Reception(np.full(shape, MID_GREY, np.uint8))
+            outage, reception = True, Reception(mid_grey(frame.height, frame.width))
         seconds = {**frame.seconds, **watch.seconds}
         for stage, spent in reception.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
@@ -144,10 +160,15 @@ class LinkSystem(System):
             len(frame.symbols),
             frame.header_uses,
             outage,
-            frame.header.index,
+            frame.index,
             seconds,
             frame.coder,
         )
+
+
+def mid_grey(height: int, width: int) -> Picture:
+    """What an outage counts as."""
+    return np.full((height, width, 3), MID_GREY, np.uint8)
 
 
 def true_fading(channel: Channel, rng: np.random.Generator) -> Trial:

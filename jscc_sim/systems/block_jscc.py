@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,11 @@ class BlockJSCC(LinkSystem):
     genie: bool = False
 
     @property
+    def realisable(self) -> bool:  # type: ignore[override]
+        """False for a policy that knows what no sender can."""
+        return self.policy.realisable
+
+    @property
     def foresees(self) -> bool:  # type: ignore[override]
         """True for a policy that needs the expected error under the true fading."""
         return "expected_mse" in self.policy.needs
@@ -63,10 +68,16 @@ class BlockJSCC(LinkSystem):
         return self.zoo.ratios
 
     def prepare(self) -> None:
-        """Load networks, tables and libraries now, before a clock runs."""
+        """See System.prepare."""
         self.zoo.prepare(predictor="predicted_mse" in self.policy.needs)
         if not self.genie:
             ldpc.preload()
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse. Where planning needs the networks, the uniform policy stands in."""
+        quick = set(self.policy.needs) <= {"score", "predicted_mse"}
+        planner = self if quick else replace(self, policy=Uniform())
+        planner.plan(picture, budget, belief)
 
     def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
         """See LinkSystem.encode."""
@@ -88,7 +99,8 @@ class BlockJSCC(LinkSystem):
                 symbols = np.concatenate([front, payload])
         if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
-        return Frame(symbols, header_uses, header, {**plan.seconds, **watch.seconds}, plan.zoo.name)
+        seconds = {**plan.seconds, **watch.seconds}
+        return Frame(symbols, header_uses, grid.height, grid.width, header, index, seconds, plan.zoo.name)
 
     def plan(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Plan:
         """The part of `encode` that allocates. The networks are needed by policies alone that try them.

@@ -1,0 +1,97 @@
+"""What every image codec is: the best quality whose bytes fit, and a picture from bytes that may be wrong."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import ClassVar, final
+
+import numpy as np
+
+from jscc_sim.codecs.cache import remembered
+from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.images import Picture, pixel_limit
+
+LOOK_AHEAD = 3
+"""Levels above the best found that are tried too: sizes do not rise with every level."""
+
+
+class Codec(ABC):
+    """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising."""
+
+    name: ClassVar[str]
+    levels: ClassVar[int]
+
+    @abstractmethod
+    def encode(self, picture: Picture, level: int) -> bytes:
+        """The file of a picture [H, W, 3] uint8 at a level."""
+
+    @abstractmethod
+    def size(self, data: bytes) -> tuple[int, int]:
+        """(height, width) that a file claims. May raise anything."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Picture:
+        """The picture of a file. May raise anything."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Of the library and of its settings: a file's bytes depend on nothing else. Raises InputError,
+        with what to install, where the library is missing."""
+
+    @final
+    def compress(self, picture: Picture, max_bits: int) -> bytes:
+        """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
+        Raises BudgetError if none has, InputError for what the codec cannot code."""
+        largest = max_bits // 8
+        at = partial(self._file, picture)
+        fits, too_large = -1, self.levels
+        while too_large - fits > 1:
+            level = (fits + too_large) // 2
+            if len(at(level)) <= largest:
+                fits = level
+            else:
+                too_large = level
+        for level in range(too_large + 1, min(too_large + 1 + LOOK_AHEAD, self.levels)):
+            if len(at(level)) <= largest:
+                fits = level
+        if fits < 0:
+            raise BudgetError(
+                f"{max(max_bits, 0)} bits are below the {8 * len(at(0))} of the smallest {self.name} file"
+            )
+        return at(fits)
+
+    @final
+    def decompress(self, data: bytes) -> Picture:
+        """The picture [H, W, 3] uint8 of a file that may come from anyone. Raises InputError."""
+        try:
+            height, width = self.size(data)
+        except Exception as error:
+            raise InputError(f"not a {self.name} file: {_line(error)}") from None
+        if not 0 < height * width <= pixel_limit():
+            raise InputError(
+                f"{self.name} file of {height}x{width} pixels: the limit is {pixel_limit()} pixels"
+            )
+        try:
+            picture = self.decode(data)
+        except Exception as error:
+            raise InputError(f"{self.name} file cannot be decoded: {_line(error)}") from None
+        if picture.shape != (height, width, 3):
+            raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
+        return np.ascontiguousarray(picture)
+
+    def _file(self, picture: Picture, level: int) -> bytes:
+        return remembered(self.name, self.version(), picture, level, self._encoded)
+
+    def _encoded(self, picture: Picture, level: int) -> bytes:
+        try:
+            return self.encode(picture, level)
+        except InputError:
+            raise
+        except Exception as error:
+            height, width = picture.shape[:2]
+            raise InputError(f"{self.name} cannot code {height}x{width} pixels: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

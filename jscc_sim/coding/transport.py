@@ -1,0 +1,51 @@
+"""Bits over the air in blocks: CRC, 5G LDPC, QAM, and back. A block arrives whole or is known to be lost."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.coding import crc, ldpc, qam
+from jscc_sim.coding.bits import Bits
+from jscc_sim.coding.mcs import Scheme
+
+
+def blocks_for(bits: int, block_bits: int) -> int:
+    """Code blocks that so many bits take, each with a CRC of its own."""
+    return -(-bits // (block_bits - crc.LONG_CRC_BITS))
+
+
+def capacity_bits(uses: int, scheme: Scheme, block_bits: int) -> int:
+    """Bits that fit into so many channel uses, in whole code blocks."""
+    return uses // scheme.uses(block_bits) * (block_bits - crc.LONG_CRC_BITS)
+
+
+def encode(bits: Bits, scheme: Scheme, block_bits: int) -> NDArray[np.complex64]:
+    """bits: [n], filled up with zeros to whole blocks. Returns [blocks_for(n) * scheme.uses] symbols of
+    unit mean power."""
+    content = block_bits - crc.LONG_CRC_BITS
+    blocks = np.pad(bits, (0, -len(bits) % content)).reshape(-1, content)
+    coded = ldpc.encode(
+        crc.attach(blocks, crc.LONG_CRC_BITS), scheme.coded_bits(block_bits), scheme.bits_per_symbol
+    )
+    return qam.map_bits(coded.reshape(-1), scheme.bits_per_symbol)
+
+
+def decode(
+    symbols: NDArray[np.complex64],
+    gain: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+    scheme: Scheme,
+    block_bits: int,
+) -> tuple[Bits, NDArray[np.bool_]]:
+    """symbols: [blocks * scheme.uses] received as gain * sent + noise of complex variance noise_variance,
+    [uses] both. Returns the content bits, and [blocks] whether each block's CRC holds."""
+    llrs = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
+    soft = llrs.reshape(-1, scheme.coded_bits(block_bits))
+    blocks = ldpc.decode_until(_whole, soft, block_bits, scheme.bits_per_symbol)
+    content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
+    return content.reshape(-1), whole
+
+
+def _whole(blocks: Bits) -> NDArray[np.bool_]:
+    return crc.check(blocks, crc.LONG_CRC_BITS)[1]

@@ -1,0 +1,109 @@
+"""Block error rates as measured (waterfalls.csv, by measure_waterfalls.py), and the mode that they allow."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.coding.mcs import BLOCK_BITS, SCHEMES, Scheme
+from jscc_sim.coding.transport import capacity_bits
+
+Array = NDArray[np.float64]
+
+MOST_LOST = 0.01
+"""Share of images that a mode may lose, all blocks of an image together."""
+
+RELIABLE = 3
+"""Errors from which a point says where its curve goes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Waterfall:
+    """A measured curve: [P] SNRs in dB, blocks sent, and blocks that did not arrive as sent."""
+
+    snr_db: Array
+    blocks: NDArray[np.int64]
+    errors: NDArray[np.int64]
+
+    def error_rate(self, snr_db: Array | float) -> Array:
+        """Probability that a block is lost at an SNR on AWGN.
+
+        Between points, and beyond the outermost that saw RELIABLE errors and as many successes, along
+        straight lines of the normal quantile of the rate over the SNR in dB: a code of finite length fails
+        where the noise that it meets exceeds what it bears, and that is close to Gaussian.
+        """
+        from scipy.stats import norm
+
+        telling = (self.errors >= RELIABLE) & (self.blocks - self.errors >= RELIABLE)
+        at, score = self.snr_db[telling], norm.isf(self.errors[telling] / self.blocks[telling])
+        wanted = np.asarray(snr_db, dtype=np.float64)
+        found = np.interp(wanted, at, score)
+        for end, inner in ((0, 1), (-1, -2)):
+            slope = (score[end] - score[inner]) / (at[end] - at[inner])
+            beyond = wanted < at[0] if end == 0 else wanted > at[-1]
+            found = np.where(beyond, score[end] + slope * (wanted - at[end]), found)
+        return np.asarray(norm.sf(found))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a file is sent: a scheme, and the information bits of its code blocks."""
+
+    scheme: Scheme
+    block_bits: int
+
+    @property
+    def uses(self) -> int:
+        """Channel uses of a code block."""
+        return self.scheme.uses(self.block_bits)
+
+    def capacity_bits(self, uses: int) -> int:
+        """Bits that fit into so many channel uses."""
+        return capacity_bits(uses, self.scheme, self.block_bits)
+
+    def error_rate(self, snr_db: Array | float) -> Array:
+        """Probability that a code block is lost at an SNR on AWGN."""
+        return waterfalls()[self].error_rate(snr_db)
+
+
+MODES = tuple(Mode(scheme, bits) for scheme in SCHEMES for bits in BLOCK_BITS)
+"""Their order is what a frame's header says."""
+
+
+@lru_cache(maxsize=1)
+def waterfalls() -> dict[Mode, Waterfall]:
+    """The measured curve of every mode."""
+    rows: dict[tuple[str, int], list[tuple[float, int, int]]] = {}
+    text = (files("jscc_sim.coding") / "waterfalls.csv").read_text()
+    for row in csv.DictReader(text.splitlines()):
+        point = float(row["snr_db"]), int(row["blocks"]), int(row["errors"])
+        rows.setdefault((row["mode"], int(row["block_bits"])), []).append(point)
+    found = {}
+    for mode in MODES:
+        columns = zip(*rows[mode.scheme.name, mode.block_bits], strict=True)
+        found[mode] = Waterfall(*map(np.array, columns))
+    return found
+
+
+def roomiest(modes: tuple[Mode, ...], uses: int) -> Mode | None:
+    """The mode that carries most bits in so many uses; None if none carries any."""
+    best = max(modes, key=lambda mode: mode.capacity_bits(uses), default=None)
+    return best if best is not None and best.capacity_bits(uses) > 0 else None
+
+
+def dependable_modes(snr_db: dict[int, float], uses: int) -> tuple[Mode, ...]:
+    """Modes that lose an image which fills so many uses with a probability of at most MOST_LOST.
+    snr_db: what a QAM of so many bits per symbol will meet."""
+    found = []
+    for mode in MODES:
+        blocks = uses // mode.uses
+        lost = float(mode.error_rate(snr_db[mode.scheme.bits_per_symbol]))
+        if blocks and -math.expm1(blocks * math.log1p(-min(lost, 0.5))) <= MOST_LOST:
+            found.append(mode)
+    return tuple(found)

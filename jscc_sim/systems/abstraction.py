@@ -1,0 +1,66 @@
+"""The digital chain without its decoder: code blocks are lost by lot, as often as they were when measured.
+
+A block's fate depends on the effective SNR of the uses that it is spread over (`link_quality`) and on the
+measured error rate of its mode there. The header is lost below the SNR at which half of such headers are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jscc_sim.channels import Channel, equalise
+from jscc_sim.coding.protection import heard_from_db
+from jscc_sim.images import Picture
+from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
+from jscc_sim.systems.digital import HEADER_BITS, Digital
+from jscc_sim.systems.link_quality import effective_snr_db, snrs_db
+
+
+@dataclass(frozen=True)
+class DigitalAbstraction(System):
+    """link: the chain that it stands for."""
+
+    link: Digital
+
+    def prepare(self) -> None:
+        """See System.prepare."""
+        self.link.prepare()
+
+    def version(self) -> str:
+        """See System.version."""
+        return f"by lot, {self.link.version()}"
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse."""
+        self.link.rehearse(picture, budget, belief)
+
+    def transmit(
+        self,
+        picture: Picture,
+        channel: Channel,
+        budget: int,
+        rng: np.random.Generator,
+        belief: Channel | None = None,
+    ) -> Transmission:
+        """See System.transmit."""
+        foresight = true_fading(channel, rng) if self.link.informed else None
+        shipment = self.link.ship(picture, budget, belief or channel, foresight)
+        watch = Stopwatch()
+        with watch.stage("channel"):
+            received = channel(np.ones(shipment.uses, np.complex64), rng)
+            quality = snrs_db(equalise(received, self.link.equaliser))
+        with watch.stage("frame"):
+            header, payload = quality[: shipment.header_uses], quality[shipment.header_uses :]
+            scheme = shipment.mode.scheme
+            each = effective_snr_db(payload.reshape(-1, shipment.blocks).T, scheme.bits_per_symbol)
+            lost = rng.spawn(1)[0].random(shipment.blocks) < shipment.mode.error_rate(each)
+            deaf = effective_snr_db(header, 2) < heard_from_db(HEADER_BITS, shipment.header_snr_db)
+            outage = bool(lost.any() or deaf)
+        with watch.stage("decode"):
+            found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(shipment.data)
+        seconds = {**shipment.seconds, **watch.seconds}
+        return Transmission(
+            found, shipment.uses, shipment.header_uses, outage, seconds=seconds, coder=scheme.name
+        )

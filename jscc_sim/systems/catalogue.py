@@ -1,0 +1,48 @@
+"""Systems by name, as the command line and grids know them.
+
+block-jscc                          the project's own
+CODEC+ldpc, CODEC+ldpc:MODE         a file, 5G LDPC and QAM; a mode such as 64qam-517 fixed
+CODEC+ldpc:csit                     the sender knows the fading of each frame
+CODEC+ldpc-abstraction[:...]        the same, code blocks lost by lot as often as measured
+CODEC+ideal[:csit]                  a bound: log2(1 + SNR) bits in every use
+softcast                            analog
+"""
+
+from __future__ import annotations
+
+from jscc_sim.channels import EQUALISERS
+from jscc_sim.codecs import CODECS, find_codec
+from jscc_sim.coding.mcs import find_scheme
+from jscc_sim.errors import InputError
+from jscc_sim.systems.abstraction import DigitalAbstraction
+from jscc_sim.systems.base import System
+from jscc_sim.systems.digital import Digital
+from jscc_sim.systems.ideal import IdealDigital
+from jscc_sim.systems.softcast import SoftCast
+
+BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
+CODES = ("ldpc", "ldpc-abstraction", "ideal")
+INFORMED = "csit"
+
+
+def load_rival(name: str, equaliser: str = "mmse") -> System:
+    """The system of a name other than block-jscc. Raises InputError for one that does not exist."""
+    if equaliser not in EQUALISERS:
+        raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
+    if name == SOFTCAST:
+        return SoftCast(equaliser)
+    coded, colon, option = name.partition(":")
+    codec_name, plus, code = coded.partition("+")
+    if not plus or code not in CODES:
+        raise InputError(
+            f"system {name!r} is not {BLOCK_JSCC}, {SOFTCAST} or CODEC+CODE; codecs: {', '.join(CODECS)}; "
+            f"codes: {', '.join(CODES)}"
+        )
+    codec, informed = find_codec(codec_name), option == INFORMED
+    if colon and not informed and code == "ideal":
+        raise InputError(f"system {name!r}: an ideal code has no modes; {INFORMED} is all that may follow")
+    if code == "ideal":
+        return IdealDigital(codec, informed, equaliser)
+    scheme = find_scheme(option) if colon and not informed else None
+    link = Digital(codec, scheme, informed, equaliser)
+    return link if code == "ldpc" else DigitalAbstraction(link)

@@ -1,0 +1,80 @@
+"""An image codec and an ideal channel code: a bound that no finite code reaches.
+
+Every use carries log2(1 + SNR) bits, nothing is lost to headers or blocks. Under fading that the sender
+does not know it plans for what all but 5 % of the frames exceed, and a frame that its fading cannot carry
+is an outage.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from jscc_sim.channels import Channel, equalise
+from jscc_sim.codecs import Codec
+from jscc_sim.coding.capacity import shannon_bits
+from jscc_sim.errors import BudgetError
+from jscc_sim.images import Picture
+from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
+from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db, snrs_db
+
+
+@dataclass(frozen=True)
+class IdealDigital(System):
+    """codec: of the picture; informed: the sender knows the fading of each frame beforehand."""
+
+    codec: Codec
+    informed: bool = False
+    equaliser: str = "mmse"
+
+    realisable = False
+
+    def prepare(self) -> None:
+        """See System.prepare."""
+        self.codec.version()
+
+    def version(self) -> str:
+        """See System.version."""
+        return self.codec.version()
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse."""
+        snr_db = belief.snr_db if self.informed else foreseen_snr_db(belief, budget)
+        self.codec.compress(picture, _bits(budget, snr_db))
+
+    def transmit(
+        self,
+        picture: Picture,
+        channel: Channel,
+        budget: int,
+        rng: np.random.Generator,
+        belief: Channel | None = None,
+    ) -> Transmission:
+        """See System.transmit."""
+        if budget < 1:
+            raise BudgetError(f"budget of {budget} uses is below 1")
+        watch = Stopwatch()
+        with watch.stage("encode"):
+            snr_db = foreseen_snr_db(belief or channel, budget)
+            if self.informed:
+                snr_db = informed_snr_db(true_fading(channel, rng), budget)
+            try:
+                data = self.codec.compress(picture, _bits(budget, snr_db))
+            except BudgetError:
+                if not self.informed:
+                    raise
+                return Transmission(mid_grey(*picture.shape[:2]), 0, 0, True)  # not worth sending
+            uses = min(math.ceil(8 * len(data) / float(shannon_bits(10 ** (snr_db / 10)))), budget)
+        with watch.stage("channel"):
+            received = equalise(channel(np.ones(uses, np.complex64), rng), self.equaliser)
+            carried = float(shannon_bits(10 ** (snrs_db(received) / 10)).sum())
+        outage = not self.informed and carried < 8 * len(data) * (1 - 1e-6)
+        with watch.stage("decode"):
+            found = mid_grey(*picture.shape[:2]) if outage else self.codec.decompress(data)
+        return Transmission(found, uses, 0, outage, seconds=watch.seconds)
+
+
+def _bits(uses: int, snr_db: float) -> int:
+    return int(uses * float(shannon_bits(10 ** (snr_db / 10))) * (1 + 1e-12))

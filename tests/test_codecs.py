@@ -1,0 +1,176 @@
+"""Image codecs: the largest file that fits, a picture from it, and no more than an error from garbage."""
+
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import photograph
+
+from jscc_sim.codecs import CODECS, base, cache, find_codec
+from jscc_sim.codecs.container import restore, shorten
+from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.metrics import measure
+
+PICTURE = photograph(40, 56)
+NAMES = list(CODECS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(1, 1), (7, 13), (33, 50)])
+def test_any_size_comes_back(name, shape):
+    codec = find_codec(name)
+    picture = photograph(*shape)
+    found = codec.decompress(codec.compress(picture, 10**7))
+    assert found.shape == picture.shape
+    assert found.dtype == np.uint8
+    assert measure(found, picture, structural=False).mse < 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_best_that_fits(name, monkeypatch, tmp_path):
+    """No level whose file fits is above the one that is chosen: all of them are tried."""
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    codec = find_codec(name)
+    sizes = np.array([len(codec._file(PICTURE, level)) for level in range(codec.levels)])
+    for share in (0.0, 0.1, 0.35, 0.6, 0.9, 1.0):
+        largest = round(sizes.min() + share * np.ptp(sizes))
+        data = codec.compress(PICTURE, 8 * largest + 7)
+        best = np.flatnonzero(sizes <= largest).max()
+        assert data == codec._file(PICTURE, int(best))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_budget_below_the_smallest_file(name):
+    codec = find_codec(name)
+    with pytest.raises(BudgetError, match=rf"80 bits are below the \d+ of the smallest {name} file"):
+        codec.compress(PICTURE, 80)
+
+
+def test_quality_rises_with_bits():
+    for name in NAMES:
+        codec = find_codec(name)
+        found = [
+            measure(codec.decompress(codec.compress(PICTURE, bits)), PICTURE, structural=False).psnr_db
+            for bits in (10_000, 20_000, 40_000)
+        ]
+        assert found == sorted(found), name
+
+
+def test_a_file_is_made_once(monkeypatch, tmp_path):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    codec, made = find_codec("webp"), []
+
+    def encode(picture, level):
+        made.append(level)
+        return type(codec).encode(codec, picture, level)
+
+    monkeypatch.setattr(codec, "encode", encode)
+    first = codec.compress(PICTURE, 8000)
+    count = len(made)
+    assert codec.compress(PICTURE.copy(), 8000) == first
+    assert len(made) == count == len(set(made))
+    codec.compress(PICTURE[::-1].copy(), 8000)
+    assert len(made) > count, "another picture is another file"
+    for path in tmp_path.rglob("*.bin"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert codec.compress(PICTURE, 8000) == first, "a damaged cache is no cache"
+
+
+@pytest.mark.parametrize("where", ["", "/proc/nowhere"])
+def test_without_a_cache(monkeypatch, where):
+    monkeypatch.setenv(cache.VARIABLE, where)
+    codec = find_codec("jpeg")
+    assert len(codec.compress(PICTURE, 20_000)) <= 2500
+
+
+def test_an_unknown_codec():
+    with pytest.raises(InputError, match="codec 'gif' is not one of jpeg, jpeg2000, webp, avif, hevc, vvc"):
+        find_codec("gif")
+
+
+@pytest.mark.parametrize(("name", "module"), [("hevc", "pillow_heif"), ("vvc", "imageio_ffmpeg")])
+def test_an_extra_that_is_not_installed(name, module):
+    code = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        "from jscc_sim.cli import main\n"
+        "words = 'transmit astronaut --cbr 1/16 --snr-db 10 --system'.split()\n"
+        f"sys.exit(main([*words, '{name}+ideal']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"pip install 'jscc_sim[{name}]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_boxes_are_shortened_without_loss():
+    specimen = bytes(range(200)) + b"mdat"
+    data = bytes(range(3, 180)) + b"\x00mdat" + b"coded mdat picture"
+    short = shorten(data, specimen)
+    assert restore(short, specimen) == data
+    assert len(short) < len(data) - 100
+    for broken in (b"", short[:1], b"\xff\xff" + short[2:], short[:3] + b"\x07" + short[4:]):
+        with pytest.raises((ValueError, zlib.error)):
+            restore(broken, specimen)
+
+
+def test_hevc_boxes_of_a_photograph_take_100_bytes_at_most():
+    codec = find_codec("hevc")
+    for height, width in ((96, 128), (95, 127)):
+        data = codec.encode(photograph(height, width), 30)
+        assert int.from_bytes(data[:2], "big") <= 110
+
+
+FUZZ = """
+import resource, sys
+import numpy as np
+from processes import photograph
+from jscc_sim.codecs import find_codec
+from jscc_sim.errors import InputError
+
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+codec, count = find_codec(sys.argv[1]), int(sys.argv[2])
+rng = np.random.default_rng(11)
+files = [codec.compress(photograph(40, 56), bits) for bits in (8_000, 30_000)]
+refused = 0
+for case in range(count):
+    data = bytearray(files[case % 2])
+    kind = case % 4
+    if kind == 0:
+        data = data[: rng.integers(len(data))]
+    elif kind == 1:
+        data = bytearray(rng.bytes(int(rng.integers(400))))
+    else:
+        head = len(data) if kind == 2 else min(len(data), 60)
+        for at in rng.integers(head, size=rng.integers(1, 8)):
+            data[at] ^= 1 << rng.integers(8)
+    try:
+        picture = codec.decompress(bytes(data))
+        assert picture.dtype == np.uint8 and picture.ndim == 3
+    except InputError:
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
+def test_garbage_is_refused_and_harms_nothing(name, count):
+    """In a process of its own with a limit on memory and time."""
+    words = [sys.executable, "-W", "ignore", "-c", FUZZ, name, str(count)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > count // 4
+
+
+def test_a_file_that_claims_a_huge_picture(monkeypatch):
+    codec = find_codec("vvc")
+    with pytest.raises(InputError, match="vvc file of 65535x65535 pixels: the limit"):
+        codec.decompress(b"\xff" * 400)
+    monkeypatch.setattr(base, "pixel_limit", lambda: 100)
+    with pytest.raises(InputError, match="jpeg file of 40x56 pixels: the limit is 100"):
+        find_codec("jpeg").decompress(find_codec("jpeg").compress(PICTURE, 20_000))

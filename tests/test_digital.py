@@ -1,0 +1,330 @@
+"""The digital chains: error rates as measured, honest frames, and the bounds above them."""
+
+import json
+
+import numpy as np
+import pytest
+from processes import photograph, program
+from scipy.stats import binomtest
+
+from jscc_sim.channels import AWGN, Fading, Received
+from jscc_sim.codecs import find_codec
+from jscc_sim.coding import capacity, crc, mcs, transport
+from jscc_sim.coding.measure_waterfalls import MOST, STEP_DB, TARGET, failures
+from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.systems.abstraction import DigitalAbstraction
+from jscc_sim.systems.base import MID_GREY, LinkSystem
+from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.digital import deinterleave, interleave
+from jscc_sim.systems.link_quality import SHANNON, effective_snr_db, foreseen_snr_db
+from jscc_sim.testing import SystemContract
+
+PICTURE = photograph(96, 128)
+SAMPLES = PICTURE.size
+
+
+# --- capacity, schemes, blocks ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits_per_symbol", "snr_db", "expected"),
+    [(2, 0.0, 0.972), (2, 5.0, 1.718), (4, 10.0, 3.16), (6, 60.0, 6.0), (8, 60.0, 8.0)],
+)
+def test_what_a_qam_carries(bits_per_symbol, snr_db, expected):
+    """QPSK: twice the published capacity of BPSK at the same Es/N0 of a real dimension."""
+    assert capacity.qam_bits(snr_db, bits_per_symbol) == pytest.approx(expected, rel=0.02)
+
+
+def test_no_qam_carries_more_than_shannon():
+    snrs_db = np.arange(-15.0, 40.0, 0.5)
+    for bits in (2, 4, 6, 8):
+        assert (capacity.qam_bits(snrs_db, bits) <= capacity.shannon_bits(10 ** (snrs_db / 10)) + 1e-6).all()
+        inside = snrs_db[capacity.qam_bits(snrs_db, bits) < 0.99 * bits]
+        back = capacity.snr_db_for_bits(capacity.qam_bits(inside, bits), bits)
+        np.testing.assert_allclose(back, inside, atol=0.02)
+
+
+def test_schemes_rise_and_have_names_of_their_own():
+    carried = [scheme.bits_per_use for scheme in mcs.SCHEMES]
+    assert carried == sorted(carried)
+    assert len({scheme.name for scheme in mcs.SCHEMES}) == len(mcs.SCHEMES) == 27
+    assert all(mcs.find_scheme(scheme.name) == scheme for scheme in mcs.SCHEMES)
+    with pytest.raises(InputError, match="mode '64qam-518' is not one of qpsk-193, "):
+        mcs.find_scheme("64qam-518")
+
+
+@pytest.mark.parametrize("scheme", [mcs.SCHEMES[0], mcs.SCHEMES[5], mcs.SCHEMES[11], mcs.SCHEMES[-1]])
+@pytest.mark.parametrize("block_bits", mcs.BLOCK_BITS)
+def test_blocks_without_noise(scheme, block_bits):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, 3 * (block_bits - 24) - 5, dtype=np.uint8)
+    symbols = transport.encode(bits, scheme, block_bits)
+    count = transport.blocks_for(len(bits), block_bits)
+    assert len(symbols) == count * scheme.uses(block_bits)
+    assert transport.capacity_bits(len(symbols), scheme, block_bits) >= len(bits)
+    assert np.abs(np.mean(np.abs(symbols) ** 2) - 1) < 5 / np.sqrt(len(symbols))
+    found, whole = transport.decode(
+        symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-3), scheme, block_bits
+    )
+    assert whole.all()
+    np.testing.assert_array_equal(found[: len(bits)], bits)
+    assert not found[len(bits) :].any()
+
+
+def test_a_lost_block_is_known():
+    scheme, rng = mcs.find_scheme("16qam-490"), np.random.default_rng(1)
+    symbols = transport.encode(rng.integers(0, 2, 4 * 488, dtype=np.uint8), scheme, 512)
+    uses = scheme.uses(512)
+    symbols[uses : 2 * uses] = rng.normal(size=(uses, 2)).view(np.complex128)[:, 0]
+    _, whole = transport.decode(symbols, np.ones(4 * uses), np.full(4 * uses, 0.01), scheme, 512)
+    assert whole.tolist() == [True, False, True, True]
+
+
+def test_a_long_crc_finds_what_a_short_one_may_miss():
+    bits = np.random.default_rng(0).integers(0, 2, (3, 100), dtype=np.uint8)
+    guarded = crc.attach(bits, crc.LONG_CRC_BITS)
+    assert guarded.shape == (3, 124)
+    guarded[1, 7] ^= 1
+    assert crc.check(guarded, crc.LONG_CRC_BITS)[1].tolist() == [True, False, True]
+
+
+def test_interleaving():
+    symbols = np.arange(12).astype(np.complex64)
+    np.testing.assert_array_equal(interleave(symbols, 3)[:4], [0, 4, 8, 1])
+    np.testing.assert_array_equal(deinterleave(interleave(symbols, 3), 3), symbols)
+
+
+# --- measured error rates ----------------------------------------------------------------------------
+
+
+def test_the_table_is_whole():
+    """Every mode from nearly all lost to 1 in 1000, at steps of a quarter of a decibel."""
+    for mode, curve in waterfalls().items():
+        rates = curve.errors / curve.blocks
+        assert np.allclose(np.diff(curve.snr_db), STEP_DB), mode
+        assert rates[0] >= 0.9
+        assert rates[-1] <= TARGET
+        assert curve.blocks[-1] == MOST
+        assert curve.snr_db[0] > capacity.snr_db_for(mode.scheme) - 2.0 * (mode.block_bits < 1000), (
+            "no code beats capacity"
+        )
+        pooled = np.sqrt(rates[:-1] / curve.blocks[:-1] + rates[1:] / curve.blocks[1:]) + 1e-3
+        assert (np.diff(rates) < 4 * pooled).all(), "more SNR, fewer errors"
+
+
+def test_between_the_points():
+    curve = Waterfall(np.array([0.0, 0.5, 1.0, 1.5]), np.full(4, 1000), np.array([900, 500, 10, 1]))
+    np.testing.assert_allclose(curve.error_rate(np.array([0.0, 0.5, 1.0])), [0.9, 0.5, 0.01], rtol=1e-9)
+    assert 0.01 < float(curve.error_rate(0.75)) < 0.5
+    assert float(curve.error_rate(1.5)) < 1e-5, "a point with one error says little: the line goes on"
+    assert float(curve.error_rate(-3.0)) > 0.999
+    fine = curve.error_rate(np.linspace(-5, 5, 500))
+    assert (np.diff(fine) <= 0).all()
+
+
+@pytest.mark.parametrize("name", ["qpsk-602", "64qam-517", "256qam-841"])
+def test_a_point_measured_again(name):
+    """With other noise the decoder loses as many blocks as the table says."""
+    mode = Mode(mcs.find_scheme(name), 512)
+    curve = waterfalls()[mode]
+    middle = int(np.argmin(np.abs(curve.errors / curve.blocks - 0.2)))
+    scheme, rng, snr_db = mode.scheme, np.random.default_rng(5), float(curve.snr_db[middle])
+    sent = rng.integers(0, 2, (200, 488), dtype=np.uint8)
+    received = AWGN(snr_db)(transport.encode(sent.reshape(-1), scheme, 512), rng)
+    ones = np.ones(len(received.symbols))
+    _, whole = transport.decode(received.symbols, ones, received.noise_variance * ones, scheme, 512)
+    lost = int((~whole).sum())
+    share = curve.errors[middle] / curve.blocks[middle]
+    assert binomtest(lost, 200, share).pvalue > 1e-4, f"{lost} of 200, table {share:.3f}"
+
+
+def test_the_measurement_repeats_itself():
+    mode = Mode(mcs.find_scheme("16qam-490"), 512)
+    curve = waterfalls()[mode]
+    first = int(np.argmax(curve.errors / curve.blocks < 0.99))
+    found = failures(mode.scheme, 512, float(curve.snr_db[first]))
+    assert found == (curve.blocks[first], curve.errors[first])
+
+
+def test_dependable_modes_lose_one_image_in_a_hundred_at_most():
+    for snr_db in (-2.0, 4.0, 10.0, 16.0):
+        same = dict.fromkeys((2, 4, 6, 8), snr_db)
+        for mode in (chosen := dependable_modes(same, 50_000)):
+            lost = 1 - (1 - float(mode.error_rate(snr_db))) ** (50_000 // mode.uses)
+            assert lost <= MOST_LOST + 1e-9
+        assert len(chosen) < len(MODES)
+        assert set(chosen) <= set(dependable_modes(dict.fromkeys(same, snr_db + 1), 50_000))
+
+
+def test_effective_snr():
+    steady = np.full(100, 7.0)
+    for bits in (SHANNON, 2, 4, 6, 8):
+        assert effective_snr_db(steady, bits) == pytest.approx(7.0, abs=0.02)
+        mixed = np.tile([0.0, 14.0], 50)
+        assert 0.0 < float(effective_snr_db(mixed, bits)) < 14.0
+    assert foreseen_snr_db(AWGN(9.0), 5000, 4) == 9.0
+    slow = Fading(10.0)
+    assert foreseen_snr_db(slow, 5000, 4) == slow.dependable_snr_db()
+    fast, blocks = (foreseen_snr_db(Fading(10.0, 0.0, length), 5000, 4) for length in (1, 256))
+    assert slow.dependable_snr_db() < blocks < fast < 10.0
+
+
+# --- whole systems ------------------------------------------------------------------------------------
+
+
+class TestJpegLdpc(SystemContract):
+    system = load_rival("jpeg+ldpc")
+    cbrs = (1 / 2, 1 / 2)
+
+
+class TestWebpAbstraction(SystemContract):
+    system = load_rival("webp+ldpc-abstraction")
+    cbrs = (1 / 2, 1 / 2)
+
+
+class TestJpegIdeal(SystemContract):
+    system = load_rival("jpeg+ideal")
+    cbrs = (1 / 2, 1 / 2)
+
+
+class TestSoftCast(SystemContract):
+    system = load_rival("softcast")
+    cbrs = (1 / 2, 1 / 2)
+
+
+def send(name, snr_db=10.0, budget=SAMPLES // 8, seed=0, channel=None, belief=None):
+    return load_rival(name).transmit(
+        PICTURE, channel or AWGN(snr_db), budget, np.random.default_rng(seed), belief
+    )
+
+
+def test_the_chain_delivers_the_file_unchanged():
+    system = load_rival("webp+ldpc")
+    frame = system.encode(PICTURE, SAMPLES // 8, AWGN(10.0))
+    shipment = system.ship(PICTURE, SAMPLES // 8, AWGN(10.0))
+    received = AWGN(10.0)(frame.symbols, np.random.default_rng(0))
+    np.testing.assert_array_equal(system.decode(received).picture, system.codec.decompress(shipment.data))
+    assert len(frame.symbols) == shipment.uses <= SAMPLES // 8
+    assert shipment.uses - shipment.header_uses >= 8 * len(shipment.data) / 3.5, "no more than capacity"
+    assert np.mean(np.abs(frame.symbols.astype(complex)) ** 2) == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_cliff():
+    """A mode fixed for 10 dB arrives there, and not three decibels below."""
+    scheme = load_rival("webp+ldpc").ship(PICTURE, SAMPLES // 8, AWGN(10.0)).mode.scheme
+    name = f"webp+ldpc:{scheme.name}"
+    assert not send(name, 10.0).outage
+    fallen = send(name, 7.0)
+    assert fallen.outage
+    assert (fallen.picture == MID_GREY).all()
+    higher = send(name, 20.0)
+    np.testing.assert_array_equal(higher.picture, send(name, 10.0).picture)
+
+
+def test_the_ideal_code_is_above_the_real_one():
+    spent = {}
+    for code in ("ldpc", "ideal"):
+        system = load_rival(f"jpeg2000+{code}")
+        data = (
+            system.ship(PICTURE, SAMPLES // 8, AWGN(10.0)).data
+            if isinstance(system, LinkSystem)
+            else system.codec.compress(PICTURE, int(SAMPLES // 8 * np.log2(11)))
+        )
+        spent[code] = len(data)
+    assert 0.7 < spent["ldpc"] / spent["ideal"] < 0.9
+
+
+def test_a_sender_that_knows_the_fading():
+    """It adapts, so nothing but hopeless fades are lost; one that does not plans for the worst."""
+    slow = Fading(15.0)
+    knowing = [send("webp+ldpc-abstraction:csit", channel=slow, seed=seed) for seed in range(20)]
+    blind = [send("webp+ldpc-abstraction", channel=slow, seed=seed) for seed in range(20)]
+    assert sum(sent.outage for sent in knowing) <= 2
+    assert len({sent.coder for sent in knowing}) > 3
+    assert len({sent.coder for sent in blind}) == 1
+    real = send("webp+ldpc:csit", channel=slow, seed=0)
+    assert (real.coder, real.uses, real.outage) == (knowing[0].coder, knowing[0].uses, False)
+
+
+def cliff_snr_db(link, budget):
+    """The SNR at which about half of the frames of a fixed mode are lost."""
+    shipment = link.ship(PICTURE, budget, AWGN(10.0))
+    snrs_db = np.arange(0.0, 20.0, 0.01)
+    whole = (1 - shipment.mode.error_rate(snrs_db)) ** shipment.blocks
+    return float(snrs_db[np.searchsorted(whole, 0.5)])
+
+
+@pytest.mark.parametrize("frames", [24, pytest.param(200, marks=pytest.mark.slow)])
+def test_by_lot_as_many_frames_are_lost_as_by_decoding(frames):
+    link, budget = load_rival("webp+ldpc:16qam-490"), SAMPLES // 6
+    snr_db, lost = cliff_snr_db(link, budget), {}
+    for system in (link, DigitalAbstraction(link)):
+        sent = [
+            system.transmit(PICTURE, AWGN(snr_db), budget, np.random.default_rng(seed), AWGN(10.0))
+            for seed in range(frames)
+        ]
+        lost[type(system).__name__] = sum(one.outage for one in sent)
+    print(f"{snr_db:.2f} dB, {frames} frames: {lost}")
+    both = sum(lost.values())
+    assert binomtest(lost["Digital"], both, 0.5).pvalue > 1e-3
+    assert 0.2 * frames < both / 2 < 0.8 * frames
+
+
+def test_impossible_frames():
+    system = load_rival("webp+ldpc")
+    frame = system.encode(PICTURE, SAMPLES // 8, AWGN(10.0))
+    with pytest.raises(ImpossibleFrameError, match=r"file of \d+ uses, \d+ arrived"):
+        system.decode(Received(frame.symbols[:-1], 1e-3))
+    with pytest.raises(OutageError, match="no header"):
+        system.decode(Received(frame.symbols[:3], 1e-3))
+    noise = frame.symbols.copy()
+    noise[frame.header_uses + 500 :] = 0
+    with pytest.raises(OutageError, match="code blocks are lost"):
+        system.decode(Received(noise, 0.1))
+    with pytest.raises(InputError, match="the frame holds a webp file, not one of jpeg"):
+        load_rival("jpeg+ldpc").decode(Received(frame.symbols, 1e-3))
+
+
+def test_budgets_that_hold_nothing():
+    with pytest.raises(BudgetError, match=r"budget of 30 uses is below the \d+ of the frame's header"):
+        send("jpeg+ldpc", budget=30)
+    with pytest.raises(BudgetError, match="hold no code block of a mode that is dependable"):
+        send("jpeg+ldpc", budget=120)
+    with pytest.raises(BudgetError, match=r"bits are below the \d+ of the smallest jpeg file"):
+        send("jpeg+ldpc", budget=400)
+    with pytest.raises(BudgetError, match="of the smallest jpeg file"):
+        send("jpeg+ideal", budget=30)
+    with pytest.raises(BudgetError, match="below the 740 uses"):
+        send("softcast", budget=700)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("jpg+ldpc", "codec 'jpg' is not one of jpeg, "),
+        ("jpeg+turbo", r"system 'jpeg\+turbo' is not block-jscc, softcast or CODEC\+CODE; codecs: jpeg, "),
+        ("hevc", "codes: ldpc, ldpc-abstraction, ideal"),
+        ("hevc+ldpc:fast", "mode 'fast' is not one of qpsk-193, "),
+        ("hevc+ideal:64qam-517", "an ideal code has no modes"),
+    ],
+)
+def test_systems_that_do_not_exist(name, error):
+    with pytest.raises(InputError, match=error):
+        load_rival(name)
+    assert find_codec("hevc").name == "hevc"
+
+
+def test_transmit_by_the_command_line(tmp_path):
+    words = ["transmit", "astronaut", "--cbr", "1/16", "--snr-db", "10", "--json"]
+    ran = program(*words, "--system", "webp+ldpc", "--out", "got.png", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    row = json.loads(ran.out)
+    assert (row["system"], row["zoo"], row["policy"]) == ("webp+ldpc", "", "")
+    assert row["uses"] <= row["budget_uses"]
+    assert row["coder"].startswith("64qam")
+    assert row["psnr_db"] > 28
+    assert (tmp_path / "got.png").exists()
+    wrong = program(*words, "--system", "webp+ldpc", "--policy", "uniform", cwd=tmp_path)
+    assert wrong.code == 2
+    assert wrong.err == "jscc-sim: system webp+ldpc has no policy uniform\n"
