@@ -52,6 +52,25 @@ def gain_db(mse: float, uses: float, uniform_uses: ArrayLike, uniform_mse: Array
     return float(10 * np.log10(reference / mse)) if mse > 0 else float("inf")
 
 
+def gaussian_distortion(variance: ArrayLike, bits: float) -> float:
+    """Least sum of squared errors of independent Gaussians described by so many bits together.
+
+    variance: [N] >= 0. Reverse water-filling: every component that matters ends with the same error.
+    Source: Cover & Thomas 2006, theorem 10.3.3.
+    """
+    falling = np.sort(np.asarray(variance, float))[::-1]
+    kept = falling[falling > 0]
+    if not len(kept):
+        return 0.0
+    count = np.arange(1, len(kept) + 1)
+    level = np.exp2((np.cumsum(np.log2(kept)) - 2 * bits) / count)
+    below = np.append(kept[1:], 0.0) <= level
+    active = int(np.argmax(below & (level <= kept)))
+    if not (below & (level <= kept)).any():
+        return float(kept.sum())
+    return float(level[active] * count[active] + kept[active + 1 :].sum())
+
+
 def interval(values: ArrayLike) -> Interval:
     """Mean of paired differences, or of any sample, with its Student-t 95 % interval (NaN for one)."""
     sample = np.asarray(values, float)

@@ -47,9 +47,6 @@ def test_ids_differ():
     assert len({load_zoo(name).id for name in released_zoos()}) == 3
 
 
-@pytest.mark.xfail(
-    reason="16.11 MB, that is 110 kB too much: the next weights have to be smaller", strict=True
-)
 def test_block_zoos_take_at_most_16_megabytes():
     assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16e6
 

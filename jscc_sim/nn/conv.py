@@ -37,6 +37,7 @@ class ConvArchitecture:
     decoder_coarse: int = 3
     decoder_fine: int = 4
     embedding: int = 64
+    hidden: int = 64
 
     @property
     def channels(self) -> int:
@@ -47,22 +48,27 @@ class ConvArchitecture:
 class Conditioning(nn.Module):
     """A block's ratio and the SNRs in force -> a scale and a shift for each residual block."""
 
-    def __init__(self, ratios: int, scalars: int, widths: list[int], embedding: int) -> None:
+    def __init__(self, ratios: int, scalars: int, widths: list[int], embedding: int, hidden: int) -> None:
         super().__init__()
         self.widths = widths
         self.ratio = nn.Embedding(ratios, embedding)
         self.scalar = nn.Linear(scalars, embedding)
-        self.hidden = nn.Linear(embedding, embedding)
-        self.out = nn.Linear(embedding, 2 * sum(widths))
+        self.hidden = nn.Linear(embedding, hidden)
+        self.out = nn.Linear(hidden, 2 * sum(widths))
         nn.init.normal_(self.ratio.weight, std=0.5)
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, index: Tensor, snrs_db: Tensor) -> list[Tensor]:
         """index: [B, h, w] long; snrs_db: [B, h, w, S]. Returns a [B, h, w, 2C] per residual block."""
-        hidden = F.silu(self.ratio(index) + self.scalar(snrs_db.clamp(-15, 45) / 10 - 1))
+        hidden = F.silu(self.ratio(index) + self.scalar(relative_snr(snrs_db)))
         out = self.out(F.silu(self.hidden(hidden)))
         return list(out.split([2 * width for width in self.widths], dim=-1))
+
+
+def relative_snr(snrs_db: Tensor) -> Tensor:
+    """SNRs as the network takes them: 0 at 10 dB, within what can matter."""
+    return snrs_db.clamp(-15, 45) / 10 - 1
 
 
 class Residual(nn.Module):
@@ -113,8 +119,8 @@ class ConvCoder(nn.Module):
         self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
         sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
         receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
-        self.sender = Conditioning(ratios, 1, sender, a.embedding)
-        self.receiver = Conditioning(ratios, 2, receiver, a.embedding)
+        self.sender = Conditioning(ratios, 1, sender, a.embedding, a.hidden)
+        self.receiver = Conditioning(ratios, 2, receiver, a.embedding, a.hidden)
         owner = torch.tensor([k for k, uses in enumerate(a.uses) for _ in range(uses // USES_PER_CHANNEL)])
         self.register_buffer("used", owner == torch.arange(ratios)[:, None], persistent=False)
 

@@ -1,0 +1,44 @@
+"""The slope beside the cliff: block JSCC and HEVC with LDPC over SNR at one CBR, the mode adapted or fixed.
+
+python experiments/rivals_vs_snr.py --images FOLDER --workers 2
+"""
+
+from __future__ import annotations
+
+from study import Study, guarded, means, references
+
+from jscc_sim.plots.curves import outage_figure, quality_figure
+from jscc_sim.sweep import Grid, SystemSpec
+
+CBR, DESIGN_DB = "1/16", 10.0
+SNRS_DB = (4.0, 7.0, 8.5, 9.0, 9.5, 10.0, 10.5, 13.0, 16.0)
+FIXED = "64qam-466"
+"""The mode that the chain takes at 10 dB."""
+
+
+def main() -> None:
+    """Run the grids; a table of means, and two figures."""
+    study = Study("rivals_vs_snr", "Block JSCC and a digital chain over SNR.")
+    study.parse()
+    codec = "jpeg2000" if study.quick else "hevc"
+    code = "ldpc-abstraction" if study.quick else "ldpc"
+    systems = [
+        SystemSpec("block-jscc", study.zoo),
+        SystemSpec("block-jscc", study.zoo, sender_snr_db=DESIGN_DB),
+        SystemSpec(f"{codec}+{code}"),
+        SystemSpec(f"{codec}+{code}:{FIXED}", sender_snr_db=DESIGN_DB),
+        SystemSpec("softcast"),
+    ]
+    rows = study.rows(Grid(study.images, systems, ["awgn"], SNRS_DB, [CBR]))
+    print(means(rows, ["system", "sender_snr_db"], "snr_db"))
+    study.publish(
+        rows,
+        {
+            "": quality_figure(rows, "snr_db", references=references()),
+            "_outage": outage_figure(rows, "snr_db"),
+        },
+    )
+
+
+if __name__ == "__main__":
+    guarded(main)

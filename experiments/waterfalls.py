@@ -1,0 +1,120 @@
+"""The digital chain's error rates: every mode's curve, a second opinion, and decoding against lots.
+
+python experiments/waterfalls.py --out results
+
+Draws the measured table of the package (made by `python -m jscc_sim.coding.measure_waterfalls`), compares
+two modes with Sionna's own coded-AWGN simulation at an error rate of 1e-1, and sends frames near a mode's
+cliff by decoding and by lot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from study import guarded
+
+from jscc_sim.channels import AWGN
+from jscc_sim.coding.mcs import find_scheme
+from jscc_sim.coding.waterfalls import Mode
+from jscc_sim.images import read_picture, write_whole
+from jscc_sim.plots.style import save_figure
+from jscc_sim.plots.waterfalls import agreement_figure, waterfall_figure
+from jscc_sim.systems.abstraction import DigitalAbstraction
+from jscc_sim.systems.catalogue import load_rival
+
+CHECKED = ("qpsk-602", "64qam-517")
+BLOCKS, BATCH = 1000, 50
+CLIFF_MODE, BUDGET, STEPS_DB = "16qam-490", 6000, (-0.3, -0.15, 0.0, 0.15, 0.3)
+
+
+def main() -> None:
+    """Print the comparisons, write figures and a JSON of what was found."""
+    parser = argparse.ArgumentParser(prog="waterfalls.py", description="Error rates of the digital chain.")
+    parser.add_argument("--frames", type=int, default=200, help="frames a point near the cliff (200)")
+    parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")
+    options = parser.parse_args()
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.read_csv(files("jscc_sim.coding") / "waterfalls.csv")
+    save(waterfall_figure(table), folder / "waterfalls")
+    opinions = {name: second_opinion(name) for name in CHECKED}
+    for name, (here, there) in opinions.items():
+        print(f"{name}, 2048 bits: one in ten lost at {here:.2f} dB; in Sionna's simulation {there:.2f} dB")
+    snrs_db, lost = agreement(options.frames)
+    print(f"images of {options.frames} lost at", np.round(snrs_db, 2).tolist(), lost)
+    save(agreement_figure(snrs_db, lost, options.frames), folder / "waterfalls_agreement")
+    found = {
+        "command": "python experiments/waterfalls.py --out results",
+        "snr_db_at_0.1": {name: np.round(pair, 3).tolist() for name, pair in opinions.items()},
+        "agreement": {"snr_db": np.round(snrs_db, 3).tolist(), "frames": options.frames, **lost},
+    }
+    text = json.dumps(found, indent=2) + "\n"
+    write_whole(folder / "waterfalls.json", lambda handle: handle.write(text.encode()))
+
+
+def save(figure: object, stem: Path) -> None:
+    """As PNG and PDF."""
+    for kind in ("png", "pdf"):
+        save_figure(figure, stem.with_name(f"{stem.name}.{kind}"))  # type: ignore[arg-type]
+
+
+def second_opinion(name: str) -> tuple[float, float]:
+    """The SNRs in dB at which one block in ten is lost: by our table, and by Sionna's chain end to end."""
+    import torch
+    from sionna.phy.nr.utils import CodedAWGNChannelNR
+
+    mode = Mode(find_scheme(name), 2048)
+    grid = np.arange(-5.0, 25.0, 0.01)
+    here = float(grid[np.argmax(mode.error_rate(grid) < 0.1)])
+    rate = mode.scheme.rate_1024 / 1024
+    chain = CodedAWGNChannelNR(
+        num_bits_per_symbol=mode.scheme.bits_per_symbol,
+        num_info_bits=mode.block_bits,
+        target_coderate=rate,
+        num_iter_decoder=40,
+        device="cpu",
+    )
+    torch.manual_seed(1)
+    points = []
+    for snr_db in (here - 0.15, here, here + 0.15):
+        ebno_db = snr_db - 10 * np.log10(mode.scheme.bits_per_use)
+        wrong = 0
+        for _ in range(BLOCKS // BATCH):
+            sent, found = chain(BATCH, ebno_db)
+            wrong += int((sent != found).any(dim=-1).sum())
+        points.append(wrong / BLOCKS)
+    rates = np.log10(np.maximum(points, 0.5 / BLOCKS))
+    there = np.interp(1.0, -rates, [here - 0.15, here, here + 0.15])
+    return here, float(there)
+
+
+def agreement(frames: int) -> tuple[np.ndarray, dict[str, list[int]]]:
+    """SNRs in dB around the cliff of a mode, and how many frames are lost in either way."""
+    picture = read_picture("astronaut")[:128, 128:256]
+    link = load_rival(f"webp+ldpc:{CLIFF_MODE}")
+    assert hasattr(link, "ship")
+    shipment = link.ship(picture, BUDGET, AWGN(10.0))
+    grid = np.arange(0.0, 20.0, 0.01)
+    whole = (1 - shipment.mode.error_rate(grid)) ** shipment.blocks
+    snrs_db = grid[np.argmax(whole > 0.5)] + np.array(STEPS_DB)
+    ways = {"decoded": link, "by lot": DigitalAbstraction(link)}
+    lost = {
+        name: [
+            sum(
+                way.transmit(picture, AWGN(snr_db), BUDGET, np.random.default_rng(seed), AWGN(10.0)).outage
+                for seed in range(frames)
+            )
+            for snr_db in snrs_db
+        ]
+        for name, way in ways.items()
+    }
+    return snrs_db, lost
+
+
+if __name__ == "__main__":
+    guarded(main)
