@@ -12,8 +12,8 @@ from jscc_sim.plots.curves import outage_figure, quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
 
 CHANNEL, CBR = "rayleigh-slow", "1/16"
-SNRS_DB = (4.0, 10.0, 16.0, 22.0)
-REPEATS = 4
+SNRS_DB = (4.0, 10.0, 16.0)
+REPEATS = 2
 FIXED = "16qam-378"
 
 

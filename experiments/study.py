@@ -80,11 +80,13 @@ class Study:
         path = self.folder / f"{self.name}.csv"
         write_whole(path, lambda handle: rows[shown].to_csv(handle, index=False, float_format="%.6g"))
         script = f"experiments/{Path(sys.argv[0]).name}"
+        own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "command": shlex.join(["python", script, *map(_last_name, sys.argv[1:])]),
             "trials": len(rows),
             "root_seed": rows["root_seed"].unique().tolist(),
-            "zoos": dict(rows.groupby("zoo")["zoo_sha256"].first()),
+            "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
+            "rivals": dict(rivals.groupby("system")["zoo_sha256"].first()),
             "versions": json.loads(str(rows["versions"].iloc[0])) if len(rows) else {},
             "git_commit": sorted(map(str, rows["git_commit"].unique())),
         }

@@ -1,10 +1,12 @@
 """The digital chains: error rates as measured, honest frames, and the bounds above them."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from processes import photograph, program
+from processes import photograph, program, save
 from scipy.stats import binomtest
 
 from jscc_sim.channels import AWGN, Fading, Received
@@ -13,6 +15,7 @@ from jscc_sim.coding import capacity, crc, mcs, transport
 from jscc_sim.coding.measure_waterfalls import MOST, STEP_DB, TARGET, failures
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.sweep import table
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
 from jscc_sim.systems.catalogue import load_rival
@@ -313,6 +316,37 @@ def test_systems_that_do_not_exist(name, error):
     with pytest.raises(InputError, match=error):
         load_rival(name)
     assert find_codec("hevc").name == "hevc"
+
+
+def test_a_rival_is_the_same_trial_in_another_process(tmp_path):
+    code = (
+        "from jscc_sim.sweep.spec import Fingerprint, SystemSpec;"
+        "print(Fingerprint.of(SystemSpec('webp+ldpc:64qam-517').load()).zoo_sha256)"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1
+
+
+def test_rivals_in_a_grid(tmp_path):
+    """Rows like any others; what no file fits is marked, and what is a bound too."""
+    save(photograph(96, 128), tmp_path / "a.png")
+    systems = ("webp+ldpc", "webp+ldpc-abstraction", "webp+ideal", "softcast")
+    words = "".join(f'[[systems]]\nname = "{name}"\n' for name in systems)
+    axes = 'images = ["a.png"]\nchannels = ["awgn"]\nsnr_db = [10]\ncbr = ["1/200", "1/6"]\n'
+    (tmp_path / "grid.toml").write_text(axes + words)
+    ran = program("sweep", "grid.toml", "--store", "rows.sqlite", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    rows = table(tmp_path / "rows.sqlite")
+    assert (rows.query("cbr_fraction == '1/200'")["status"] == "infeasible").all()
+    done = rows.query("cbr_fraction == '1/6'").set_index("system")
+    assert (done["status"] == "ok").all()
+    assert set(done["zoo"]) | set(done["policy"]) == {""}
+    assert done["realisable"].to_dict() == {name: name != "webp+ideal" for name in systems}
+    psnr = done["psnr_db"]
+    assert psnr["webp+ideal"] > psnr["webp+ldpc"] == psnr["webp+ldpc-abstraction"] > psnr["softcast"]
 
 
 def test_transmit_by_the_command_line(tmp_path):

@@ -14,7 +14,10 @@ from processes import photograph, save
 from jscc_sim.plots.table import read_csv
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
-STUDIES = ("psnr_vs_cbr", "psnr_vs_snr", "policies", "fading", "snr_mismatch", "side_information")
+STUDIES = (
+    *("psnr_vs_cbr", "psnr_vs_snr", "policies", "fading", "snr_mismatch", "side_information"),
+    *("rivals_vs_cbr", "rivals_vs_snr", "rivals_fading"),
+)
 
 
 def script(name, *words, cwd):

@@ -40,6 +40,11 @@ class Codec(ABC):
         with what to install, where the library is missing."""
 
     @final
+    def __repr__(self) -> str:
+        """The same in every process: it is part of what identifies a trial."""
+        return f"{type(self).__qualname__}()"
+
+    @final
     def compress(self, picture: Picture, max_bits: int) -> bytes:
         """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
         Raises BudgetError if none has, InputError for what the codec cannot code."""

@@ -35,6 +35,7 @@ from jscc_sim.plots.table import (
     check_table,
     envelopes,
     place_name,
+    stated,
     with_gains,
 )
 
@@ -356,9 +357,10 @@ def _conditions(curves: Curves) -> str:
     for column in ("system", "zoo", "policy", "channel", "csi", "equaliser"):
         if column in ("csi", "equaliser") and set(table["channel"]) == {"awgn"}:
             continue
-        if table[column].nunique() == 1 and table[column].iloc[0]:
+        values = stated(table[column])
+        if len(values) == 1:
             name = {"system": "", "channel": "", "csi": "CSI "}.get(column, f"{column} ")
-            words.append(name + table[column].iloc[0])
+            words.append(name + values.pop())
     panels = curves.panels()
     if len(panels) == 1:
         words.append(place_name(OTHER[curves.x], panels[0][0]))

@@ -228,7 +228,7 @@ class Curves:
         self.table = _completed_beliefs(table) if x == "snr_db" else table
         keys = sorted(set(self.table[list(SCHEME)].itertuples(index=False, name=None)), key=_order)
         wrong = self.table["belief"].any()  # said even where it is all that there is
-        varies = [self.table[name].nunique() > 1 or (name == "belief" and wrong) for name in SCHEME]
+        varies = [len(stated(self.table[name])) > 1 or (name == "belief" and wrong) for name in SCHEME]
         varying = [number for number, told in enumerate(varies) if told] or [0]
         short = {key: _label(key, varying, brief=True) for key in keys}
         unique = len(set(short.values())) == len(short)
@@ -283,6 +283,11 @@ class Curves:
         found = dict(list(rows.groupby([*SCHEME, "side_info"])))
         for place in sorted(found, key=lambda p: (self.order[p[:-1]], p[-1] == "genie")):
             yield place[:-1], place[-1], found[place]
+
+
+def stated(column: pd.Series) -> set[str]:
+    """The values of a column, without the empty one of systems that have no such thing."""
+    return set(column) - {""}
 
 
 def place_name(axis: Axis, value: float) -> str:
@@ -361,6 +366,8 @@ def _label(key: tuple[str, ...], varying: Sequence[int], brief: bool) -> str:
             value = f"sender believes {value} dB" if value else "sender knows the SNR"
         elif name in ("csi", "complexity", "equaliser"):
             value = value and f"{value} {'CSI' if name == 'csi' else name.replace('complexity', 'score')}"
+        elif name == "system" and "+ideal" in value:
+            value = f"{value} (bound)"
         policy = POLICIES.get(value.partition(" ")[0].partition(":")[0]) if name == "policy" else None
         words.append(value if policy is None or policy.realisable else f"{value} (not realisable)")
     return ", ".join(filter(None, words))
