@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from jscc_sim.channels import AWGN, Fading, Received
 from jscc_sim.codecs import find_codec
 from jscc_sim.coding import capacity, crc, mcs, transport
-from jscc_sim.coding.measure_waterfalls import MOST, STEP_DB, TARGET, failures
+from jscc_sim.coding.measure_waterfalls import STEP_DB, TAIL, TARGET, failures
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.sweep import table
@@ -108,7 +108,7 @@ def test_the_table_is_whole():
         assert np.allclose(np.diff(curve.snr_db), STEP_DB), mode
         assert rates[0] >= 0.9
         assert rates[-1] <= TARGET
-        assert curve.blocks[-1] == MOST
+        assert curve.blocks[-1] == TAIL
         assert curve.snr_db[0] > capacity.snr_db_for(mode.scheme) - 2.0 * (mode.block_bits < 1000), (
             "no code beats capacity"
         )
