@@ -241,12 +241,13 @@ def test_the_ideal_code_is_above_the_real_one():
 def test_a_sender_that_knows_the_fading():
     """It adapts, so nothing but hopeless fades are lost; one that does not plans for the worst."""
     slow = Fading(15.0)
-    knowing = [send("webp+ldpc-abstraction:csit", channel=slow, seed=seed) for seed in range(20)]
-    blind = [send("webp+ldpc-abstraction", channel=slow, seed=seed) for seed in range(20)]
+    half = {"channel": slow, "budget": SAMPLES // 2}
+    knowing = [send("webp+ldpc-abstraction:csit", **half, seed=seed) for seed in range(20)]
+    blind = [send("webp+ldpc-abstraction", **half, seed=seed) for seed in range(20)]
     assert sum(sent.outage for sent in knowing) <= 2
     assert len({sent.coder for sent in knowing}) > 3
     assert len({sent.coder for sent in blind}) == 1
-    real = send("webp+ldpc:csit", channel=slow, seed=0)
+    real = send("webp+ldpc:csit", **half, seed=0)
     assert (real.coder, real.uses, real.outage) == (knowing[0].coder, knowing[0].uses, False)
 
 

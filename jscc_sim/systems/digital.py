@@ -90,7 +90,7 @@ class Digital(LinkSystem):
         watch = Stopwatch()
         with watch.stage("allocation"):
             known = foresight
-            dependable_db = _snr_db(belief, known, budget, QAMS[0])
+            dependable_db = _snr_db(belief, known, max(budget, 1), QAMS[0])
             header_uses = protected_uses(HEADER_BITS, dependable_db)
             room = budget - header_uses
             if room < 1:
@@ -179,9 +179,7 @@ class Digital(LinkSystem):
         if codec >= len(names) or mode >= len(MODES) or length < 1:
             raise ImpossibleFrameError(f"impossible header: codec {codec}, mode {mode}, {length} bytes")
         if names[codec] != self.codec.name:
-            raise InputError(
-                f"the frame holds a {names[codec]} file, and this is a {self.codec.name} receiver"
-            )
+            raise InputError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
         return MODES[mode], length
 
 
