@@ -12,7 +12,7 @@ from jscc_sim.sweep import Grid, SystemSpec
 
 CBR, DESIGN_DB = "1/16", 10.0
 SNRS_DB = (4.0, 7.0, 9.0, 9.5, 10.0, 13.0, 16.0)
-FIXED = "64qam-466"
+FIXED = "16qam-658"
 """The mode that the chain takes at 10 dB."""
 
 
