@@ -87,6 +87,15 @@ def test_without_a_cache(monkeypatch, where):
     assert len(codec.compress(PICTURE, 20_000)) <= 2500
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_codec_is_the_same_after_use(name):
+    codec = find_codec(name)
+    before = repr(codec), codec.version()
+    found = codec.decompress(codec.encode(PICTURE, codec.levels // 2))
+    assert (repr(codec), codec.version()) == before
+    assert found.flags.writeable
+
+
 def test_an_unknown_codec():
     with pytest.raises(InputError, match="codec 'gif' is not one of jpeg, jpeg2000, webp, avif, hevc, vvc"):
         find_codec("gif")

@@ -83,7 +83,7 @@ class Codec(ABC):
             raise InputError(f"{self.name} file cannot be decoded: {_line(error)}") from None
         if picture.shape != (height, width, 3):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
-        return np.ascontiguousarray(picture)
+        return np.array(picture, order="C")
 
     def _file(self, picture: Picture, level: int) -> bytes:
         return remembered(self.name, self.version(), picture, level, self._encoded)

@@ -42,7 +42,7 @@ class HEVC(Codec):
         """See Codec.encode."""
         heif, buffer = _library(), BytesIO()
         image = heif.from_pillow(Image.fromarray(picture))
-        image.save(buffer, quality=level, chroma=444, enc_params=SETTINGS)
+        image.save(buffer, quality=level, chroma=444, enc_params=dict(SETTINGS))  # it is written to
         return shorten(buffer.getvalue(), _SPECIMEN)
 
     def size(self, data: bytes) -> tuple[int, int]:
