@@ -21,12 +21,11 @@ def main() -> None:
     study = Study("rivals_vs_snr", "Block JSCC and a digital chain over SNR.")
     study.parse()
     codec = "jpeg2000" if study.quick else "hevc"
-    code = "ldpc-abstraction" if study.quick else "ldpc"
     systems = [
         SystemSpec("block-jscc", study.zoo),
         SystemSpec("block-jscc", study.zoo, sender_snr_db=DESIGN_DB),
-        SystemSpec(f"{codec}+{code}"),
-        SystemSpec(f"{codec}+{code}:{FIXED}", sender_snr_db=DESIGN_DB),
+        SystemSpec(f"{codec}+ldpc-abstraction"),
+        SystemSpec(f"{codec}+ldpc-abstraction:{FIXED}", sender_snr_db=DESIGN_DB),
         SystemSpec("softcast"),
     ]
     rows = study.rows(Grid(study.images, systems, ["awgn"], SNRS_DB, [CBR]))
