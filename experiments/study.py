@@ -111,8 +111,9 @@ def references() -> pd.DataFrame:
 
 
 def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr_db") -> str:
-    """A table of means over images, to print."""
-    return str(rows.pivot_table(value, list(by), across, sort=False).round(2).to_string())
+    """A table of means over images, to print; none where an image has no value."""
+    table = rows.pivot_table(value, list(by), across, aggfunc=_mean_of_all, sort=False)
+    return str(table.round(2).to_string())
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -125,6 +126,10 @@ def guarded(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the rows so far", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _mean_of_all(values: pd.Series) -> float:
+    return float(values.mean(skipna=False))
 
 
 def _last_name(word: str) -> str:

@@ -57,7 +57,8 @@ DIGESTS = {
     "policy": "policy_sha256",
     "complexity": "complexity_sha256",
 }
-"""Names that stand for more than one thing in a table are told apart by its digest, if that is there."""
+"""Names that stand for more than one thing in a table are told apart by its digest, if that is there. The
+zoo's also tells apart systems that have no zoo."""
 
 REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr", "psnr_db")
 
@@ -102,8 +103,12 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     """
     table = _typed(table, TEXTS, NUMBERS, name, more=("outage", "seed"))
     for column, digest in DIGESTS.items():
-        if digest in table and (table.groupby(column)[digest].nunique() > 1).any():
-            table[column] += " " + table[digest].astype(str).str[:7]
+        if digest not in table:
+            continue
+        named = table[column] != ""
+        for told, rows in ((column, named), ("system", ~named & (column == "zoo"))):
+            if (table[rows].groupby(told)[digest].nunique() > 1).any():
+                table.loc[rows, told] += " " + table.loc[rows, digest].astype(str).str[:7]
     table["outage"] = table["outage"].astype(str).str.lower().isin(("true", "1", "1.0"))
     unknown = set(table["status"]) - {"ok", "infeasible", "failed"}
     if unknown:
