@@ -33,7 +33,7 @@ def main() -> None:
     study.publish(
         rows,
         {
-            "": quality_figure(rows, "snr_db", references=references()),
+            "": quality_figure(rows, "snr_db", width="full", references=references()),
             "_outage": outage_figure(rows, "snr_db"),
         },
     )
