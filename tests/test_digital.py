@@ -109,9 +109,9 @@ def test_the_table_is_whole():
         assert rates[0] >= 0.9
         assert rates[-1] <= TARGET
         assert curve.blocks[-1] == TAIL
-        assert curve.snr_db[0] > capacity.snr_db_for(mode.scheme) - 2.0 * (mode.block_bits < 1000), (
-            "no code beats capacity"
-        )
+        limit_db = capacity.snr_db_for(mode.scheme)
+        assert curve.snr_db[-1] > limit_db + 0.5, "no code of this length comes as close to capacity"
+        assert (rates[curve.snr_db < limit_db] > 0.5).all()
         pooled = np.sqrt(rates[:-1] / curve.blocks[:-1] + rates[1:] / curve.blocks[1:]) + 1e-3
         assert (np.diff(rates) < 4 * pooled).all(), "more SNR, fewer errors"
 
@@ -357,7 +357,7 @@ def test_transmit_by_the_command_line(tmp_path):
     row = json.loads(ran.out)
     assert (row["system"], row["zoo"], row["policy"]) == ("webp+ldpc", "", "")
     assert row["uses"] <= row["budget_uses"]
-    assert row["coder"].startswith("64qam")
+    assert row["coder"] in {scheme.name for scheme in mcs.SCHEMES}
     assert row["psnr_db"] > 28
     assert (tmp_path / "got.png").exists()
     wrong = program(*words, "--system", "webp+ldpc", "--policy", "uniform", cwd=tmp_path)

@@ -165,7 +165,7 @@ def gain_figure(
 
 
 def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "column") -> Figure:
-    """Share of frames whose header is lost, with exact 95 % intervals; where none was lost, the end of
+    """Share of frames that are lost, with exact 95 % intervals; where none was lost, the end of
     the interval as an arrow. Errors as for `quality_figure`."""
     curves = Curves(check_table(table), x)
     page = _Page(curves, width)
@@ -191,7 +191,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
         return drawn
 
     page.draw(draw)
-    page.note("Share of frames whose header is lost, over images and repeats; bars: exact 95 % intervals; "
+    page.note("Share of frames that are lost, over images and repeats; bars: exact 95 % intervals; "
               "arrows: none lost, the rate is below.")  # fmt: skip
     page.note(*_left_out(page))
     return page.finish()
