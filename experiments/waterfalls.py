@@ -21,7 +21,7 @@ from study import guarded
 from jscc_sim.channels import AWGN
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.coding.waterfalls import Mode
-from jscc_sim.images import read_picture, write_whole
+from jscc_sim.images import BUILTIN, read_picture, write_whole
 from jscc_sim.plots.style import save_figure
 from jscc_sim.plots.waterfalls import agreement_figure, waterfall_figure
 from jscc_sim.systems.abstraction import DigitalAbstraction
@@ -29,7 +29,7 @@ from jscc_sim.systems.catalogue import load_rival
 
 CHECKED = ("qpsk-602", "64qam-517")
 BLOCKS, BATCH = 1000, 50
-CLIFF_MODE, BUDGET, STEPS_DB = "16qam-490", 6000, (-0.3, -0.15, 0.0, 0.15, 0.3)
+CLIFF_MODE, BUDGET, STEPS_DB = "16qam-490", 6000, (-0.2, 0.0, 0.2)
 
 
 def main() -> None:
@@ -94,11 +94,12 @@ def second_opinion(name: str) -> tuple[float, float]:
 
 
 def agreement(frames: int) -> tuple[np.ndarray, dict[str, list[int]]]:
-    """SNRs in dB around the cliff of a mode, and how many frames are lost in either way."""
-    picture = read_picture("astronaut")[:128, 128:256]
+    """SNRs in dB around the cliff of a mode, and how many frames are lost in either way: each of another
+    crop, since the symbols of one file are never quite of unit mean power, and 0.1 dB is a lot here."""
+    pictures = [crop(number) for number in range(frames)]
     link = load_rival(f"webp+ldpc:{CLIFF_MODE}")
     assert hasattr(link, "ship")
-    shipment = link.ship(picture, BUDGET, AWGN(10.0))
+    shipment = link.ship(pictures[0], BUDGET, AWGN(10.0))
     grid = np.arange(0.0, 20.0, 0.01)
     whole = (1 - shipment.mode.error_rate(grid)) ** shipment.blocks
     snrs_db = grid[np.argmax(whole > 0.5)] + np.array(STEPS_DB)
@@ -107,13 +108,21 @@ def agreement(frames: int) -> tuple[np.ndarray, dict[str, list[int]]]:
         name: [
             sum(
                 way.transmit(picture, AWGN(snr_db), BUDGET, np.random.default_rng(seed), AWGN(10.0)).outage
-                for seed in range(frames)
+                for seed, picture in enumerate(pictures)
             )
             for snr_db in snrs_db
         ]
         for name, way in ways.items()
     }
     return snrs_db, lost
+
+
+def crop(number: int) -> np.ndarray:
+    """128x128 pixels of a built-in photograph."""
+    picture = read_picture(BUILTIN[number % len(BUILTIN)])
+    rng = np.random.default_rng(number)
+    top, left = (int(rng.integers(side - 127)) for side in picture.shape[:2])
+    return picture[top : top + 128, left : left + 128].copy()
 
 
 if __name__ == "__main__":
