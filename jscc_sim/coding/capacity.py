@@ -12,6 +12,9 @@ from jscc_sim.coding.mcs import Scheme
 
 Array = NDArray[np.float64]
 
+QAMS = (2, 4, 6, 8)
+"""Bits per symbol of the square QAMs."""
+
 _GRID_DB = np.arange(-20.0, 45.01, 0.1)
 _NODES = 40
 

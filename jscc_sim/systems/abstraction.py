@@ -7,15 +7,17 @@ measured error rate of its mode there. The header is lost below the SNR at which
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from jscc_sim.channels import Channel, equalise
+from jscc_sim.channels import Channel
+from jscc_sim.coding import qam
 from jscc_sim.coding.protection import heard_from_db
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
 from jscc_sim.systems.digital import HEADER_BITS, Digital
-from jscc_sim.systems.link_quality import effective_snr_db, snrs_db
+from jscc_sim.systems.link_quality import effective_snr_db, probe_db
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,13 @@ class DigitalAbstraction(System):
         shipment = self.link.ship(picture, budget, belief or channel, foresight)
         watch = Stopwatch()
         with watch.stage("channel"):
-            received = channel(np.ones(shipment.uses, np.complex64), rng)
-            quality = snrs_db(equalise(received, self.link.equaliser))
+            quality = probe_db(partial(channel, rng=rng), shipment.uses, self.link.equaliser)
         with watch.stage("frame"):
             header, payload = quality[: shipment.header_uses], quality[shipment.header_uses :]
             scheme = shipment.mode.scheme
             each = effective_snr_db(payload.reshape(-1, shipment.blocks).T, scheme.bits_per_symbol)
             lost = rng.spawn(1)[0].random(shipment.blocks) < shipment.mode.error_rate(each)
-            deaf = effective_snr_db(header, 2) < heard_from_db(HEADER_BITS, shipment.header_snr_db)
+            deaf = effective_snr_db(header, qam.QPSK) < heard_from_db(HEADER_BITS, shipment.header_snr_db)
             outage = bool(lost.any() or deaf)
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(shipment.data)

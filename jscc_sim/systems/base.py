@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,11 @@ from jscc_sim.images import Picture
 
 MID_GREY = 128
 
-Trial = Callable[[Symbols, int], Received]
-"""A channel to try symbols on: (symbols, number of the draw) -> what would be received."""
+
+class Trial(Protocol):
+    """A channel to try symbols on: (symbols, number of the draw) -> what would be received."""
+
+    def __call__(self, symbols: Symbols, draw: int) -> Received: ...
 
 
 class Stopwatch:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.codecs import CODECS, Codec
-from jscc_sim.coding import ldpc, transport
+from jscc_sim.coding import ldpc, qam, transport
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.mcs import Scheme
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, roomiest, waterfalls
@@ -30,8 +31,6 @@ from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db
 
 CODEC_BITS, MODE_BITS, BYTES_BITS = 4, 6, 24
 HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS
-
-QAMS = (2, 4, 6, 8)
 
 T = TypeVar("T", bound=np.generic)
 
@@ -89,14 +88,13 @@ class Digital(LinkSystem):
         """The largest file that fits, and its mode. Raises BudgetError if none does."""
         watch = Stopwatch()
         with watch.stage("allocation"):
-            known = foresight
-            dependable_db = _snr_db(belief, known, max(budget, 1), QAMS[0])
+            dependable_db = _snr_db(belief, foresight, max(budget, 1), qam.QPSK)
             header_uses = protected_uses(HEADER_BITS, dependable_db)
             room = budget - header_uses
             if room < 1:
                 raise BudgetError(f"budget of {budget} uses is below the {header_uses} of the frame's header")
             if self.scheme is None:
-                snr_db = {qam: _snr_db(belief, known, room, qam) for qam in QAMS}
+                snr_db = {bits: _snr_db(belief, foresight, room, bits) for bits in QAMS}
                 modes = dependable_modes(snr_db, room)
             else:
                 modes = tuple(mode for mode in MODES if mode.scheme == self.scheme)
@@ -104,7 +102,7 @@ class Digital(LinkSystem):
             try:
                 data, mode = self._largest(picture, modes, room)
             except BudgetError:
-                if known is None:
+                if foresight is None:
                     raise
                 data, mode = self._largest(picture, MODES, room)  # in a fade that nothing survives
         return Shipment(data, mode, dependable_db, header_uses, watch.seconds)
@@ -193,6 +191,8 @@ def deinterleave(symbols: NDArray[T], blocks: int) -> NDArray[T]:
     return symbols.reshape(-1, blocks).T.reshape(-1)
 
 
-def _snr_db(belief: Channel, known: Trial | None, uses: int, qam: int) -> float:
+def _snr_db(belief: Channel, foresight: Trial | None, uses: int, bits_per_symbol: int) -> float:
     """What the sender may count on."""
-    return foreseen_snr_db(belief, uses, qam) if known is None else informed_snr_db(known, uses, qam)
+    if foresight is None:
+        return foreseen_snr_db(belief, uses, bits_per_symbol)
+    return informed_snr_db(foresight, uses, bits_per_symbol)

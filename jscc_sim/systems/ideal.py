@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, equalise
+from jscc_sim.channels import Channel
 from jscc_sim.codecs import Codec
 from jscc_sim.coding.capacity import shannon_bits
 from jscc_sim.errors import BudgetError
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
-from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db, snrs_db
+from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db, probe_db
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,19 @@ class IdealDigital(System):
             raise BudgetError(f"budget of {budget} uses is below 1")
         watch = Stopwatch()
         with watch.stage("encode"):
-            snr_db = foreseen_snr_db(belief or channel, budget)
             if self.informed:
                 snr_db = informed_snr_db(true_fading(channel, rng), budget)
+            else:
+                snr_db = foreseen_snr_db(belief or channel, budget)
             try:
                 data = self.codec.compress(picture, _bits(budget, snr_db))
             except BudgetError:
                 if not self.informed:
                     raise
                 return Transmission(mid_grey(*picture.shape[:2]), 0, 0, True)  # not worth sending
-            uses = min(math.ceil(8 * len(data) / float(shannon_bits(10 ** (snr_db / 10)))), budget)
+            uses = min(math.ceil(8 * len(data) / float(_capacity(snr_db))), budget)
         with watch.stage("channel"):
-            received = equalise(channel(np.ones(uses, np.complex64), rng), self.equaliser)
-            carried = float(shannon_bits(10 ** (snrs_db(received) / 10)).sum())
+            carried = float(_capacity(probe_db(partial(channel, rng=rng), uses, self.equaliser)).sum())
         outage = not self.informed and carried < 8 * len(data) * (1 - 1e-6)
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.codec.decompress(data)
@@ -77,4 +79,8 @@ class IdealDigital(System):
 
 
 def _bits(uses: int, snr_db: float) -> int:
-    return int(uses * float(shannon_bits(10 ** (snr_db / 10))) * (1 + 1e-12))
+    return int(uses * float(_capacity(snr_db)) * (1 + 1e-12))
+
+
+def _capacity(snr_db: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return shannon_bits(10 ** (snr_db / 10))

@@ -6,13 +6,15 @@ carries their mean predicts its fate. Source: Brueninghaus et al. 2005, eq. (4),
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Equalised, equalise
-from jscc_sim.coding.capacity import qam_bits, shannon_bits, snr_db_for_bits
+from jscc_sim.channels import Channel, Received, Symbols, equalise
+from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_bits, snr_db_for_bits
 from jscc_sim.systems.base import Trial
 
 Array = NDArray[np.float64]
@@ -35,26 +37,29 @@ def effective_snr_db(snrs_db: Array, bits_per_symbol: int = SHANNON) -> Array:
     return snr_db_for_bits(qam_bits(snrs_db, bits_per_symbol).mean(axis=-1), bits_per_symbol)
 
 
-def snrs_db(equalised: Equalised) -> Array:
-    """[uses] SNR of each received use."""
+def probe_db(received: Callable[[Symbols], Received], uses: int, equaliser: str = "mmse") -> Array:
+    """[uses] SNR of each use of a frame. received: what becomes of symbols on the channel."""
+    equalised = equalise(received(np.ones(uses, np.complex64)), equaliser)
     return np.asarray(-10 * np.log10(equalised.unbiased_variance))
 
 
-@lru_cache(maxsize=256)
 def foreseen_snr_db(belief: Channel, uses: int, bits_per_symbol: int = SHANNON) -> float:
     """The effective SNR that all but DEPENDABLE_SHARE of frames of so many uses exceed; on AWGN the SNR."""
-    draws = [_drawn(belief, uses, draw) for draw in range(2)]
-    if all(np.ptp(draw) < 1e-9 for draw in draws):  # nothing changes within a frame
-        return belief.dependable_snr_db()
-    found = [effective_snr_db(_drawn(belief, uses, draw), bits_per_symbol) for draw in range(DRAWS)]
-    return float(np.quantile(found, DEPENDABLE_SHARE))
+    return _foreseen(belief, uses)[bits_per_symbol]
 
 
 def informed_snr_db(foresight: Trial, uses: int, bits_per_symbol: int = SHANNON) -> float:
     """The effective SNR that a frame will meet, to a sender that knows its fading."""
-    received = equalise(foresight(np.ones(uses, np.complex64), 0))
-    return float(effective_snr_db(snrs_db(received), bits_per_symbol))
+    return float(effective_snr_db(probe_db(partial(foresight, draw=0), uses), bits_per_symbol))
 
 
-def _drawn(belief: Channel, uses: int, draw: int) -> Array:
-    return snrs_db(equalise(belief(np.ones(uses, np.complex64), np.random.default_rng([7, draw]))))
+@lru_cache(maxsize=256)
+def _foreseen(belief: Channel, uses: int) -> dict[int, float]:
+    """foreseen_snr_db of all kinds of symbols, from the same frames."""
+    frames = (probe_db(partial(belief, rng=np.random.default_rng([7, draw])), uses) for draw in range(DRAWS))
+    first = [next(frames), next(frames)]
+    kinds = (SHANNON, *QAMS)
+    if all(np.ptp(frame) < 1e-9 for frame in first):  # nothing changes within a frame
+        return dict.fromkeys(kinds, belief.dependable_snr_db())
+    found = [[effective_snr_db(frame, kind) for kind in kinds] for frame in chain(first, frames)]
+    return dict(zip(kinds, np.quantile(found, DEPENDABLE_SHARE, axis=0).tolist(), strict=True))
