@@ -35,12 +35,13 @@ def test_the_best_that_fits(name, monkeypatch, tmp_path):
     """No level whose file fits is above the one that is chosen: all of them are tried."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     codec = find_codec(name)
-    sizes = np.array([len(codec._file(PICTURE, level)) for level in range(codec.levels)])
+    file = codec._files(PICTURE)
+    sizes = np.array([len(file(level)) for level in range(codec.levels)])
     for share in (0.0, 0.1, 0.35, 0.6, 0.9, 1.0):
         largest = round(sizes.min() + share * np.ptp(sizes))
         data = codec.compress(PICTURE, 8 * largest + 7)
         best = np.flatnonzero(sizes <= largest).max()
-        assert data == codec._file(PICTURE, int(best))
+        assert data == file(int(best))
 
 
 @pytest.mark.parametrize("name", NAMES)

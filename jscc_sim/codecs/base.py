@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import ClassVar, final
 
 import numpy as np
@@ -49,7 +50,7 @@ class Codec(ABC):
         """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
         Raises BudgetError if none has, InputError for what the codec cannot code."""
         largest = max_bits // 8
-        at = partial(self._file, picture)
+        at = cache(self._files(picture))
         fits, too_large = -1, self.levels
         while too_large - fits > 1:
             level = (fits + too_large) // 2
@@ -85,8 +86,9 @@ class Codec(ABC):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
         return np.array(picture, order="C")
 
-    def _file(self, picture: Picture, level: int) -> bytes:
-        return remembered(self.name, self.version(), picture, level, self._encoded)
+    def _files(self, picture: Picture) -> Callable[[int], bytes]:
+        """Level -> file."""
+        return remembered(self.name, self.version(), picture, partial(self._encoded, picture))
 
     def _encoded(self, picture: Picture, level: int) -> bytes:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from jscc_sim.errors import InputError
@@ -18,27 +19,14 @@ VARIABLE = "JSCC_SIM_CACHE"
 
 
 def remembered(
-    codec: str, version: str, picture: Picture, level: int, make: Callable[[Picture, int], bytes]
-) -> bytes:
-    """make(picture, level), or what it was before for the same version and pixels."""
+    codec: str, version: str, picture: Picture, make: Callable[[int], bytes]
+) -> Callable[[int], bytes]:
+    """make, which gives the file of a level, or what it gave before for the same version and pixels."""
     root = folder()
     if root is None:
-        return make(picture, level)
+        return make
     content = hashlib.sha256(f"{version} {picture.shape}".encode() + picture.tobytes()).hexdigest()
-    path = root / codec / content / f"{level}.bin"
-    try:
-        sealed = path.read_bytes()
-        if hashlib.sha256(sealed[32:]).digest() == sealed[:32]:
-            return sealed[32:]
-    except OSError:
-        pass
-    data = make(picture, level)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data))
-    except (OSError, InputError):
-        pass  # slower next time, and nothing else
-    return data
+    return lambda level: _remembered(root / codec / content / f"{level}.bin", partial(make, level))
 
 
 def folder() -> Path | None:
@@ -50,3 +38,19 @@ def folder() -> Path | None:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jscc_sim"
     except RuntimeError:  # no home
         return None
+
+
+def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
+    try:
+        sealed = path.read_bytes()
+        if hashlib.sha256(sealed[32:]).digest() == sealed[:32]:
+            return sealed[32:]
+    except OSError:
+        pass
+    data = make()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data))
+    except (OSError, InputError):
+        pass  # slower next time, and nothing else
+    return data
