@@ -99,6 +99,11 @@ class RatioSet:
         """Channel uses of a whole allocation. index: [N] indices into the set."""
         return int(self.array[index].sum())
 
+    def blocks_of(self, index: NDArray[np.int64]) -> dict[str, int]:
+        """Channel uses of a ratio, in words -> number of blocks with it. index: [N] indices into the set."""
+        counts = np.bincount(index, minlength=len(self)).tolist()
+        return dict(zip(map(str, self.uses), counts, strict=True))
+
     def largest_within(self, uses: float) -> int:
         """Index of the largest ratio of at most `uses` channel uses."""
         return max(int(np.searchsorted(self.array, uses, side="right")) - 1, 0)

@@ -132,3 +132,7 @@ def test_largest_ratio_within(uses):
 def test_spent_is_the_sum_over_the_blocks(index):
     expected = sum(STANDARD_RATIOS.uses[k] for k in index)
     assert STANDARD_RATIOS.spent(np.array(index, dtype=np.int64)) == expected
+
+
+def test_blocks_of_each_ratio():
+    assert RatioSet((0, 5, 6)).blocks_of(np.array([2, 0, 2])) == {"0": 1, "5": 0, "6": 2}

@@ -160,6 +160,7 @@ def _send(
     with _naming(job):
         sent = system.transmit(job.picture, channel, job.budget, rng, belief)
     quality = measure(sent.picture, job.picture, structural=not arguments.no_ssim)
+    ratios, index = system.ratios, sent.index
     row: dict[str, Any] = {
         "image": job.name,
         "height": height,
@@ -187,7 +188,7 @@ def _send(
         "outage": sent.outage,
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
-        "ratio_blocks": _ratio_blocks(system, sent.index),
+        "ratio_blocks": {} if ratios is None or index is None else ratios.blocks_of(index),
         "seed": arguments.seed,
     }
     if job.out is not None:
@@ -196,8 +197,7 @@ def _send(
         from jscc_sim.plots import Shot, reception_figure, save_figure
 
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
-        ratios = system.ratios.uses if isinstance(system, BlockJSCC) else ()
-        shot = Shot(label, sent.picture, quality.psnr_db, sent.index, ratios)
+        shot = Shot(label, sent.picture, quality.psnr_db, index, ratios.uses if ratios else ())
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 
@@ -213,13 +213,6 @@ def _table_row(row: dict[str, Any]) -> str:
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
     return line + note
-
-
-def _ratio_blocks(system: System, index: np.ndarray | None) -> dict[str, int]:
-    if index is None or not isinstance(system, BlockJSCC):
-        return {}
-    counts = np.bincount(index, minlength=len(system.ratios))
-    return {str(uses): int(count) for uses, count in zip(system.ratios.uses, counts, strict=True)}
 
 
 def _spec(arguments: argparse.Namespace) -> SystemSpec:

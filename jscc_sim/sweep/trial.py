@@ -20,7 +20,6 @@ from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
 from jscc_sim.systems.base import Frame, LinkSystem
-from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import budget_uses, cbr_of
 
 SEED_DIGITS = 12
@@ -155,10 +154,7 @@ def _measured(trial: Trial) -> dict[str, Any]:
     else:
         sent = system.transmit(picture, channel, trial.budget, rng, belief)
     quality = measure(sent.picture, picture)
-    blocks = None
-    if isinstance(system, BlockJSCC) and sent.index is not None:
-        counts = np.bincount(sent.index, minlength=len(system.ratios)).tolist()
-        blocks = dict(zip(map(str, system.ratios.uses), counts, strict=True))
+    ratios, index = system.ratios, sent.index
     return {
         "uses": sent.uses,
         "header_uses": sent.header_uses,
@@ -168,7 +164,7 @@ def _measured(trial: Trial) -> dict[str, Any]:
         "ssim": quality.ssim,
         "ms_ssim": quality.ms_ssim,
         "outage": sent.outage,
-        "ratio_blocks": blocks,
+        "ratio_blocks": None if ratios is None or index is None else ratios.blocks_of(index),
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
     }

@@ -21,6 +21,7 @@ from jscc_sim.channels import Channel, Received, Symbols
 from jscc_sim.errors import OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
+from jscc_sim.units import RatioSet
 
 MID_GREY = 128
 
@@ -90,6 +91,9 @@ class System(ABC):
 
     realisable: bool = True
     """False for one that uses what no sender or no code can have: a bound."""
+
+    ratios: RatioSet | None = None
+    """What the `index` of its frames points into; None where it has none."""
 
     def prepare(self) -> None:  # noqa: B027
         """Load all that is needed now, before a clock runs. Raises InputError for what is missing."""

@@ -63,7 +63,7 @@ class BlockJSCC(LinkSystem):
         return "expected_mse" in self.policy.needs
 
     @property
-    def ratios(self) -> RatioSet:
+    def ratios(self) -> RatioSet:  # type: ignore[override]
         """The zoo's ratio set."""
         return self.zoo.ratios
 
