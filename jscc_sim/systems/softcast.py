@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,16 +54,18 @@ class Chunks:
         """(amplitude factors before the gain, variances) of the coefficients in the order of sending."""
         sent = self.codes > 0
         variance = np.where(sent, 2.0 ** ((self.codes - 1) / _OCTAVE + _LEAST_OCTAVE), 0.0)
-        spread = np.stack([self._spread(plane) for plane in variance])[self.mask()][self.order()]
+        spread = np.stack([self._spread(plane) for plane in variance])[self.mask][self.order]
         return spread**-0.25, spread
 
+    @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """[3, H, W] which coefficients are sent."""
         return np.stack([self._spread(plane) for plane in self.codes > 0])
 
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """The order in which they are sent."""
-        return np.random.default_rng(_ORDER_SEED).permutation(int(self.mask().sum()))
+        return np.random.default_rng(_ORDER_SEED).permutation(int(self.mask.sum()))
 
     @property
     def uses(self) -> int:
@@ -103,7 +106,7 @@ class SoftCast(LinkSystem):
             chunks = Chunks(height, width, 1.0, means, _choose(planes, room))
             factors, _ = chunks.scales()
             payload = np.zeros(2 * chunks.uses)
-            payload[: len(factors)] = planes[chunks.mask()][chunks.order()] * factors
+            payload[: len(factors)] = planes[chunks.mask][chunks.order] * factors
             energy = float(np.square(payload).sum())
             gain = math.sqrt(chunks.uses / energy) if energy > 0 else 1.0
         with watch.stage("frame"):
@@ -130,9 +133,9 @@ class SoftCast(LinkSystem):
             amplitude = factors * chunks.gain * np.repeat(part.gain, 2)[:count]
             noise = np.repeat(part.noise_variance, 2)[:count] / 2
             found = np.empty(count)
-            found[chunks.order()] = heard * amplitude * variance / (amplitude**2 * variance + noise)
+            found[chunks.order] = heard * amplitude * variance / (amplitude**2 * variance + noise)
             planes = np.zeros((3, chunks.height, chunks.width))
-            planes[chunks.mask()] = found
+            planes[chunks.mask] = found
             planes[:, 0, 0] += chunks.means * math.sqrt(chunks.height * chunks.width)
             picture = inverse(planes)
         return Reception(picture, watch.seconds)
