@@ -61,9 +61,13 @@ class Conditioning(nn.Module):
 
     def forward(self, index: Tensor, snrs_db: Tensor) -> list[Tensor]:
         """index: [B, h, w] long; snrs_db: [B, h, w, S]. Returns a [B, h, w, 2C] per residual block."""
-        hidden = F.silu(self.ratio(index) + self.scalar(relative_snr(snrs_db)))
-        out = self.out(F.silu(self.hidden(hidden)))
+        out = self.out(self.units(index, snrs_db))
         return list(out.split([2 * width for width in self.widths], dim=-1))
+
+    def units(self, index: Tensor, snrs_db: Tensor) -> Tensor:
+        """What the hidden units say, [B, h, w, hidden]; the output is linear in it."""
+        embedded = F.silu(self.ratio(index) + self.scalar(relative_snr(snrs_db)))
+        return F.silu(self.hidden(embedded))
 
 
 def relative_snr(snrs_db: Tensor) -> Tensor:

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from jscc_sim.errors import InputError
-from jscc_sim.nn.conv import Conditioning, ConvCoder, relative_snr
+from jscc_sim.nn.conv import Conditioning, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.training.release import release_conv
 from jscc_sim.training.scenario import SNR_RANGE_DB
@@ -88,8 +87,7 @@ def _examples(conditioning: Conditioning, scalars: int) -> tuple[Array, Array, A
         usual &= (snrs_db[:, 1] - snrs_db[:, 0]).abs() <= BEYOND_DB
     importance = torch.where(usual, 1.0, RARE).expand(ratios, -1).reshape(-1)
     with torch.inference_mode():
-        first = F.silu(conditioning.ratio(index) + conditioning.scalar(relative_snr(snrs_db)))
-        units = F.silu(conditioning.hidden(first)).flatten(0, 1)
+        units = conditioning.units(index, snrs_db).flatten(0, 1)
         target = conditioning.out(units)
     inputs = torch.cat([units, torch.ones(len(units), 1)], dim=1)
     return inputs.double().numpy(), target.double().numpy(), importance.double().numpy()
