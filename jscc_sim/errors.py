@@ -25,3 +25,8 @@ class ImpossibleFrameError(OutageError):
     """A frame whose intact header says what cannot be: forged, cut short, or a freak of the noise."""
 
     exit_code = 2
+
+
+def one_line(what: object) -> str:
+    """What an error says, however many lines it says it in."""
+    return " ".join(str(what).split())

@@ -10,7 +10,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from jscc_sim.codecs.cache import remembered
-from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 
 LOOK_AHEAD = 3
@@ -101,4 +101,4 @@ class Codec(ABC):
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__

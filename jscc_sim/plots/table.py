@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, one_line
 from jscc_sim.metrics import psnr_of_mse
 from jscc_sim.statistics import envelope_mse, gain_db, interval, lower_envelope, proportion
 
@@ -318,7 +318,7 @@ def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:  # pandas' ParserError is a ValueError
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jscc_sim.channels import Channel, parse_channel
-from jscc_sim.errors import BudgetError, InputError, JsccError
+from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
@@ -126,11 +126,11 @@ def run_trial(trial: Trial) -> Row:
         try:
             return trial.row(OK, **_measured(trial))
         except BudgetError as error:
-            return trial.row(INFEASIBLE, _line(error))
+            return trial.row(INFEASIBLE, one_line(error))
         except JsccError as error:
-            return trial.row(FAILED, _line(error))
+            return trial.row(FAILED, one_line(error))
         except Exception as error:
-            return trial.row(FAILED, _line(f"{type(error).__name__}: {error}"))
+            return trial.row(FAILED, one_line(f"{type(error).__name__}: {error}"))
 
 
 def pixels_sha256(picture: Picture) -> str:
@@ -203,7 +203,3 @@ def _one_at_a_time() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
-
-
-def _line(what: object) -> str:
-    return " ".join(str(what).split())
