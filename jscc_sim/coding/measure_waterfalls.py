@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from itertools import product
 from multiprocessing import get_context
@@ -24,17 +25,13 @@ from jscc_sim.coding import transport
 from jscc_sim.coding.capacity import snr_db_for
 from jscc_sim.coding.crc import LONG_CRC_BITS
 from jscc_sim.coding.mcs import BLOCK_BITS, SCHEMES, Scheme, find_scheme
+from jscc_sim.coding.waterfalls import Point, read_points
+from jscc_sim.images import write_whole
 
 STEP_DB = 0.25
 TELLING, MOST, TAIL, BATCH = 100, 3000, 6000, 50
 TARGET, HOPELESS = 1e-3, 0.9
-COLUMNS = ("mode", "block_bits", "snr_db", "blocks", "errors")
-"""Of the table: how many blocks were sent at an SNR, and how many of them did not arrive as sent."""
-
 SEED = 20261
-
-
-Row = tuple[str, int, float, int, int]
 
 
 def failures(
@@ -59,41 +56,19 @@ def failures(
     return blocks, errors
 
 
-def waterfall(scheme: Scheme, block_bits: int) -> list[Row]:
-    """The rows of one curve, by rising SNR."""
-    import torch
-
-    torch.set_num_threads(1)
-    rows = []
-
-    def rate_at(snr_db: float) -> float:
-        blocks, errors = failures(scheme, block_bits, snr_db)
-        rows.append((scheme.name, block_bits, snr_db, blocks, errors))
-        return errors / blocks
-
+def waterfall(scheme: Scheme, block_bits: int) -> list[Point]:
+    """The points of one curve, by rising SNR."""
     start = round((snr_db_for(scheme) + 1.0) / STEP_DB) * STEP_DB
-    above = below = start
-    while rate_at(above) > TARGET:
-        above += STEP_DB
-    worst = max(errors / blocks for *_, blocks, errors in rows)
-    while worst < HOPELESS:
-        below -= STEP_DB
-        worst = rate_at(below)
-    return sorted(rows, key=lambda row: row[2])
+    points = _upwards(scheme, block_bits, start)
+    while max(point.rate for point in points) < HOPELESS:
+        points.insert(0, _point(scheme, block_bits, points[0].snr_db - STEP_DB))
+    return points
 
 
-def lengthened(row: Row) -> list[Row]:
-    """A curve's last row, sent on to what is wanted now; and further ones if it is not the last after all."""
-    import torch
-
-    torch.set_num_threads(1)
-    name, block_bits, snr_db, *known = row
-    scheme = find_scheme(name)
-    rows = [(name, block_bits, snr_db, *failures(scheme, block_bits, snr_db, (known[0], known[1])))]
-    while rows[-1][4] > TARGET * rows[-1][3]:
-        snr_db += STEP_DB
-        rows.append((name, block_bits, snr_db, *failures(scheme, block_bits, snr_db)))
-    return rows
+def lengthened(last: Point) -> list[Point]:
+    """A curve's last point, sent on to what is wanted now; and further ones if it is not the last after
+    all."""
+    return _upwards(find_scheme(last.mode), last.block_bits, last.snr_db, (last.blocks, last.errors))
 
 
 def main() -> None:
@@ -103,27 +78,41 @@ def main() -> None:
     parser.add_argument("--out", default=str(Path(__file__).with_name("waterfalls.csv")))
     options = parser.parse_args()
     out = Path(options.out)
-    rows = _read(out) if out.exists() else []
-    last = {(row[0], row[1]): row for row in rows}
+    points = read_points(out.read_text()) if out.exists() else []
+    last = {(point.mode, point.block_bits): point for point in points}
     missing = [(s, k) for k, s in product(BLOCK_BITS[::-1], SCHEMES) if (s.name, k) not in last]
-    short = [row for row in last.values() if row[3] < TAIL]
+    short = [point for point in last.values() if point.blocks < TAIL]
     order = {(s.name, k): (k, number) for k in BLOCK_BITS for number, s in enumerate(SCHEMES)}
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
-        jobs: list[Future[list[Row]]] = [pool.submit(waterfall, *curve) for curve in missing]
-        jobs += [pool.submit(lengthened, row) for row in short]
+        jobs: list[Future[list[Point]]] = [pool.submit(waterfall, *curve) for curve in missing]
+        jobs += [pool.submit(lengthened, point) for point in short]
         for job in tqdm(as_completed(jobs), total=len(jobs)):
             found = job.result()
-            again = {row[:3] for row in found}
-            rows = [row for row in rows if row[:3] not in again] + found
-            rows.sort(key=lambda row: (*order[row[0], row[1]], row[2]))
-            with out.open("w", newline="") as handle:
-                writer = csv.writer(handle, lineterminator="\n")
-                writer.writerows([COLUMNS, *rows])
+            again = {point[:3] for point in found}
+            points = [point for point in points if point[:3] not in again] + found
+            points.sort(key=lambda point: (*order[point.mode, point.block_bits], point.snr_db))
+            _write(points, out)
 
 
-def _read(path: Path) -> list[Row]:
-    with path.open(newline="") as handle:
-        return [(r[0], int(r[1]), float(r[2]), int(r[3]), int(r[4])) for r in list(csv.reader(handle))[1:]]
+def _upwards(scheme: Scheme, block_bits: int, snr_db: float, known: tuple[int, int] = (0, 0)) -> list[Point]:
+    """From an SNR on to the first at which no more than TARGET fail. known: see `failures`."""
+    points = [_point(scheme, block_bits, snr_db, known)]
+    while points[-1].rate > TARGET:
+        points.append(_point(scheme, block_bits, points[-1].snr_db + STEP_DB))
+    return points
+
+
+def _point(scheme: Scheme, block_bits: int, snr_db: float, known: tuple[int, int] = (0, 0)) -> Point:
+    import torch
+
+    torch.set_num_threads(1)
+    return Point(scheme.name, block_bits, snr_db, *failures(scheme, block_bits, snr_db, known))
+
+
+def _write(points: list[Point], path: Path) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([Point._fields, *points])
+    write_whole(path, lambda handle: handle.write(text.getvalue().encode()))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,22 @@ MOST_LOST = 0.01
 
 RELIABLE = 3
 """Errors from which a point says where its curve goes."""
+
+
+class Point(NamedTuple):
+    """A row of the table: how many blocks were sent at an SNR, and how many of them did not arrive as
+    sent. mode: the scheme's name."""
+
+    mode: str
+    block_bits: int
+    snr_db: float
+    blocks: int
+    errors: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the blocks that did not arrive as sent."""
+        return self.errors / self.blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +96,20 @@ MODES = tuple(Mode(scheme, bits) for scheme in SCHEMES for bits in BLOCK_BITS)
 @lru_cache(maxsize=1)
 def waterfalls() -> dict[Mode, Waterfall]:
     """The measured curve of every mode."""
-    rows: dict[tuple[str, int], list[tuple[float, int, int]]] = {}
-    text = (files("jscc_sim.coding") / "waterfalls.csv").read_text()
-    for row in csv.DictReader(text.splitlines()):
-        point = float(row["snr_db"]), int(row["blocks"]), int(row["errors"])
-        rows.setdefault((row["mode"], int(row["block_bits"])), []).append(point)
+    curves: dict[tuple[str, int], list[Point]] = {}
+    for point in read_points((files("jscc_sim.coding") / "waterfalls.csv").read_text()):
+        curves.setdefault((point.mode, point.block_bits), []).append(point)
     found = {}
     for mode in MODES:
-        columns = zip(*rows[mode.scheme.name, mode.block_bits], strict=True)
+        _, _, *columns = zip(*curves[mode.scheme.name, mode.block_bits], strict=True)
         found[mode] = Waterfall(*map(np.array, columns))
     return found
+
+
+def read_points(text: str) -> list[Point]:
+    """The rows of a table as measure_waterfalls.py writes it."""
+    _, *rows = csv.reader(text.splitlines())
+    return [Point(row[0], int(row[1]), float(row[2]), int(row[3]), int(row[4])) for row in rows]
 
 
 def roomiest(modes: tuple[Mode, ...], uses: int) -> Mode | None:
