@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ class Study:
             "--quick", action="store_true", help=f"3 images, zoo {QUICK_ZOO}, few points"
         )
         self.parser.add_argument("--zoo", help=f"({zoo})")
-        self.parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")
+        add_out(self.parser)
         self.name, self._zoo = name, zoo
 
     def parse(self) -> argparse.Namespace:
@@ -43,11 +44,7 @@ class Study:
         self.options = self.parser.parse_args()
         self.quick: bool = self.options.quick
         self.zoo: str = self.options.zoo or (QUICK_ZOO if self.quick else self._zoo)
-        self.folder = Path(self.options.out)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"folder {self.folder} cannot be made: {error.strerror}") from None
+        self.folder = made_folder(self.options.out)
         if self.quick:
             self.name += "_quick"
         return self.options
@@ -90,14 +87,40 @@ class Study:
             "versions": json.loads(str(rows["versions"].iloc[0])) if len(rows) else {},
             "git_commit": sorted(map(str, rows["git_commit"].unique())),
         }
-        text = json.dumps(provenance, indent=2) + "\n"
-        write_whole(path.with_suffix(".json"), lambda handle: handle.write(text.encode()))
-        made = [path, path.with_suffix(".json")]
+        made = [path, write_json(provenance, path.with_suffix(".json"))]
         for suffix, figure in figures.items():
-            for kind in ("png", "pdf"):
-                made.append(self.folder / f"{self.name}{suffix}.{kind}")
-                save_figure(figure, made[-1])
+            made += save_both(figure, self.folder, f"{self.name}{suffix}")
         print("\n".join(map(str, made)))
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The option of the folder that `made_folder` makes."""
+    parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")
+
+
+def made_folder(name: str) -> Path:
+    """A folder that is there from now on. Raises InputError."""
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"folder {folder} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> Path:
+    """Write it for people too. Returns the path."""
+    text = json.dumps(content, indent=2) + "\n"
+    write_whole(path, lambda handle: handle.write(text.encode()))
+    return path
+
+
+def save_both(figure: Figure, folder: Path, stem: str) -> list[Path]:
+    """Save a figure as PNG and PDF. Returns the paths."""
+    made = [folder / f"{stem}.{kind}" for kind in ("png", "pdf")]
+    for path in made:
+        save_figure(figure, path)
+    return made
 
 
 def sources(folder: str | None) -> list[str]:

@@ -10,19 +10,16 @@ cliff by decoding and by lot.
 from __future__ import annotations
 
 import argparse
-import json
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from study import guarded
+from study import add_out, guarded, made_folder, save_both, write_json
 
 from jscc_sim.channels import AWGN
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.coding.waterfalls import Mode
-from jscc_sim.images import BUILTIN, read_picture, write_whole
-from jscc_sim.plots.style import save_figure
+from jscc_sim.images import BUILTIN, read_picture
 from jscc_sim.plots.waterfalls import agreement_figure, waterfall_figure
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.catalogue import load_rival
@@ -36,31 +33,23 @@ def main() -> None:
     """Print the comparisons, write figures and a JSON of what was found."""
     parser = argparse.ArgumentParser(prog="waterfalls.py", description="Error rates of the digital chain.")
     parser.add_argument("--frames", type=int, default=200, help="frames a point near the cliff (200)")
-    parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")
+    add_out(parser)
     options = parser.parse_args()
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(options.out)
     table = pd.read_csv(files("jscc_sim.coding") / "waterfalls.csv")
-    save(waterfall_figure(table), folder / "waterfalls")
+    save_both(waterfall_figure(table), folder, "waterfalls")
     opinions = {name: second_opinion(name) for name in CHECKED}
     for name, (here, there) in opinions.items():
         print(f"{name}, 2048 bits: one in ten lost at {here:.2f} dB; in Sionna's simulation {there:.2f} dB")
     snrs_db, lost = agreement(options.frames)
     print(f"images of {options.frames} lost at", np.round(snrs_db, 2).tolist(), lost)
-    save(agreement_figure(snrs_db, lost, options.frames), folder / "waterfalls_agreement")
+    save_both(agreement_figure(snrs_db, lost, options.frames), folder, "waterfalls_agreement")
     found = {
         "command": "python experiments/waterfalls.py --out results",
         "snr_db_at_0.1": {name: np.round(pair, 3).tolist() for name, pair in opinions.items()},
         "agreement": {"snr_db": np.round(snrs_db, 3).tolist(), "frames": options.frames, **lost},
     }
-    text = json.dumps(found, indent=2) + "\n"
-    write_whole(folder / "waterfalls.json", lambda handle: handle.write(text.encode()))
-
-
-def save(figure: object, stem: Path) -> None:
-    """As PNG and PDF."""
-    for kind in ("png", "pdf"):
-        save_figure(figure, stem.with_name(f"{stem.name}.{kind}"))  # type: ignore[arg-type]
+    write_json(found, folder / "waterfalls.json")
 
 
 def second_opinion(name: str) -> tuple[float, float]:
