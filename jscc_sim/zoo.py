@@ -1,7 +1,4 @@
-"""A zoo on disk: a folder with a manifest, safetensors weights and a calibration table.
-
-Nothing is loaded before its sha256 matches the manifest; nothing is ever unpickled.
-"""
+"""A zoo on disk: a folder with a manifest, the weights of block coders and a calibration table."""
 
 from __future__ import annotations
 
@@ -10,27 +7,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import RatioSet
+from jscc_sim.weights import (
+    MANIFEST,
+    WEIGHTS,
+    Tensors,
+    models_folder,
+    read_tensors,
+    released,
+    weights_id,
+    write_manifest,
+    write_tensors,
+)
 
-MANIFEST, WEIGHTS, CALIBRATION = "manifest.json", "weights.safetensors", "calibration.safetensors"
+CALIBRATION = "calibration.safetensors"
 BANKS = ("linear", "conv")
 DEFAULT_ZOO = "conv"
-
-Tensors = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Zoo:
     @property
     def id(self) -> int:
         """16 bits that travel in the header, from the weights alone: a receiver needs no calibration."""
-        return int(self.manifest["files"][WEIGHTS][:4], 16)
+        return weights_id(self.manifest)
 
     @cached_property
     def bank(self) -> Bank:
@@ -110,28 +110,12 @@ class Zoo:
             raise InputError(f"zoo {self.name}: {CALIBRATION} is not a calibration: {error}") from None
 
     def _load(self, name: str) -> Tensors:
-        path, expected = self.folder / name, self.manifest["files"][name]
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"zoo {self.name}: {path} cannot be read: {error.strerror}") from None
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected:
-            raise InputError(f"zoo {self.name}: {name} has sha256 {found[:12]}..., not {expected[:12]}...")
-        try:
-            return dict(load_tensors(content))
-        except SafetensorError as error:
-            raise InputError(f"zoo {self.name}: {name} is no safetensors file: {error}") from None
-
-
-def models_folder() -> Path:
-    """Where the released zoos lie, in a checkout and in an installed wheel alike."""
-    return Path(str(resources.files("jscc_sim.models")))
+        return read_tensors(f"zoo {self.name}", self.folder, name, self.manifest["files"][name])
 
 
 def released_zoos() -> list[str]:
     """Names of the zoos that come with the package."""
-    return sorted(path.parent.name for path in models_folder().glob(f"*/{MANIFEST}"))
+    return released("bank")
 
 
 def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
@@ -156,14 +140,14 @@ def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
 def save_zoo(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Zoo:
     """Write weights and manifest; a calibration that was there does not fit the new weights and goes."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {WEIGHTS: _write_tensors(folder / WEIGHTS, weights)}
+    files = {WEIGHTS: write_tensors(folder / WEIGHTS, weights)}
     (folder / CALIBRATION).unlink(missing_ok=True)
     return _write_manifest(folder, {**manifest, "files": files})
 
 
 def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -> Zoo:
     """Add a calibration to a zoo's folder and manifest."""
-    digest = _write_tensors(
+    digest = write_tensors(
         zoo.folder / CALIBRATION, {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
     )
     files = {**zoo.manifest["files"], CALIBRATION: digest}
@@ -176,24 +160,14 @@ def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
-    text = json.dumps(manifest, indent=2) + "\n"
-    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()))
+    write_manifest(folder, manifest)
     return load_zoo(folder.name if folder.parent == models_folder() else str(folder))
 
 
-def _write_tensors(path: Path, tensors: Tensors) -> str:
-    content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
-    write_whole(path, lambda handle: handle.write(content))
-    return hashlib.sha256(content).hexdigest()
-
-
 def _conv_bank(architecture: Mapping[str, Any], tensors: Tensors) -> Bank:
-    import torch
-
     from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
     from jscc_sim.nn.conv_bank import ConvBank
+    from jscc_sim.nn.loading import filled
 
     uses = tuple(architecture["uses"])
-    coder = ConvCoder(ConvArchitecture(**{**architecture, "uses": uses}))
-    coder.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
-    return ConvBank(coder)
+    return ConvBank(filled(ConvCoder(ConvArchitecture(**{**architecture, "uses": uses})), tensors))

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors",),
     ("units", "_kernels", "plugins"),
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
-    ("blocks", "complexity", "channels", "metrics", "statistics", "prediction"),
+    ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
     ("allocation", "nn", "coding"),
     ("zoo", "codecs"),
     ("frame", "recording"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from jscc_sim import weights
 from jscc_sim import zoo as zoos
 from jscc_sim.blocks import split
 from jscc_sim.channels import Equalised
@@ -79,7 +80,8 @@ def linear(tmp_path):
 @pytest.fixture
 def released(tmp_path, monkeypatch):
     """A models folder of two zoos."""
-    monkeypatch.setattr(zoos, "models_folder", lambda: tmp_path / "models")
+    for module in (zoos, weights):
+        monkeypatch.setattr(module, "models_folder", lambda: tmp_path / "models")
     saved_linear(tmp_path / "models" / "birch")
     saved_conv(tmp_path / "models" / "alder")
     return tmp_path / "models"
@@ -264,7 +266,7 @@ def test_ratios_that_are_not_the_networks(tmp_path):
 
 def test_calibration_of_other_tensors(linear):
     zoo = save_calibration(linear, predictor(), {})
-    content = zoos.save_tensors({"low": np.zeros(10, np.float32)})
+    content = weights.save_tensors({"low": np.zeros(10, np.float32)})
     (zoo.folder / CALIBRATION).write_bytes(content)
     edit(zoo, files={**zoo.manifest["files"], CALIBRATION: hashlib.sha256(content).hexdigest()})
     with pytest.raises(InputError, match="is not a calibration"):

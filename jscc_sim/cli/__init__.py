@@ -17,6 +17,7 @@ Commands = Any
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 TABLE = "results: a CSV of jscc-sim export, or the store itself"
 SYSTEMS = "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, softcast"
+TRAINED = ("block-jscc", "gmm", "quantised", "digits", "generative", "vae")
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
@@ -168,25 +169,30 @@ def _add_looking(commands: Commands) -> None:
 
 
 def _add_training(commands: Commands) -> None:
-    train = _command(commands, "train", "training", "train a zoo on a folder of images; resumes by itself")
-    train.add_argument("folder", metavar="FOLDER", help="training images")
-    train.add_argument("--out", required=True, metavar="ZOO", help="folder of the zoo and its checkpoint")
-    train.add_argument("--bank", choices=("conv", "linear"), default="conv")
+    train = _command(
+        commands,
+        "train",
+        "training",
+        "train the networks of a system on a folder of images; resumes by itself",
+    )
+    train.add_argument("folder", nargs="?", metavar="FOLDER", help="training images (digits: none)")
+    train.add_argument("--out", required=True, metavar="ZOO", help="folder of the weights and the checkpoint")
+    train.add_argument("--system", choices=TRAINED, default=TRAINED[0])
+    train.add_argument("--bank", choices=("conv", "linear"), help="of block-jscc (conv)")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="budget of time, turned into steps at the start (60)")
     length.add_argument("--steps", type=int, help="optimiser steps")
-    train.add_argument("--fine", type=int, default=128, help="channels of the 8x8 grid (128)")
-    train.add_argument("--coarse", type=int, default=192, help="channels of the 4x4 grid (192)")
+    train.add_argument("--fine", type=int, help="of block-jscc: channels of the 8x8 grid (128)")
+    train.add_argument("--coarse", type=int, help="of block-jscc: channels of the 4x4 grid (192)")
     train.add_argument(
         "--depths",
         type=int,
         nargs=4,
-        default=(3, 3, 3, 4),
         metavar="N",
-        help="residual blocks: encoder fine and coarse, decoder coarse and fine (3 3 3 4)",
+        help="of block-jscc: residual blocks, encoder fine and coarse, decoder coarse and fine (3 3 3 4)",
     )
-    train.add_argument("--crops", type=int, default=6, help="crops in a batch (6)")
-    train.add_argument("--side", type=int, default=160, help="side of a crop, a multiple of 32 (160)")
+    train.add_argument("--crops", type=int, help="crops in a batch (block-jscc: 6)")
+    train.add_argument("--side", type=int, help="side of a crop (block-jscc: 160, a multiple of 32)")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     train.add_argument("--fp32", action="store_true", help="no bf16 arithmetic")

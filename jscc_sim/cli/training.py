@@ -1,4 +1,4 @@
-"""`train` and `calibrate`: make a zoo of one's own."""
+"""`train` and `calibrate`: make weights of one's own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jscc_sim.errors import InputError
+from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.data import Split, split_folder
+from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.units import BLOCK, STANDARD_RATIOS
 from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
 
+if TYPE_CHECKING:  # torch is loaded once everything is checked
+    from jscc_sim.training.loop import Trainer
+    from jscc_sim.training.task import Task
+
 CALIBRATION_IMAGES = 80
+FINE, COARSE, DEPTHS = 128, 192, (3, 3, 3, 4)
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train or fit, write the zoo, calibrate it."""
+    """Train or fit and write what came of it; a zoo is calibrated too."""
     _check(arguments)
-    split = split_folder(arguments.folder)
+    split = _material(arguments)
     folder = Path(arguments.out)
-    notes = {"data": _data(split, arguments.folder), "command": _command(arguments)}
+    data = _data(split, arguments.folder) if split else "the four fifths of the digits that are not shown"
+    notes: dict[str, Any] = {"data": data, "command": _command(arguments)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -33,14 +41,23 @@ def train(arguments: argparse.Namespace) -> int:
         from jscc_sim.training.linear import fit_linear
         from jscc_sim.training.release import release_linear
 
-        zoo = release_linear(fit_linear(split.training), folder, notes)
+        assert split is not None
+        _calibrate(release_linear(fit_linear(split.training), folder, notes), split, arguments.seed)
     else:
-        trained = _train_conv(arguments, split, folder, notes)
-        if trained is None:
+        task = _task(arguments)
+        trainer = _run(arguments, task, split, folder)
+        if trainer.step != trainer.recipe.steps:
             print(f"stopped; the same command goes on from {folder}")
             return 130
-        zoo = trained
-    _calibrate(zoo, split, CALIBRATION_IMAGES, arguments.seed)
+        notes["steps"] = trainer.step
+        from jscc_sim.training.release import release_conv, release_model
+
+        network = trainer.average.cpu()
+        if arguments.system == BLOCK_JSCC:
+            assert split is not None
+            _calibrate(release_conv(network, folder, notes), split, arguments.seed)
+        else:
+            release_model(task, network, folder, notes)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
     return 0
 
@@ -51,7 +68,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
-    zoo = _calibrate(zoo, split_folder(arguments.folder), arguments.images, arguments.seed)
+    zoo = _calibrate(zoo, split_folder(arguments.folder), arguments.seed, arguments.images)
     if arguments.companion is not None:
         update_manifest(zoo, companion=arguments.companion)
     print(f"calibration written to {arguments.zoo}")
@@ -59,16 +76,32 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """The numbers of `train`, before anything is read or written."""
+    """What `train` is told, before anything is read or written."""
     _at_least(arguments, fine=1, coarse=1, crops=1, side=1, steps=1, seed=0)
-    if arguments.side % BLOCK:
-        raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
-    if min(arguments.depths) < 0:
-        raise InputError(f"--depths {min(arguments.depths)} is below 0")
+    if arguments.system == BLOCK_JSCC:
+        if arguments.side is not None and arguments.side % BLOCK:
+            raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+        if arguments.depths is not None and min(arguments.depths) < 0:
+            raise InputError(f"--depths {min(arguments.depths)} is below 0")
+    else:
+        for name in ("bank", "fine", "coarse", "depths"):
+            if getattr(arguments, name) is not None:
+                raise InputError(f"--{name} is of {BLOCK_JSCC} alone, not of {arguments.system}")
     for name in ("minutes", "checkpoint_seconds"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
+
+
+def _material(arguments: argparse.Namespace) -> Split | None:
+    """The pictures to train on; None for a system that brings its own."""
+    if arguments.system in WITHOUT_PICTURES:
+        if arguments.folder is not None:
+            raise InputError(f"{arguments.system} is trained on digits, not on the folder {arguments.folder}")
+        return None
+    if arguments.folder is None:
+        raise InputError(f"{arguments.system} is trained on a FOLDER of pictures")
+    return split_folder(arguments.folder)
 
 
 def _at_least(arguments: argparse.Namespace, **limits: int) -> None:
@@ -78,15 +111,23 @@ def _at_least(arguments: argparse.Namespace, **limits: int) -> None:
             raise InputError(f"--{name} {value} is below {least}")
 
 
-def _train_conv(
-    arguments: argparse.Namespace, split: Split, folder: Path, notes: dict[str, Any]
-) -> Zoo | None:
+def _task(arguments: argparse.Namespace) -> Task[Any]:
+    from jscc_sim.training.learned import learned_task
+
+    if arguments.system != BLOCK_JSCC:
+        return learned_task(arguments.system)
+    from jscc_sim.nn.conv import ConvArchitecture
+    from jscc_sim.training.block_jscc import BlockJSCCTask
+
+    shape = (arguments.fine or FINE, arguments.coarse or COARSE, *(arguments.depths or DEPTHS))
+    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape))
+
+
+def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, folder: Path) -> Trainer[Any]:
     import torch
 
-    from jscc_sim.nn.conv import ConvArchitecture
     from jscc_sim.training.loop import Recipe
     from jscc_sim.training.loop import train as run
-    from jscc_sim.training.release import release_conv
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda is not there; this machine has cpu")
@@ -94,22 +135,17 @@ def _train_conv(
         steps=arguments.steps,
         minutes=arguments.minutes or 60.0,
         seed=arguments.seed,
-        crops=arguments.crops,
-        side=arguments.side,
+        crops=arguments.crops or task.crops,
+        side=arguments.side or task.side,
         checkpoint_seconds=arguments.checkpoint_seconds,
         bf16=not arguments.fp32,
         compile=arguments.compile,
         device=arguments.device,
     )
-    shape = (arguments.fine, arguments.coarse, *arguments.depths)
-    architecture = ConvArchitecture(STANDARD_RATIOS.uses, *shape)
-    trainer = run(split, folder, architecture, recipe)
-    if trainer.step != trainer.recipe.steps:
-        return None
-    return release_conv(trainer.average.cpu(), folder, {**notes, "steps": trainer.step})
+    return run(split, folder, task, recipe)
 
 
-def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> Zoo:
+def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:
     largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
     predictor = fit_predictor(zoo, largest, seed)
     return save_calibration(zoo, predictor, {"images": len(largest), "seed": seed, "channel": "AWGN"})
@@ -117,7 +153,7 @@ def _calibrate(zoo: Zoo, split: Split, images: int, seed: int) -> Zoo:
 
 def _command(arguments: argparse.Namespace) -> str:
     """The command that is running, folders by their last name: paths of one machine help nobody."""
-    short = {word: Path(word).name for word in (arguments.folder, arguments.out)}
+    short = {word: Path(word).name for word in (arguments.folder, arguments.out) if word is not None}
     return shlex.join(["jscc-sim", *(short.get(word, word) for word in sys.argv[1:])])
 
 

@@ -19,7 +19,8 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC, load_rival
 from jscc_sim.units import check_snr_db
-from jscc_sim.zoo import DEFAULT_ZOO, MANIFEST, Zoo, load_zoo, released_zoos
+from jscc_sim.weights import MANIFEST
+from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
 
 SIDE_INFO = ("transmitted", "genie")
 DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"}

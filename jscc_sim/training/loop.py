@@ -1,45 +1,35 @@
-"""The training loop: batches of crops, each a frame of its own, checkpoints that resume exactly.
-
-The loss is the mean log of each frame's mean squared error, that is its PSNR: every SNR, every ratio
-and every picture weighs the same, with no table of weights.
-"""
+"""The training loop of all networks: batches, two optimisers, checkpoints that resume exactly."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import math
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
-from jscc_sim.training.data import Crops, Split, load
+from jscc_sim.training.data import Split
 from jscc_sim.training.muon import Muon
-from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
+from jscc_sim.training.task import Batches, Task, unit_range
 from jscc_sim.units import BLOCK
 
 EMA_DECAY = 0.9995
-MSE_FLOOR = 1e-5
-"""Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
-VALIDATION_IMAGES = 24
-VALIDATION_SNR_DB = 10.0
-VALIDATION_USES = 192
 TIMED_STEPS = 40
+
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -71,18 +61,17 @@ class Recipe:
         return max(0.0, min(1.0, warming, falling))
 
 
-class Trainer:
+class Trainer(Generic[N]):
     """The state of a training run: network, its moving average, optimiser, random streams."""
 
-    def __init__(self, architecture: ConvArchitecture, recipe: Recipe) -> None:
+    def __init__(self, task: Task[N], recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.network = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = ConvCoder(architecture).to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.task, self.recipe = task, recipe
+        self.network = task.network().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = task.network().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.load_state_dict(self.network.state_dict())
-        self.encode, self.decode = self.network.encode, self.network.decode
-        if recipe.compile:
-            self.encode, self.decode = torch.compile(self.encode), torch.compile(self.decode)
+        for method in task.compiled if recipe.compile else ():
+            setattr(self.network, method, torch.compile(getattr(self.network, method)))
         kernels = [p for p in self.network.parameters() if p.ndim == 4]
         others = [p for p in self.network.parameters() if p.ndim != 4]
         adam = torch.optim.AdamW(others, recipe.other_rate, (0.9, 0.98), weight_decay=0.01, fused=True)
@@ -92,18 +81,14 @@ class Trainer:
         self.generator = torch.Generator(recipe.device).manual_seed(recipe.seed)
         self.step = 0
 
-    def advance(self, crops: Crops) -> Tensor:
-        """One optimiser step. Returns the batch's mean PSNR in dB."""
+    def advance(self, batches: Batches) -> Tensor:
+        """One optimiser step. Returns the loss."""
         recipe = self.recipe
-        images = unit_range(crops.draw(recipe.crops, self.rng))
-        scenario = draw_scenario(images, self.network.architecture.uses, self.rng)
+        images = unit_range(batches.draw(recipe.crops, self.rng))
         for name, optimizer in self.optimizers.items():
             optimizer.param_groups[0]["lr"] = self.base_rates[name] * recipe.schedule(self.step)
         with torch.autocast(torch.device(recipe.device).type, torch.bfloat16, enabled=recipe.bf16):
-            latents = self.encode(images, scenario.index, scenario.sender_snr_db)
-            received, snrs_db = disturb(latents, self.network.used[scenario.index], scenario, self.generator)
-            decoded = self.decode(received, scenario.index, snrs_db)
-        loss = ((decoded - images).square().mean((1, 2, 3)) + MSE_FLOOR).log().mean()
+            loss = self.task.loss(self.network, images, self.rng, self.generator)
         self.network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -113,28 +98,12 @@ class Trainer:
         decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
-        return loss.detach() * (-10 / math.log(10))
+        return loss.detach()
 
     @torch.no_grad()
-    def validate(self, pictures: list[Picture]) -> float:
-        """Mean PSNR in dB of the moving average, uniform at CBR 1/16 and 10 dB, no header. NaN without
-        pictures. Each must have a whole block."""
-        psnrs = []
-        device = self.recipe.device
-        generator = torch.Generator(device).manual_seed(0)
-        snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
-        for picture in pictures:
-            height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
-            whole = torch.from_numpy(np.ascontiguousarray(picture[:height, :width])).to(device)
-            image = unit_range(whole.permute(2, 0, 1)[None])
-            choice = self.network.architecture.uses.index(VALIDATION_USES)
-            index = torch.full((1, height // BLOCK, width // BLOCK), choice, device=device)
-            scenario = Scenario(index, snr_db, snr_db, torch.zeros(1, dtype=torch.bool, device=device))
-            latents = self.average.encode(image, index, snr_db)
-            received, snrs_db = disturb(latents, self.average.used[index], scenario, generator)
-            mse = F.mse_loss(self.average.decode(received, index, snrs_db), image)
-            psnrs.append(-10 * math.log10(mse.item()))
-        return float(np.mean(psnrs)) if psnrs else float("nan")
+    def validate(self, pictures: list[Picture]) -> dict[str, float]:
+        """The task's figures of the moving average."""
+        return dict(self.task.validate(self.average, pictures))
 
     def save(self, path: Path) -> None:
         """Write the whole state; an interrupted write leaves the earlier checkpoint."""
@@ -147,7 +116,7 @@ class Trainer:
         metadata = {
             "step": str(self.step),
             "rng": json.dumps(self.rng.bit_generator.state),
-            "architecture": json.dumps(dataclasses.asdict(self.network.architecture)),
+            "architecture": json.dumps(dataclasses.asdict(self.task.architecture)),
             "steps": json.dumps(self.recipe.steps),
         }
         temporary = path.with_suffix(".partial")
@@ -170,7 +139,7 @@ class Trainer:
             steps, rng = json.loads(metadata["steps"]), json.loads(metadata["rng"])
         except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
             raise InputError(f"checkpoint {path} is damaged: {error}") from None
-        ours = json.loads(json.dumps(dataclasses.asdict(self.network.architecture)))
+        ours = json.loads(json.dumps(dataclasses.asdict(self.task.architecture)))
         if theirs != ours:
             raise InputError(f"checkpoint {path} has the architecture {theirs}, not {ours}")
         if self.recipe.steps is None:
@@ -196,33 +165,28 @@ class Trainer:
         self.rng.bit_generator.state = rng
 
 
-def unit_range(pixels: Tensor) -> Tensor:
-    """[B, 3, H, W] uint8 -> float32 in 0 to 1, channels last in memory."""
-    return pixels.float().div(255).contiguous(memory_format=torch.channels_last)
-
-
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries below a prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Recipe) -> Trainer:
+def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> Trainer[N]:
     """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
-    trainer = Trainer(architecture, recipe)
+    trainer = Trainer(task, recipe)
     if checkpoint.exists():
         trainer.restore(checkpoint)
-    crops = Crops(load(split.training), recipe.side, recipe.device)
-    held_out = [p for p in load(split.validation[:VALIDATION_IMAGES]) if min(p.shape[:2]) >= BLOCK]
-    blocks_per_step = recipe.crops * (recipe.side // BLOCK) ** 2
+    batches = task.batches(split, recipe.side, recipe.device)
+    held_out = task.held_out(split)
+    blocks_per_step = recipe.crops * (recipe.side / BLOCK) ** 2
     with (
         stop_on_signal() as stopped,
         tqdm(total=trainer.recipe.steps, initial=trainer.step, disable=None) as bar,
     ):
         mean, started, first = torch.zeros((), device=recipe.device), time.monotonic(), trainer.step
         while not stopped and (trainer.recipe.steps is None or trainer.step < trainer.recipe.steps):
-            mean = mean.lerp(trainer.advance(crops), 1 / min(trainer.step - first, 200))
+            mean = mean.lerp(trainer.advance(batches), 1 / min(trainer.step - first, 200))
             bar.update()
             seconds = time.monotonic() - started
             if trainer.recipe.steps is None and trainer.step >= TIMED_STEPS:
@@ -232,9 +196,9 @@ def train(split: Split, folder: Path, architecture: ConvArchitecture, recipe: Re
             if seconds > recipe.checkpoint_seconds or ended or stopped:
                 speed = (trainer.step - first) * blocks_per_step / seconds
                 trainer.save(checkpoint)
-                validation = trainer.validate(held_out)
-                line = f"step {trainer.step}/{trainer.recipe.steps}  loss {-mean.item():.3f} dB  "
-                tqdm.write(f"{line}validation PSNR {validation:.3f} dB  {speed:.0f} blocks/s")
+                figures = "  ".join(f"{k} {v:.4g}" for k, v in trainer.validate(held_out).items())
+                line = f"step {trainer.step}/{trainer.recipe.steps}  loss {mean.item():.4f}  "
+                tqdm.write(f"{line}validation {figures}  {speed:.0f} blocks/s")
                 started, first = time.monotonic(), trainer.step
     return trainer
 

@@ -1,34 +1,52 @@
-"""Make a zoo of what was trained: half-precision weights, manifest, calibration."""
+"""Make a folder of what was trained: half-precision weights and a manifest."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from torch import nn
 
 from jscc_sim.nn.conv import ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.linear import LinearBank
+from jscc_sim.nn.loading import halved
+from jscc_sim.training.block_jscc import BlockJSCCTask
 from jscc_sim.training.scenario import SNR_RANGE_DB
+from jscc_sim.training.task import Task
+from jscc_sim.weights import Model, save_model
 from jscc_sim.zoo import Zoo, save_zoo
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def release_conv(coder: ConvCoder, folder: Path, training: Mapping[str, Any]) -> Zoo:
     """Write the zoo of a trained network."""
     bank = ConvBank(coder)
-    weights = {
-        key: value.detach().cpu().numpy().astype(np.float16) for key, value in coder.state_dict().items()
-    }
+    weights = halved(coder)
     manifest = {
         "bank": "conv",
-        "summary": "convolutional autoencoders, latent channels and modulation per ratio on a shared trunk",
+        "summary": BlockJSCCTask.summary,
         "architecture": dataclasses.asdict(coder.architecture),
         **_common(bank.ratios.uses, bank.parameters, bank.macs_per_pixel, training),
     }
     return save_zoo(folder, manifest, weights)
+
+
+def release_model(task: Task[N], network: N, folder: Path, training: Mapping[str, Any]) -> Model:
+    """Write the model of a trained network other than block JSCC's."""
+    manifest = {
+        "system": task.system,
+        "summary": task.summary,
+        "architecture": dataclasses.asdict(task.architecture),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "macs_per_pixel": round(task.macs_per_pixel()),
+        "training": dict(training),
+    }
+    return save_model(folder, manifest, halved(network))
 
 
 def release_linear(bank: LinearBank, folder: Path, training: Mapping[str, Any]) -> Zoo:

@@ -1,0 +1,26 @@
+"""Stored weights into a network and out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def filled(network: N, tensors: Mapping[str, NDArray[Any]]) -> N:
+    """The network with these weights, in single precision, ready for inference. Raises RuntimeError if
+    they are not its own."""
+    network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+    return network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def halved(network: nn.Module) -> dict[str, NDArray[np.float16]]:
+    """The weights in half precision, as they are stored."""
+    state = network.state_dict()
+    return {key: value.detach().cpu().numpy().astype(np.float16) for key, value in state.items()}

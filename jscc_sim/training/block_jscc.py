@@ -1,0 +1,84 @@
+"""Training of the convolutional joint source-channel coder.
+
+The loss is the mean log of each frame's mean squared error, that is its PSNR: every SNR, every ratio
+and every picture weighs the same, with no table of weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jscc_sim.images import Picture
+from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
+from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.units import BLOCK
+
+MSE_FLOOR = 1e-5
+"""Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
+VALIDATION_SNR_DB = 10.0
+VALIDATION_USES = 192
+
+
+@dataclass(frozen=True)
+class BlockJSCCTask(Task[ConvCoder]):
+    """Every crop is a frame of its own, with its own SNR, ratios and power pool."""
+
+    architecture: ConvArchitecture
+    system: ClassVar[str] = "block-jscc"
+    summary: ClassVar[str] = (
+        "convolutional autoencoders, latent channels and modulation per ratio on a shared trunk"
+    )
+    crops: ClassVar[int] = 6
+    side: ClassVar[int] = 160
+    compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
+
+    def network(self) -> ConvCoder:
+        """See Task.network."""
+        return ConvCoder(self.architecture)
+
+    def loss(
+        self, network: ConvCoder, images: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> Tensor:
+        """Minus the mean PSNR, in natural units."""
+        scenario = draw_scenario(images, self.architecture.uses, rng)
+        latents = network.encode(images, scenario.index, scenario.sender_snr_db)
+        received, snrs_db = disturb(latents, network.used[scenario.index], scenario, generator)
+        decoded = network.decode(received, scenario.index, snrs_db)
+        return ((decoded - images).square().mean((1, 2, 3)) + MSE_FLOOR).log().mean()
+
+    def once(self, network: ConvCoder) -> int:
+        """See Task.once."""
+        index, snrs = torch.zeros(1, 8, 8, dtype=torch.long), torch.zeros(1, 8, 8, 2)
+        latents = network.encode(torch.zeros(1, 3, 8 * BLOCK, 8 * BLOCK), index, torch.zeros(1))
+        network.decode(latents, index, snrs)
+        return (8 * BLOCK) ** 2
+
+    def validate(self, network: ConvCoder, pictures: list[Picture]) -> Mapping[str, float]:
+        """Mean PSNR, uniform at CBR 1/16 and 10 dB, no header. Pictures without a whole block are left
+        out; NaN without pictures."""
+        psnrs = []
+        device = next(network.parameters()).device
+        generator = torch.Generator(device).manual_seed(0)
+        snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
+        for picture in pictures:
+            height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+            if not height or not width:
+                continue
+            image = as_tensor(picture[:height, :width], device)
+            choice = self.architecture.uses.index(VALIDATION_USES)
+            index = torch.full((1, height // BLOCK, width // BLOCK), choice, device=device)
+            scenario = Scenario(index, snr_db, snr_db, torch.zeros(1, dtype=torch.bool, device=device))
+            latents = network.encode(image, index, snr_db)
+            received, snrs_db = disturb(latents, network.used[index], scenario, generator)
+            mse = F.mse_loss(network.decode(received, index, snrs_db), image)
+            psnrs.append(-10 * math.log10(mse.item()))
+        return {"PSNR": float(np.mean(psnrs)) if psnrs else float("nan")}

@@ -1,0 +1,94 @@
+"""What a network is trained for: its shape, its loss, and how well it does on pictures held out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from jscc_sim.images import Picture
+from jscc_sim.training.data import Crops, Split, load
+
+N = TypeVar("N", bound=nn.Module)
+
+HELD_OUT = 24
+"""Pictures of the validation split that are looked at during training."""
+
+
+class Batches(Protocol):
+    """Where batches come from."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
+        """[count, C, H, W] uint8."""
+
+
+class Task(ABC, Generic[N]):
+    """A network and what it should learn. Randomness that is not `rng`'s or `generator`'s must not
+    enter, or a resumed run is another run."""
+
+    architecture: Any
+    """A dataclass that fixes the shape of the network's weights."""
+
+    system: ClassVar[str]
+    """What the network is for, as the command line calls it."""
+
+    summary: ClassVar[str]
+    """One line on the network."""
+
+    crops: ClassVar[int]
+    side: ClassVar[int]
+    """What a batch is made of unless told otherwise."""
+
+    compiled: ClassVar[tuple[str, ...]] = ()
+    """Methods of the network that torch.compile may take."""
+
+    @abstractmethod
+    def network(self) -> N:
+        """A new network with random weights."""
+
+    @abstractmethod
+    def loss(
+        self, network: N, images: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> Tensor:
+        """What a step lowers. images: [B, 3, H, W] in 0 to 1, channels last in memory."""
+
+    @abstractmethod
+    def once(self, network: N) -> int:
+        """Use both ends once, for the count of operations. Returns the pixels that were coded."""
+
+    @abstractmethod
+    def validate(self, network: N, pictures: list[Picture]) -> Mapping[str, float]:
+        """Figures by name, of pictures held out."""
+
+    @final
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates of encoder and decoder together, as torch counts them without computing."""
+        with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+            pixels = self.once(self.network())
+        return counter.get_total_flops() / 2 / pixels
+
+    def batches(self, split: Split | None, side: int, device: str) -> Batches:
+        """The training material. split: the pictures; None where the task brings its own."""
+        assert split is not None
+        return Crops(load(split.training), side, device)
+
+    def held_out(self, split: Split | None) -> list[Picture]:
+        """What `validate` is given."""
+        assert split is not None
+        return load(split.validation[:HELD_OUT])
+
+
+def as_tensor(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
+    """[H, W, 3] uint8 -> [1, 3, H, W] in 0 to 1."""
+    whole = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
+    return unit_range(whole.permute(2, 0, 1)[None])
+
+
+def unit_range(pixels: Tensor) -> Tensor:
+    """[B, 3, H, W] uint8 -> float32 in 0 to 1, channels last in memory."""
+    return pixels.float().div(255).contiguous(memory_format=torch.channels_last)

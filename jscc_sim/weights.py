@@ -1,0 +1,126 @@
+"""Trained weights on disk: a folder with a manifest and safetensors.
+
+Nothing is loaded before its sha256 matches the manifest; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from jscc_sim.errors import InputError
+from jscc_sim.images import write_whole
+
+MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The weights of one learned system other than block JSCC, whose zoos are in `zoo`. system: what
+    they are for; name: the system's own name for the released weights, or the folder's path."""
+
+    system: str
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def find(cls, system: str, name: str = "") -> Self:
+        """The released weights of a system, or those in a folder. Raises InputError."""
+        folder = Path(name) if name else models_folder() / system
+        name = name or system
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            found = cls(system, name, folder, manifest)
+            _ = found.id, manifest["architecture"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"model {name}: {folder / MANIFEST} is not a manifest: {error}") from None
+        if manifest.get("system") != system:
+            raise InputError(f"model {name} is of the system {manifest.get('system')!r}, not {system!r}")
+        return found
+
+    @property
+    def id(self) -> int:
+        """16 bits that travel in files and frames."""
+        return weights_id(self.manifest)
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights."""
+        return str(self.manifest["files"][WEIGHTS])
+
+    @cached_property
+    def tensors(self) -> Tensors:
+        """The weights, checked and loaded at first use."""
+        return read_tensors(f"model {self.name}", self.folder, WEIGHTS, self.sha256)
+
+    def misfit(self, error: Exception) -> InputError:
+        """What to raise where the weights are not what the manifest says."""
+        return InputError(f"model {self.name}: {WEIGHTS} does not fit the manifest: {error}")
+
+
+def save_model(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Model:
+    """Write weights and manifest, which names the system."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {WEIGHTS: write_tensors(folder / WEIGHTS, weights)}
+    write_manifest(folder, {**manifest, "files": files})
+    return Model.find(manifest["system"], str(folder))
+
+
+def models_folder() -> Path:
+    """Where the released weights lie, in a checkout and in an installed wheel alike."""
+    return Path(str(resources.files("jscc_sim.models")))
+
+
+def released(kind: str) -> list[str]:
+    """Folders of released weights whose manifest has a key: "bank" for zoos, "system" for the others."""
+    found = sorted(models_folder().glob(f"*/{MANIFEST}"))
+    return [path.parent.name for path in found if kind in json.loads(path.read_text())]
+
+
+def weights_id(manifest: Mapping[str, Any]) -> int:
+    """16 bits from the weights alone."""
+    return int(manifest["files"][WEIGHTS][:4], 16)
+
+
+def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
+    """The tensors of a file whose hash must be this. Raises InputError, naming the owner."""
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{owner}: {path} cannot be read: {error.strerror}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise InputError(f"{owner}: {name} has sha256 {found[:12]}..., not {sha256[:12]}...")
+    try:
+        return dict(load_tensors(content))
+    except SafetensorError as error:
+        raise InputError(f"{owner}: {name} is no safetensors file: {error}") from None
+
+
+def write_tensors(path: Path, tensors: Tensors) -> str:
+    """Write them. Returns the file's sha256."""
+    content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
+    write_whole(path, lambda handle: handle.write(content))
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write it whole or not at all."""
+    text = json.dumps(manifest, indent=2) + "\n"
+    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()))
