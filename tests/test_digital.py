@@ -176,24 +176,24 @@ def test_effective_snr():
 # --- whole systems ------------------------------------------------------------------------------------
 
 
-class TestJpegLdpc(SystemContract):
+class RivalContract(SystemContract):
+    cbrs = (1 / 2, 1 / 2)
+
+
+class TestJpegLdpc(RivalContract):
     system = load_rival("jpeg+ldpc")
-    cbrs = (1 / 2, 1 / 2)
 
 
-class TestWebpAbstraction(SystemContract):
+class TestWebpAbstraction(RivalContract):
     system = load_rival("webp+ldpc-abstraction")
-    cbrs = (1 / 2, 1 / 2)
 
 
-class TestJpegIdeal(SystemContract):
+class TestJpegIdeal(RivalContract):
     system = load_rival("jpeg+ideal")
-    cbrs = (1 / 2, 1 / 2)
 
 
-class TestSoftCast(SystemContract):
+class TestSoftCast(RivalContract):
     system = load_rival("softcast")
-    cbrs = (1 / 2, 1 / 2)
 
 
 def send(name, snr_db=10.0, budget=SAMPLES // 8, seed=0, channel=None, belief=None):
