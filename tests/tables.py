@@ -1,6 +1,7 @@
 """Tables of results with known answers."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pandas as pd
 GAINS_DB = {"uniform": 0.0, "lagrangian": 1.0, "random": -1.0, "oracle": 2.0}
 CBRS = (1 / 48, 1 / 24, 1 / 16, 1 / 8)
 HEIGHT, WIDTH = 64, 96
+REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
+"""Published curves."""
 
 
 def psnr_of(policy, snr_db, cbr, image):
