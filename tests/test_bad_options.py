@@ -1,0 +1,119 @@
+"""Options and policies that will not do: exit code 2, one line that names them, and no file touched."""
+
+import pytest
+from processes import one_process
+from refusals import assert_refused, channel, encode, sound_place, train, transmit
+
+POLICIES = """
+import numpy as np
+from jscc_sim.allocation import AllocationPolicy
+
+class Raises(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        raise ValueError("two\\nlines")
+
+class Short(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        return np.zeros(len(blocks) - 1, np.int64)
+
+class Square(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        return np.zeros((len(blocks), 2), np.int64)
+
+class Fractions(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        return np.full(len(blocks), 0.5)
+
+class Beyond(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        return np.full(len(blocks), len(ratios))
+
+class Spender(AllocationPolicy):
+    def _allocate(self, blocks, ratios, budget):
+        return np.full(len(blocks), len(ratios) - 1)
+
+class Unrelated:
+    pass
+"""
+
+QUICK = {
+    "no command": ((), ["COMMAND"]),
+    "unknown command": (("transmute",), ["transmute", "transmit"]),
+    "no SNR": (("transmit", "good.png", "--cbr", "1/6"), ["--snr-db"]),
+    "budget of nothing": (transmit(cbr="1/100000"), ["good.png", "96x128", "0 channel uses"]),
+    "budget below the header": (
+        transmit(cbr="1/1000"),
+        ["good.png", "budget of 36 uses", "header", "96x128"],
+    ),
+    "encode below the header": (encode(cbr="1/1000"), ["budget of 36 uses", "header", "96x128"]),
+    "CBR zero": (transmit(cbr="0"), ["CBR 0", "0 to 1"]),
+    "CBR negative": (transmit("--cbr=-1/16"), ["CBR -1/16", "0 to 1"]),
+    "CBR above one": (transmit(cbr="3/2"), ["CBR 3/2", "0 to 1"]),
+    "CBR by zero": (transmit(cbr="1/0"), ["CBR '1/0'"]),
+    "CBR a word": (transmit(cbr="much"), ["CBR 'much'"]),
+    "CBR not a number": (transmit(cbr="nan"), ["CBR 'nan'"]),
+    "SNR NaN": (transmit(snr_db="nan"), ["SNR of nan dB", "-30 to 60"]),
+    "SNR infinite": (transmit(snr_db="inf"), ["SNR of inf dB", "-30 to 60"]),
+    "SNR absurd": (transmit(snr_db="1e9"), ["SNR of 1000000000.0 dB", "-30 to 60"]),
+    "SNR a word": (transmit(snr_db="loud"), ["--snr-db", "'loud'"]),
+    "sender's SNR NaN": (transmit("--sender-snr-db", "nan"), ["sender's SNR of nan dB"]),
+    "channel's SNR": (channel(snr_db="-99"), ["SNR of -99.0 dB", "-30 to 60"]),
+    "policy unknown": (transmit("--policy", "best"), ["'best'", "uniform", "lagrangian", "oracle"]),
+    "policy field": (transmit("--policy", "random:sede=1"), ["sede", "seed"]),
+    "policy file missing": (transmit("--policy", "absent.py:A"), ["absent.py", "No such file"]),
+    "policy file raises": (transmit("--policy", "broken.py:A"), ["broken.py", "ZeroDivisionError"]),
+    "policy class missing": (transmit("--policy", "policies.py:Absent"), ["Absent", "policies.py", "Short"]),
+    "policy no policy": (transmit("--policy", "policies.py:Unrelated"), ["Unrelated", "AllocationPolicy"]),
+    "policy raises": (transmit("--policy", "policies.py:Raises"), ["Raises", "ValueError: two lines"]),
+    "policy too short": (transmit("--policy", "policies.py:Short"), ["Short", "[11]", "12 blocks"]),
+    "policy two-dimensional": (transmit("--policy", "policies.py:Square"), ["Square", "[12, 2]"]),
+    "policy of fractions": (transmit("--policy", "policies.py:Fractions"), ["Fractions", "float64"]),
+    "policy beyond the ratios": (transmit("--policy", "policies.py:Beyond"), ["Beyond", "12"]),
+    "policy spends too much": (transmit("--policy", "policies.py:Spender"), ["Spender", "9216"]),
+    "encode's policy raises": (encode("--policy", "policies.py:Raises"), ["Raises", "two lines"]),
+    "encode's policy foresees": (encode("--policy", "oracle"), ["oracle", "transmit alone"]),
+    "complexity unknown": (transmit("--complexity", "beauty"), ["'beauty'", "variance", "dct"]),
+    "zoo unknown": (transmit(zoo="bronx"), ["'bronx'", "linear", "manifest.json"]),
+    "system unknown": (transmit("--system", "pigeon"), ["'pigeon'", "block-jscc"]),
+    "channel unknown": (transmit("--channel", "wire"), ["'wire'", "awgn", "rician-block:K:L"]),
+    "channel without K": (transmit("--channel", "rician-slow"), ["'rician-slow'"]),
+    "channel K a word": (transmit("--channel", "rician-slow:k"), ["'rician-slow:k'", "number"]),
+    "channel K NaN": (transmit("--channel", "rician-slow:nan"), ["K of nan"]),
+    "channel block of 0": (transmit("--channel", "rayleigh-block:0"), ["0", "below 1"]),
+    "csi unknown": (transmit("--csi", "vague"), ["'vague'", "noisy:DB"]),
+    "csi NaN": (transmit("--csi", "noisy:nan"), ["nan"]),
+    "equaliser unknown": (transmit("--equaliser", "magic"), ["'magic'", "mmse"]),
+    "side information unknown": (transmit("--side-info", "rumour"), ["'rumour'", "genie"]),
+    "seed negative": (transmit("--seed", "-1"), ["seed -1", "below 0"]),
+    "seed a fraction": (transmit("--seed", "1.5"), ["--seed", "'1.5'"]),
+    "channel's seed": (channel("tx", "--seed", "-2"), ["seed -2", "below 0"]),
+    "figure of two": (("transmit", "good.png", *transmit("--figure", "f.png")[1:]), ["--figure", "2"]),
+    "train no steps": (train("--steps", "0"), ["--steps 0"]),
+    "train no minutes": (train("--minutes", "0"), ["--minutes 0"]),
+    "train NaN minutes": (train("--minutes", "nan"), ["--minutes nan"]),
+    "train odd crops": (train("--side", "40"), ["--side 40", "32"]),
+    "train no crops": (train("--crops", "0"), ["--crops 0"]),
+    "train on what": (train("--device", "abacus"), ["'abacus'"]),
+    "train from a negative seed": (train("--seed", "-1"), ["--seed -1"]),
+    "train steps and minutes": (train("--steps", "3", "--minutes", "1"), ["--minutes", "--steps"]),
+    "calibrate no zoo": (("calibrate", "pictures", "--zoo", "bronx"), ["'bronx'"]),
+    "calibrate no images": (("calibrate", "pictures", "--zoo", "linear", "--images", "0"), ["--images 0"]),
+    "bench of no size": (("bench", "--size", "big", "--zoo", "linear"), ["'big'"]),
+    "bench of no runs": (("bench", "--runs", "0", "--zoo", "linear"), ["--runs 0"]),
+}
+"""Found without networks and without Sionna: the words that the one line holds."""
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    place = sound_place(tmp_path_factory.mktemp("bad"))
+    (place / "policies.py").write_text(POLICIES)
+    (place / "broken.py").write_text("1 / 0")
+    commands = [argv for argv, _ in QUICK.values()]
+    return dict(zip(QUICK, one_process(commands, place), strict=True))
+
+
+@pytest.mark.parametrize("case", QUICK)
+def test_refused_at_once(quick, case):
+    assert_refused(quick[case], QUICK[case][1])
+    assert quick[case].heavy == ()
