@@ -16,18 +16,9 @@ from jscc_sim.coding.modes import LENGTHS, MODES, Plan, cheapest_plan, preamble_
 from jscc_sim.errors import InputError
 from jscc_sim.units import noise_variance
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Sionna on two threads of a busy machine is five times slower than on one."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @given(st.integers(0, 60), st.data())

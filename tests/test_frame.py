@@ -26,18 +26,9 @@ from jscc_sim.frame import (
 from jscc_sim.images import pixel_limit
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, noise_variance
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ZOO = 0xBEEF
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Sionna on two threads of a busy machine is five times slower than on one."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def some_header(height=512, width=768, kind="natural", ratios=STANDARD_RATIOS, seed=0):
