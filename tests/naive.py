@@ -115,3 +115,26 @@ def least_total(cost, uses, budget):
         for choice in choices
         if sum(uses[k] for k in choice) <= budget
     )
+
+
+def slow_mixture_frequencies(shares, means, inverses, centres, half, table):
+    """One boundary at a time, in Python's integers."""
+    rows = []
+    for n in range(means.shape[1]):
+        row, before = [], 0
+        edges = [int(centres[n]) - half + j for j in range(2 * half + 2)]
+        for edge in [*edges, None]:
+            below = 1 << 30
+            if edge is not None:
+                total = 0
+                for k in range(means.shape[0]):
+                    away = edge * 1024 - 512 - int(means[k, n])
+                    place = (away * int(inverses[k, n])) // 2**14 + 8 * 2**16
+                    whole, part = divmod(max(0, min(place, 16 * 2**16 - 1)), 256)
+                    low, high = int(table[whole]), int(table[whole + 1])
+                    total += int(shares[k, n]) * (low + (high - low) * part // 256)
+                below = total // 2**24
+            row.append(max(below - before, 0))
+            before = max(before, below)
+        rows.append(row)
+    return np.array(rows, dtype=float)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from jscc_sim.errors import JsccError
+from jscc_sim.errors import JsccError, one_line
 
 Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complain(what: object) -> None:
     """One line, whatever a plug-in's message looks like."""
-    print("jscc-sim:", " ".join(str(what).split()), file=sys.stderr)
+    print("jscc-sim:", one_line(what), file=sys.stderr)
 
 
 def _drop_output() -> None:
@@ -115,6 +115,18 @@ def _add_link(commands: Commands) -> None:
     channel.add_argument("recording", metavar="TX.sigmf-meta")
     _channel(channel)
     channel.add_argument("--out", required=True, metavar="RX.sigmf-meta")
+
+    compress = _command(commands, "compress", "files", "picture to a file, by any of the codecs")
+    compress.add_argument("image", metavar="IMAGE")
+    compress.add_argument("--codec", default="gmm", metavar="NAME", help="gmm, jpeg, hevc, ... (gmm)")
+    compress.add_argument("--quality", type=float, default=4.0, help="1, the weakest, to 8 (4)")
+    compress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
+    compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc")
+
+    decompress = _command(commands, "decompress", "files", "a file of compress to a picture")
+    decompress.add_argument("file", metavar="FILE.jsc")
+    decompress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
+    decompress.add_argument("-o", "--out", required=True, metavar="PICTURE")
 
     decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
     decode.add_argument("recording", metavar="RX.sigmf-meta")

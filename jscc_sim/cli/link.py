@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.cli.outputs import writable, writable_folder
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture, read_picture, write_picture
 from jscc_sim.recording import read_received, read_recording, write_received, write_recording
@@ -58,7 +58,7 @@ def encode(arguments: argparse.Namespace) -> int:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
     picture = read_picture(arguments.images[0])
-    _writable(arguments.out)
+    writable(arguments.out)
     frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
     write_recording(
         arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
@@ -71,7 +71,7 @@ def channel(arguments: argparse.Namespace) -> int:
     """The radio channel's program."""
     disturb, _ = _channels(arguments)
     recording = read_recording(arguments.recording)
-    _writable(arguments.out)
+    writable(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
     write_received(arguments.out, received, description="Received frame, one sample per channel use")
     print(f"{arguments.out}: {len(received.symbols)} channel uses received")
@@ -81,7 +81,7 @@ def channel(arguments: argparse.Namespace) -> int:
 def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
     received = read_received(arguments.recording)
-    _writable(arguments.out, picture=True)
+    writable(arguments.out, picture=True)
     system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser)
     reception = system.decode(received)
     write_picture(reception.picture, arguments.out)
@@ -110,10 +110,10 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
         from jscc_sim.plots import check_figure_path
 
         check_figure_path(arguments.figure)
-        _writable(arguments.figure)
+        writable(arguments.figure)
     folder = Path(arguments.out) if arguments.out and (several or Path(arguments.out).is_dir()) else None
     if folder is not None:
-        _writable_folder(folder)
+        writable_folder(folder)
         stems = [Path(name).stem for name in arguments.images]
         double = next((stem for stem in stems if stems.count(stem) > 1), None)
         if double is not None:
@@ -123,7 +123,7 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
         picture = read_picture(name)
         out = folder / f"{Path(name).stem}.png" if folder else Path(arguments.out) if arguments.out else None
         if out is not None and (folder is None or folder.exists()):
-            _writable(out, picture=True)
+            writable(out, picture=True)
         jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
     return jobs
 
@@ -240,30 +240,6 @@ def _budget(cbr: Any, picture: Picture, name: str) -> int:
             f"image {name}: CBR {cbr} of {picture.shape[0]}x{picture.shape[1]} pixels is 0 channel uses"
         )
     return budget
-
-
-def _writable(path: str | os.PathLike[str], picture: bool = False) -> None:
-    """Find out now, not after the work, that an output cannot be written."""
-    from PIL import Image
-
-    target = Path(path)
-    if picture and target.suffix.lower() not in Image.registered_extensions():
-        raise InputError(f"output {path} has no image suffix such as .png")
-    parent = target.parent
-    if not parent.is_dir():
-        raise InputError(f"output {path} cannot be written: folder {parent} does not exist")
-    if target.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(
-            f"output {path} cannot be written: {'it is a folder' if target.is_dir() else 'no permission'}"
-        )
-
-
-def _writable_folder(folder: Path) -> None:
-    """The same for a folder that may have to be made."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        what = "no permission" if there.is_dir() else f"{there} is a file"
-        raise InputError(f"output folder {folder} cannot be made: {what}")
 
 
 def _prepare(system: System) -> None:

@@ -68,6 +68,11 @@ class Codec(ABC):
         return at(fits)
 
     @final
+    def file(self, picture: Picture, level: int) -> bytes:
+        """The file of a level, kept on disk as those of `compress` are. Raises InputError."""
+        return self._files(picture)(level)
+
+    @final
     def decompress(self, data: bytes) -> Picture:
         """The picture [H, W, 3] uint8 of a file that may come from anyone. Raises InputError."""
         try:

@@ -219,7 +219,7 @@ class MixtureCoder(nn.Module):
     def synthesise(self, latents: Tensor, level: Tensor) -> Tensor:
         """Integer latents -> pictures, unclipped."""
         scaled = latents * factor(self.inverse_gain, level)
-        return self.synthesis(scaled / LATENT_SCALE).float() + 0.5
+        return self.synthesis(scaled.float() / LATENT_SCALE).float() + 0.5
 
 
 def mixture_bits(values: Tensor, parameters: Tensor) -> Tensor:

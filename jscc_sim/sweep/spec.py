@@ -32,9 +32,9 @@ _FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
 @dataclass(frozen=True)
 class SystemSpec:
     """What carries the pictures, as text that any worker can load. Each field is the option of
-    `jscc-sim transmit` of that name. zoo, policy, complexity: empty for block-jscc's defaults, and for
-    every other system, which has none; sender_snr_db: what the sender believes, None for the truth.
-    Raises InputError, naming field, value and limit."""
+    `jscc-sim transmit` of that name. zoo, policy, complexity: empty for block-jscc's defaults; other
+    systems have no policy and no estimator, and a zoo only if they are learned; sender_snr_db: what the
+    sender believes, None for the truth. Raises InputError, naming field, value and limit."""
 
     name: str
     zoo: str = ""
@@ -58,8 +58,8 @@ class SystemSpec:
             for name, default in DEFAULTS.items():
                 object.__setattr__(self, name, getattr(self, name) or default)
         else:
-            load_rival(self.name, self.equaliser)
-            for name, none in (*((name, "") for name in DEFAULTS), ("side_info", SIDE_INFO[0])):
+            load_rival(self.name, self.equaliser, self.zoo)
+            for name, none in (("policy", ""), ("complexity", ""), ("side_info", SIDE_INFO[0])):
                 if getattr(self, name) != none:
                     raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
         if self.sender_snr_db is not None:
@@ -84,7 +84,7 @@ class SystemSpec:
     def load(self, zoo: Zoo | None = None) -> System:
         """The system; its networks are loaded at first use. Raises InputError."""
         if self.name != BLOCK_JSCC:
-            return load_rival(self.name, self.equaliser)
+            return load_rival(self.name, self.equaliser, self.zoo)
         policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
         genie = self.side_info == "genie"
         return BlockJSCC(zoo or load_zoo(self.zoo), policy, estimator, self.equaliser, genie)

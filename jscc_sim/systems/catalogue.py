@@ -11,7 +11,7 @@ softcast                            analog
 from __future__ import annotations
 
 from jscc_sim.channels import EQUALISERS
-from jscc_sim.codecs import CODECS, find_codec
+from jscc_sim.codecs import CODECS, LEARNED, find_codec
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.errors import InputError
 from jscc_sim.systems.abstraction import DigitalAbstraction
@@ -25,11 +25,14 @@ CODES = ("ldpc", "ldpc-abstraction", "ideal")
 INFORMED = "csit"
 
 
-def load_rival(name: str, equaliser: str = "mmse") -> System:
-    """The system of a name other than block-jscc. Raises InputError for one that does not exist."""
+def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
+    """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
+    released ones. Raises InputError for a system that does not exist."""
     if equaliser not in EQUALISERS:
         raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
     if name == SOFTCAST:
+        if zoo:
+            raise InputError(f"system {name} has no zoo {zoo}")
         return SoftCast(equaliser)
     coded, colon, option = name.partition(":")
     codec_name, plus, code = coded.partition("+")
@@ -38,7 +41,9 @@ def load_rival(name: str, equaliser: str = "mmse") -> System:
             f"system {name!r} is not {BLOCK_JSCC}, {SOFTCAST} or CODEC+CODE; codecs: {', '.join(CODECS)}; "
             f"codes: {', '.join(CODES)}"
         )
-    codec, informed = find_codec(codec_name), option == INFORMED
+    if zoo and codec_name in CODECS and codec_name not in LEARNED:
+        raise InputError(f"system {name} has no zoo {zoo}")
+    codec, informed = find_codec(codec_name, zoo), option == INFORMED
     if colon and not informed and code == "ideal":
         raise InputError(f"system {name!r}: an ideal code has no modes; {INFORMED} is all that may follow")
     if code == "ideal":

@@ -1,0 +1,42 @@
+"""`compress` and `decompress`: pictures to files and back, as two programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from jscc_sim.cli.outputs import writable
+from jscc_sim.codecs import find_codec
+from jscc_sim.codecs.file import level_of, pack, unpack
+from jscc_sim.errors import InputError
+from jscc_sim.images import read_picture, write_picture, write_whole
+
+
+def compress(arguments: argparse.Namespace) -> int:
+    """A picture to a file."""
+    codec = find_codec(arguments.codec, arguments.zoo)
+    level_of(codec, arguments.quality)
+    picture = read_picture(arguments.image)
+    writable(arguments.out)
+    content = pack(codec, picture, arguments.quality)
+    write_whole(Path(arguments.out), lambda handle: handle.write(content))
+    height, width = picture.shape[:2]
+    print(f"{arguments.out}: {len(content)} bytes, {8 * len(content) / (height * width):.3f} bits per pixel")
+    return 0
+
+
+def decompress(arguments: argparse.Namespace) -> int:
+    """A file to a picture."""
+    try:
+        content = Path(arguments.file).read_bytes()
+    except OSError as error:
+        raise InputError(f"file {arguments.file} cannot be read: {error.strerror}") from None
+    writable(arguments.out, picture=True)
+    try:
+        codec, picture = unpack(content, arguments.zoo)
+    except InputError as error:
+        raise InputError(f"file {arguments.file}: {error}") from None
+    write_picture(picture, arguments.out)
+    height, width = picture.shape[:2]
+    print(f"{arguments.out}: {height}x{width} pixels, {codec.name}")
+    return 0

@@ -1,0 +1,50 @@
+"""Compressed pictures as files: which codec, a checksum, then what the codec made.
+
+Three bytes `JSC`, one with the codec's place in CODECS, four with the CRC-32 of all that follows.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from jscc_sim.codecs.base import Codec
+from jscc_sim.codecs.catalogue import CODECS, find_codec
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture
+
+MAGIC = b"JSC"
+HEADER_BYTES = len(MAGIC) + 1 + 4
+
+WEAKEST, STRONGEST = 1.0, 8.0
+"""Qualities, whatever the levels of a codec."""
+
+
+def level_of(codec: Codec, quality: float) -> int:
+    """The level of a quality from 1 (weakest) to 8. Raises InputError."""
+    if not WEAKEST <= quality <= STRONGEST:
+        raise InputError(f"quality {quality:g} is outside {WEAKEST:g} to {STRONGEST:g}")
+    return round((quality - WEAKEST) / (STRONGEST - WEAKEST) * (codec.levels - 1))
+
+
+def pack(codec: Codec, picture: Picture, quality: float) -> bytes:
+    """The file of a picture. Raises InputError."""
+    data = codec.file(picture, level_of(codec, quality))
+    number = list(CODECS).index(codec.name)
+    return MAGIC + bytes([number]) + zlib.crc32(data).to_bytes(4, "big") + data
+
+
+def unpack(content: bytes, folder: str = "") -> tuple[Codec, Picture]:
+    """The codec and the picture of a file that may come from anyone. folder: of the weights, if they are
+    not the released ones. Raises InputError."""
+    data = content[HEADER_BYTES:]
+    if content[: len(MAGIC)] != MAGIC or len(content) < HEADER_BYTES:
+        raise InputError("not a file of jscc-sim compress")
+    number, found = content[len(MAGIC)], int.from_bytes(content[len(MAGIC) + 1 : HEADER_BYTES], "big")
+    checksum = zlib.crc32(data)
+    if found != checksum:
+        raise InputError(f"damaged: its {len(data)} bytes have checksum {checksum:08x}, not {found:08x}")
+    names = list(CODECS)
+    if number >= len(names):
+        raise InputError(f"of codec {number}, which is none of {', '.join(names)}")
+    codec = find_codec(names[number], folder)
+    return codec, codec.decompress(data)

@@ -1,0 +1,156 @@
+"""The learned image codec with a Gaussian-mixture entropy model (see nn/gmm.py), as real bytes.
+
+One range-coded stream: hyperlatents, the latents of the chequerboard's first places, those of the others.
+The entropy model runs in exact arithmetic, so that a file decodes on any machine, not just on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.codecs.learned import LearnedCodec
+from jscc_sim.coding import mixture
+from jscc_sim.images import Picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jscc_sim.nn.gmm import MixtureCoder
+
+STRIP, HALO = 16, 2
+"""Rows of latents whose parameters are in memory at once, and what they see beyond (an even number, for
+the chequerboard's sake)."""
+
+
+@dataclass(frozen=True, repr=False)
+class GMM(LearnedCodec):
+    """Levels go from lambda 0.0006 to 0.2, see training/gmm.py."""
+
+    name: ClassVar[str] = "gmm"
+    levels: ClassVar[int] = 64
+    format: ClassVar[str] = "1"
+
+    @cached_property
+    def coder(self) -> MixtureCoder:
+        """The network, its entropy model in double precision."""
+        from jscc_sim.nn.gmm import MixtureArchitecture, MixtureCoder
+        from jscc_sim.nn.loading import filled
+
+        try:
+            coder = filled(
+                MixtureCoder(MixtureArchitecture(**self.model.manifest["architecture"])), self.model.tensors
+            )
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise self.model.misfit(error) from None
+        coder.entropy.double()
+        return coder
+
+    def encode_latents(self, picture: Picture, level: int) -> bytes:
+        """See LearnedCodec.encode_latents."""
+        import constriction
+        import torch
+
+        with torch.inference_mode():
+            latents, hyperlatents = (
+                x.round().clamp(-mixture.LARGEST, mixture.LARGEST)
+                for x in self.coder.analyse(_padded(picture), self._level(level).float())
+            )
+            encoder = constriction.stream.queue.RangeEncoder()
+            passes = Passes(self.coder, self._level(level), *hyperlatents.shape[2:])
+            mixture.encode(encoder, _whole(hyperlatents).ravel(), passes.of_hyperlatents())
+            passes.hear(hyperlatents)
+            whole = _whole(latents)
+            for known, places in passes.order(latents):
+                mixture.encode(encoder, whole[:, places].ravel(), passes.of_latents(known, places))
+        return encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
+
+    def decode_latents(self, data: bytes, level: int, height: int, width: int) -> Picture:
+        """See LearnedCodec.decode_latents."""
+        import constriction
+        import torch
+
+        words = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
+        decoder = constriction.stream.queue.RangeDecoder(words)
+        with torch.inference_mode():
+            passes = Passes(self.coder, self._level(level), *(-(-side // 64) for side in (height, width)))
+            passes.hear(_tensor(mixture.decode(decoder, passes.of_hyperlatents()), passes.hyper_shape))
+            latents = torch.zeros(1, passes.entropy.latents, 4 * passes.rows, 4 * passes.columns)
+            for known, places in passes.order(latents):
+                values = mixture.decode(decoder, passes.of_latents(known, places))
+                latents[0][:, torch.from_numpy(places)] = (
+                    torch.from_numpy(values).reshape(len(latents[0]), -1).float()
+                )
+            picture = self.coder.synthesise(latents, self._level(level).float())[0, :, :height, :width]
+            return picture.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+    def _level(self, level: int) -> Tensor:
+        import torch
+
+        return torch.tensor([level / (self.levels - 1)], dtype=torch.float64)
+
+
+class Passes:
+    """What both ends know before each part of the stream. rows, columns: of the hyperlatents."""
+
+    def __init__(self, coder: MixtureCoder, level: Tensor, rows: int, columns: int) -> None:
+        self.entropy, self.level = coder.entropy, level
+        self.rows, self.columns = rows, columns
+        self.hyper_shape = (1, coder.architecture.hyper, rows, columns)
+
+    def of_hyperlatents(self) -> mixture.Mixtures:
+        """Of all hyperlatents."""
+        found = self.entropy.of_hyperlatents(self.level)[0].expand(-1, -1, -1, self.rows, self.columns)
+        return mixture.Mixtures(found.reshape(*found.shape[:2], -1).numpy())
+
+    def hear(self, hyperlatents: Tensor) -> None:
+        """Take the hyperlatents to what they say of the latents."""
+        self.features = self.entropy.features(hyperlatents.double(), self.level)
+
+    def order(self, latents: Tensor) -> Any:
+        """For each of the two passes: the latents that are known before it, as they are by then, and
+        [H, W] bool, the places to code."""
+        import torch
+
+        from jscc_sim.nn.gmm import first_pass
+
+        first = first_pass(latents)
+        yield torch.zeros_like(latents, dtype=torch.float64), first.numpy()
+        yield (latents * first).double(), ~first.numpy()
+
+    def of_latents(self, known: Tensor, places: NDArray[np.bool_]) -> mixture.Mixtures:
+        """Of the latents at these places, channel by channel."""
+        height = known.shape[2]
+        found = []
+        for start in range(0, height, STRIP):
+            top, bottom = max(0, start - HALO), min(height, start + STRIP + HALO)
+            strip = self.entropy.of_latents(
+                self.features[:, :, top:bottom], known[:, :, top:bottom], self.level
+            )
+            rows = strip[0, ..., start - top : start - top + STRIP, :]
+            found.append(rows.numpy()[..., places[start : start + STRIP]])
+        together = np.concatenate(found, axis=-1)
+        return mixture.Mixtures(together.reshape(*together.shape[:2], -1))
+
+
+def _padded(picture: Picture) -> Tensor:
+    """[1, 3, H, W] in 0 to 1, edges replicated to multiples of 64."""
+    import torch
+
+    height, width = picture.shape[:2]
+    wider = np.pad(picture, ((0, -height % 64), (0, -width % 64), (0, 0)), mode="edge")
+    return torch.from_numpy(wider).permute(2, 0, 1)[None].float().div(255)
+
+
+def _whole(latents: Tensor) -> NDArray[np.int64]:
+    return latents[0].numpy().astype(np.int64)
+
+
+def _tensor(values: NDArray[np.int64], shape: tuple[int, ...]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(values.astype(np.float64)).reshape(shape)

@@ -1,0 +1,115 @@
+"""The quantised autoencoder (see nn/quantised.py) as an image codec: its latents in an adaptive arithmetic code.
+
+After the first bytes of every learned codec: the code of the latents, channel by channel (see
+coding/context_coder.py). The level says how many channels there are and how many bits each latent has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.codecs.learned import LearnedCodec
+from jscc_sim.coding import context_coder
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from jscc_sim.nn.quantised import QuantisedCoder
+
+
+class Rate(NamedTuple):
+    """Channels that are sent, and bits of a latent."""
+
+    channels: int
+    bits: int
+
+
+LADDER = tuple(Rate(channels, 4) for channels in range(2, 33))
+"""The rates of the levels, of rising size and PSNR."""
+
+
+@dataclass(frozen=True, repr=False)
+class Quantised(LearnedCodec):
+    """Levels are the rates of LADDER; `stream` and `picture` take any other."""
+
+    name: ClassVar[str] = "quantised"
+    levels: ClassVar[int] = len(LADDER)
+    format: ClassVar[str] = "1"
+
+    @cached_property
+    def coder(self) -> QuantisedCoder:
+        """The network."""
+        from jscc_sim.nn.loading import filled
+        from jscc_sim.nn.quantised import QuantisedArchitecture, QuantisedCoder
+
+        try:
+            architecture = QuantisedArchitecture(**self.model.manifest["architecture"])
+            return filled(QuantisedCoder(architecture), self.model.tensors)
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise self.model.misfit(error) from None
+
+    def encode_latents(self, picture: Picture, level: int) -> bytes:
+        """See LearnedCodec.encode_latents."""
+        return self.stream(picture, LADDER[level])
+
+    def decode_latents(self, data: bytes, level: int, height: int, width: int) -> Picture:
+        """See LearnedCodec.decode_latents."""
+        return self.picture(data, LADDER[level], height, width)
+
+    def stream(self, picture: Picture, rate: Rate) -> bytes:
+        """The code of a picture [H, W, 3] uint8 at a rate."""
+        return context_coder.encode(self.symbols(picture, rate), rate.bits)
+
+    def picture(self, data: bytes, rate: Rate, height: int, width: int) -> Picture:
+        """The picture of `stream`'s bytes. Raises InputError for too few of them."""
+        symbols = context_coder.decode(data, grid(rate, height, width), rate.bits)
+        return self.synthesise(symbols.astype(np.float32), rate, height, width)
+
+    def symbols(self, picture: Picture, rate: Rate) -> NDArray[np.int64]:
+        """[channels, ceil(H / 8), ceil(W / 8)] the latents as whole numbers, 0 to 2**bits - 1."""
+        import torch
+
+        from jscc_sim.nn.quantised import STRIDE, symbols_of
+
+        height, width = picture.shape[:2]
+        wider = np.pad(picture, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), mode="edge")
+        image = torch.from_numpy(wider).permute(2, 0, 1)[None].float().div(255)
+        with torch.inference_mode():
+            channels, bits = _condition(rate)
+            latents = self.coder.analyse(image.contiguous(memory_format=torch.channels_last), channels, bits)
+            symbols = symbols_of(latents[0, : rate.channels], bits)
+        return np.asarray(symbols.numpy().astype(np.int64))
+
+    def synthesise(self, symbols: NDArray[np.float32], rate: Rate, height: int, width: int) -> Picture:
+        """The picture [height, width, 3] of latents [channels, ceil(H / 8), ceil(W / 8)] as numbers, which
+        may be expected values and need not be whole."""
+        import torch
+
+        from jscc_sim.nn.quantised import values_of
+
+        with torch.inference_mode():
+            channels, bits = _condition(rate)
+            latents = torch.zeros(1, self.coder.architecture.latents, *symbols.shape[1:])
+            latents[0, : rate.channels] = values_of(torch.from_numpy(symbols), bits)
+            image = self.coder.synthesise(latents, channels, bits)[0, :, :height, :width]
+            return image.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def grid(rate: Rate, height: int, width: int) -> tuple[int, int, int]:
+    """The latents' shape."""
+    from jscc_sim.nn.quantised import STRIDE
+
+    return rate.channels, -(-height // STRIDE), -(-width // STRIDE)
+
+
+def _condition(rate: Rate) -> tuple[Tensor, Tensor]:
+    import torch
+
+    return torch.tensor([rate.channels]), torch.tensor([rate.bits])
