@@ -9,6 +9,8 @@ from jscc_sim.errors import InputError
 
 Bits = NDArray[np.uint8]
 
+_SCRAMBLE_SEED = 38211
+
 
 def to_bits(value: int, width: int) -> Bits:
     """[width] bits of a number in 0 to 2**width - 1."""
@@ -20,6 +22,13 @@ def to_bits(value: int, width: int) -> Bits:
 def to_int(bits: Bits) -> int:
     """The number whose bits these are; 0 for none."""
     return int.from_bytes(np.packbits(np.pad(bits, (-len(bits) % 8, 0))).tobytes(), "big")
+
+
+def whitening(count: int) -> Bits:
+    """[count] fixed random bits, to be added to what is sent: long runs of equal bits would give a QAM
+    another mean power than 1, or look like what repeats. The sequence is one and the same, any length."""
+    drawn = np.random.default_rng(_SCRAMBLE_SEED).bytes(-(-count // 8))
+    return np.unpackbits(np.frombuffer(drawn, np.uint8), count=count)
 
 
 class BitReader:

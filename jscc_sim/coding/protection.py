@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding import crc, ldpc, qam, small_block
-from jscc_sim.coding.bits import Bits
+from jscc_sim.coding.bits import Bits, whitening
 from jscc_sim.coding.modes import (
     MARGIN_DB,
     PREAMBLE_USES,
@@ -25,7 +25,6 @@ from jscc_sim.coding.modes import (
 from jscc_sim.errors import OutageError
 
 _NO_PREAMBLE = -10.0  # nats of evidence; a preamble at its threshold has 25 +- 7, a wrong one -100
-_SCRAMBLE_SEED = 38211
 
 WATERFALL_DB = 1.5
 """From one short block in a thousand lost to one in two."""
@@ -40,7 +39,7 @@ def protect(message: Bits, dependable_snr_db: float) -> NDArray[np.complex64]:
     plan = cheapest_plan(len(message), dependable_snr_db)
     per_segment = plan.block_bits - crc.CRC_BITS
     padded = np.pad(message, (0, plan.segments * per_segment - len(message)))
-    white = (padded ^ _whitening(len(padded))).reshape(plan.segments, per_segment)
+    white = (padded ^ whitening(len(padded))).reshape(plan.segments, per_segment)
     coded = ldpc.encode(crc.attach(white), plan.coded_bits)
     preamble = small_block.encode(plan.number, 2 * preamble_uses(dependable_snr_db))
     return qam.map_bits(np.concatenate([preamble, coded.reshape(-1)]))
@@ -79,13 +78,7 @@ def recover(
     if not valid.all():
         raise OutageError(f"CRC fails in {int((~valid).sum())} of {plan.segments} header segments")
     white = content.reshape(-1)
-    return white ^ _whitening(len(white)), end
-
-
-def _whitening(count: int) -> Bits:
-    """Fixed random bits: a message of zeros must not look like a long preamble, which repeats."""
-    drawn = np.random.default_rng(_SCRAMBLE_SEED).bytes(-(-count // 8))
-    return np.unpackbits(np.frombuffer(drawn, np.uint8), count=count)
+    return white ^ whitening(len(white)), end
 
 
 def _read_preamble(

@@ -1,4 +1,5 @@
-"""Bits over the air in blocks: CRC, 5G LDPC, QAM, and back. A block arrives whole or is known to be lost."""
+"""Bits over the air in blocks: CRC, 5G LDPC, scrambling, QAM, and back. A block arrives whole or is known to
+be lost."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding import crc, ldpc, qam
-from jscc_sim.coding.bits import Bits
+from jscc_sim.coding.bits import Bits, whitening
 from jscc_sim.coding.mcs import Scheme
 
 
@@ -28,7 +29,8 @@ def encode(bits: Bits, scheme: Scheme, block_bits: int) -> NDArray[np.complex64]
     coded = ldpc.encode(
         crc.attach(blocks, crc.LONG_CRC_BITS), scheme.coded_bits(block_bits), scheme.bits_per_symbol
     )
-    return qam.map_bits(coded.reshape(-1), scheme.bits_per_symbol)
+    flat = coded.reshape(-1)
+    return qam.map_bits(flat ^ whitening(len(flat)), scheme.bits_per_symbol)
 
 
 def decode(
@@ -41,7 +43,8 @@ def decode(
     """symbols: [blocks * scheme.uses] received as gain * sent + noise of complex variance noise_variance,
     [uses] both. Returns the content bits, and [blocks] whether each block's CRC holds."""
     llrs = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
-    soft = llrs.reshape(-1, scheme.coded_bits(block_bits))
+    flips = 1 - 2 * whitening(len(llrs)).astype(llrs.dtype)
+    soft = (llrs * flips).reshape(-1, scheme.coded_bits(block_bits))
     blocks = ldpc.decode_until(_whole, soft, block_bits, scheme.bits_per_symbol)
     content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
     return content.reshape(-1), whole
