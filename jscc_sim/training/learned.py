@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from jscc_sim.training.task import Task
 
 LEARNED = {
+    "digits": "digits:DigitTask",
     "gmm": "gmm:MixtureTask",
 }
 """System: module and class of its task. Loaded by name, so that the command line need not load torch."""

@@ -75,7 +75,9 @@ class Trainer(Generic[N]):
         kernels = [p for p in self.network.parameters() if p.ndim == 4]
         others = [p for p in self.network.parameters() if p.ndim != 4]
         adam = torch.optim.AdamW(others, recipe.other_rate, (0.9, 0.98), weight_decay=0.01, fused=True)
-        self.optimizers = {"muon": Muon(kernels, recipe.kernel_rate), "adam": adam}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"adam": adam}
+        if kernels:
+            self.optimizers["muon"] = Muon(kernels, recipe.kernel_rate)
         self.base_rates = {"muon": recipe.kernel_rate, "adam": recipe.other_rate}
         self.rng = np.random.default_rng(recipe.seed)
         self.generator = torch.Generator(recipe.device).manual_seed(recipe.seed)

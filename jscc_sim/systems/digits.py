@@ -1,0 +1,241 @@
+"""The digit coder's latents as analog symbols: the network of the codec `digits`, without its bits.
+
+The frame: a header (size, weights, latents per tile, level, gain; see coding/protection.py), then as many
+latents of each tile as fit, those of largest variance, two reals in a use. Each is scaled by its prior's
+variance to the power -1/4, as in SoftCast: the level's gains have made errors in all of them about
+equally harmful. They go in a fixed random order, which spreads fades over the picture. The
+receiver's estimate is linear least squares with the prior's moments; what was not sent is the prior's
+mean. The sender decodes some tiles under noise of its own at each of a few levels, and takes the best.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.channels import AWGN, Channel, Equalised, Received, equalise
+from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
+from jscc_sim.coding import ldpc
+from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
+from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
+from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.weights import Model
+
+if TYPE_CHECKING:
+    from jscc_sim.nn.digits import DigitCoder
+
+Array = NDArray[np.float64]
+
+DIGITS = "digits"
+SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS = 16, 16, 6, 6
+HEADER_BITS = 2 * SIDE_BITS + MODEL_BITS + COUNT_BITS + LEVEL_BITS + GAIN_BITS
+
+TRIED_LEVELS = range(0, LEVELS, 7)
+TRIED_TILES = 500
+_TRIAL_SEED, _ORDER_SEED = 1, 2013
+_LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
+_LEAST_NOISE = 1e-12  # 0 would divide 0 by 0 where the gain vanishes
+
+
+@dataclass(frozen=True)
+class LatentHeader:
+    """What a receiver must know. model: 16 bits of the weights' hash; count: latents per tile; gain:
+    amplitude factor of the payload."""
+
+    height: int
+    width: int
+    model: int
+    count: int
+    level: int
+    gain: float
+
+    def bits(self) -> Bits:
+        """HEADER_BITS of them."""
+        fields = [(self.height, SIDE_BITS), (self.width, SIDE_BITS), (self.model, MODEL_BITS)]
+        fields += [(self.count, COUNT_BITS), (self.level, LEVEL_BITS), (gain_code(self.gain), GAIN_BITS)]
+        return np.concatenate([to_bits(value, width) for value, width in fields])
+
+    @classmethod
+    def parse(cls, message: Bits) -> LatentHeader:
+        """Raises ImpossibleFrameError."""
+        reader = BitReader(message)
+        widths = (SIDE_BITS, SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS, GAIN_BITS)
+        try:
+            height, width, model, count, level, gain = (reader.take(width) for width in widths)
+        except InputError as error:
+            raise ImpossibleFrameError(f"impossible header: {error}") from None
+        if not 0 < height * width <= pixel_limit():
+            raise ImpossibleFrameError(
+                f"image of {height} x {width} pixels; the limit is {pixel_limit()} pixels"
+            )
+        return cls(height, width, model, count, level, gain_of(gain))
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How the latents of a level travel. chosen: [count] which of them; factors: their amplitudes before the
+    gain; means: [latents] and variances: [count] of the prior."""
+
+    chosen: NDArray[np.int64]
+    factors: Array
+    means: Array
+    variances: Array
+
+    def sent(self, latents: Array) -> Array:
+        """[N, latents] -> the reals of the payload before the gain, an even number of them."""
+        scaled = ((latents - self.means)[:, self.chosen] * self.factors).reshape(-1)
+        return np.pad(scaled[_order(len(scaled))], (0, len(scaled) % 2))
+
+    def heard(self, part: Equalised, gain: float, tiles: int) -> Array:
+        """The estimate [tiles, latents] from the payload's uses."""
+        size = tiles * len(self.chosen)
+        order = _order(size)
+        values, strength, noise = np.empty((3, size))
+        values[order] = part.symbols.astype(np.complex128).view(np.float64)[:size]
+        strength[order] = gain * np.repeat(part.gain, 2)[:size]
+        noise[order] = np.repeat(np.maximum(part.noise_variance, _LEAST_NOISE), 2)[:size] / 2
+        values, strength, noise = (x.reshape(tiles, -1) for x in (values, strength, noise))
+        amplitude = strength * self.factors
+        shrunk = values * amplitude * self.variances / (amplitude**2 * self.variances + noise)
+        found = np.tile(self.means, (tiles, 1))
+        found[:, self.chosen] += np.clip(shrunk, -_LARGEST, _LARGEST)
+        return found
+
+
+@dataclass(frozen=True)
+class DigitLink(LinkSystem):
+    """model: folder of the weights, the released ones by default. equaliser: see channels."""
+
+    model: str = ""
+    equaliser: str = "mmse"
+
+    def prepare(self) -> None:
+        """See System.prepare."""
+        ldpc.preload()
+        _ = self._coder
+
+    def version(self) -> str:
+        """See System.version."""
+        return f"{self._weights.sha256} {HEADER_BITS} {list(TRIED_LEVELS)}"
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse."""
+        self._count(picture, budget, belief)
+
+    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+        """See LinkSystem.encode."""
+        from jscc_sim.nn.digits import latents_of, split
+
+        count = self._count(picture, budget, belief)
+        height, width = picture.shape[:2]
+        watch = Stopwatch()
+        with watch.stage("allocation"):
+            tiles = split(picture)
+            some = tiles[:: -(-len(tiles) // TRIED_TILES)]
+            level = min(TRIED_LEVELS, key=lambda level: self._trial_error(some, level, count, belief.snr_db))
+        with watch.stage("encode"):
+            reals = self._scaling(level, count).sent(latents_of(self._coder, tiles, share(level)))
+            gain = _unit_power(reals)
+        with watch.stage("frame"):
+            header = LatentHeader(height, width, self._weights.id, count, level, gain)
+            front = protect(header.bits(), belief.dependable_snr_db())
+            symbols = np.concatenate([front, _pairs(gain * reals)])
+        return Frame(symbols, len(front), height, width, seconds=watch.seconds)
+
+    def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
+        """See LinkSystem.decode."""
+        from jscc_sim.nn.digits import join, tile_grid, tiles_of
+
+        watch = Stopwatch()
+        with watch.stage("frame"):
+            equalised = equalise(received, self.equaliser)
+            message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            header = LatentHeader.parse(message)
+            if header.model != self._weights.id:
+                raise InputError(
+                    f"the frame is of the weights {header.model:04x}, not {self._weights.id:04x} ({DIGITS})"
+                )
+            if not 0 < header.count <= self._latents:
+                raise ImpossibleFrameError(f"{header.count} latents per tile; there are {self._latents}")
+            rows, columns = tile_grid(header.height, header.width)
+            uses = -(-rows * columns * header.count // 2)
+            if start + uses > len(equalised.symbols):
+                arrived = len(equalised.symbols) - start
+                raise ImpossibleFrameError(f"payload of {uses} uses, {arrived} arrived")
+        with watch.stage("decode"):
+            scaling = self._scaling(header.level, header.count)
+            part = equalised.part(start, start + uses)
+            latents = scaling.heard(part, header.gain, rows * columns)
+            tiles = tiles_of(self._coder, latents, share(header.level))
+            picture = join(tiles, header.height, header.width)
+        return Reception(picture, watch.seconds)
+
+    @cached_property
+    def _weights(self) -> Model:
+        return Model.find(DIGITS, self.model)
+
+    @cached_property
+    def _coder(self) -> DigitCoder:
+        return load_coder(self._weights)
+
+    @property
+    def _latents(self) -> int:
+        return self._coder.architecture.latents
+
+    def _scaling(self, level: int, count: int) -> Scaling:
+        prior = prior_at(self._weights, level)
+        chosen = np.sort(np.argsort(-prior.variance, kind="stable")[:count])
+        variance = prior.variance[chosen]
+        return Scaling(chosen, variance**-0.25, prior.mean, variance)
+
+    def _trial_error(self, tiles: NDArray[np.float32], level: int, count: int, snr_db: float) -> float:
+        """Mean squared error of tiles [N, 64] under noise of the sender's own."""
+        from jscc_sim.nn.digits import latents_of, tiles_of
+
+        scaling = self._scaling(level, count)
+        reals = scaling.sent(latents_of(self._coder, tiles, share(level)))
+        gain = _unit_power(reals)
+        received = AWGN(snr_db)(_pairs(gain * reals), np.random.default_rng(_TRIAL_SEED))
+        heard = scaling.heard(equalise(received, self.equaliser), gain, len(tiles))
+        return float(np.square(tiles_of(self._coder, heard, share(level)) - tiles).mean())
+
+    def _count(self, picture: Picture, budget: int, belief: Channel) -> int:
+        """Latents per tile that fit."""
+        from jscc_sim.nn.digits import tile_grid
+
+        height, width = picture.shape[:2]
+        if max(height, width) > LONGEST_SIDE:
+            raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+        rows, columns = tile_grid(height, width)
+        front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
+        count = min(self._latents, 2 * max(0, budget - front) // (rows * columns))
+        if count < 1:
+            least = front + -(-rows * columns // 2)
+            raise BudgetError(
+                f"budget of {budget} uses is below the {least} uses of the header and of one latent for each "
+                f"of {rows * columns} tiles"
+            )
+        return count
+
+
+def _unit_power(reals: Array) -> float:
+    """The gain that makes pairs of them symbols of unit mean power."""
+    power = 2 * float(np.square(reals).mean())
+    return 1 / math.sqrt(power) if power > 0 else 1.0
+
+
+def _pairs(reals: Array) -> NDArray[np.complex64]:
+    return reals.view(np.complex128).astype(np.complex64)
+
+
+def _order(count: int) -> NDArray[np.int64]:
+    """[count] the order of sending."""
+    return np.random.default_rng(_ORDER_SEED).permutation(count)
