@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -10,9 +13,12 @@ from jscc_sim.channels import AWGN, parse_channel
 from jscc_sim.cli.bench import photograph
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import measure
+from jscc_sim.nn.loading import filled
 from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.training.learned import LEARNED, learned_task
 from jscc_sim.units import STANDARD_RATIOS, budget_uses, parse_cbr
-from jscc_sim.zoo import load_zoo, models_folder, released_zoos
+from jscc_sim.weights import Model, models_folder, released
+from jscc_sim.zoo import load_zoo, released_zoos
 
 PICTURE = read_picture("coffee")[64:320, 128:512]
 HOPELESS_DB = 14.0
@@ -47,8 +53,34 @@ def test_ids_differ():
     assert len({load_zoo(name).id for name in released_zoos()}) == 3
 
 
+def megabytes(names):
+    folders = [models_folder() / name for name in names]
+    return sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")) / 1e6
+
+
 def test_block_zoos_take_at_most_16_megabytes():
-    assert sum(path.stat().st_size for path in models_folder().rglob("*.safetensors")) < 16e6
+    assert megabytes(released_zoos()) < 16
+
+
+def test_learned_systems_take_at_most_10_megabytes():
+    assert megabytes(released("system")) < 10
+
+
+def test_every_learned_system_is_released():
+    assert released("system") == sorted(LEARNED)
+
+
+@pytest.mark.parametrize("name", sorted(LEARNED))
+def test_a_learned_system_is_described_and_whole(name):
+    model = Model.find(name)
+    task = learned_task(name)
+    network = filled(task.network(), model.tensors)
+    assert model.manifest["architecture"] == json.loads(json.dumps(asdict(task.architecture)))
+    assert sum(p.numel() for p in network.parameters()) == model.manifest["parameters"]
+    assert round(task.macs_per_pixel()) == model.manifest["macs_per_pixel"]
+    assert {"data", "command", "steps"} <= model.manifest["training"].keys()
+    assert {"summary", "measured"} <= model.manifest.keys()
+    assert (models_folder() / name / "CARD.md").is_file()
 
 
 @pytest.mark.parametrize(("snr_db", "cbr"), [(1.0, "1/16"), (10.0, "1/48"), (10.0, "1/16"), (20.0, "1/16")])

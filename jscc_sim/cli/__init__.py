@@ -16,7 +16,10 @@ Commands = Any
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 TABLE = "results: a CSV of jscc-sim export, or the store itself"
-SYSTEMS = "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, softcast"
+SYSTEMS = (
+    "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, quantised+uep, softcast, "
+    "vae:N, digits, generative"
+)
 TRAINED = ("block-jscc", "gmm", "quantised", "digits", "generative", "vae")
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
@@ -152,7 +155,7 @@ def _add_sweep(commands: Commands) -> None:
 def _add_listings(commands: Commands) -> None:
     policies = _command(commands, "policies", "listing", "list the allocation policies")
     policies.add_argument("--json", action="store_true", help="machine-readable")
-    zoo = _command(commands, "zoo", "listing", "list the released zoos of coders")
+    zoo = _command(commands, "zoo", "listing", "list the released weights: zoos, learned systems")
     zoo.add_argument("--json", action="store_true", help="machine-readable")
 
     bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")

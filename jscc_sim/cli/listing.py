@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.zoo import load_zoo, released_zoos
+from jscc_sim.weights import Model, released
+from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 
 def policies(arguments: argparse.Namespace) -> int:
@@ -23,19 +25,27 @@ def policies(arguments: argparse.Namespace) -> int:
 
 
 def zoo(arguments: argparse.Namespace) -> int:
-    """What is known of each released zoo."""
+    """What is known of each released zoo, and of the weights of each other learned system."""
     for name in released_zoos():
         known = load_zoo(name)
-        manifest = dict(known.manifest)
-        if arguments.json:
-            print(json.dumps({"name": name, "id": known.id, "sha256": known.sha256, **manifest}))
-            continue
+        _show(arguments, known, {"id": known.id, "sha256": known.sha256})
+    for name in released("system"):
+        model = Model.find(name)
+        _show(arguments, model, {"id": model.id, "sha256": model.sha256})
+    return 0
+
+
+def _show(arguments: argparse.Namespace, known: Zoo | Model, identity: Mapping[str, object]) -> None:
+    manifest = dict(known.manifest)
+    if arguments.json:
+        print(json.dumps({"name": known.name, **identity, **manifest}))
+        return
+    print(f"{known.name}: {manifest['summary']}")
+    if isinstance(known, Zoo):
         low, high = manifest["snr_range_db"]
-        print(f"{name}: {manifest['summary']}")
         print(f"  ratios      {', '.join(map(str, known.ratios.uses))} channel uses per 32x32 block")
         print(f"  SNR         {low:g} to {high:g} dB")
-        print(f"  parameters  {manifest['parameters']:,}, {manifest['macs_per_pixel']:,.0f} MACs per pixel")
-        print(f"  trained on  {manifest['training']['data']}")
-        for figure in manifest.get("measured", []):
-            print(f"  measured    {figure}")
-    return 0
+    print(f"  parameters  {manifest['parameters']:,}, {manifest['macs_per_pixel']:,.0f} MACs per pixel")
+    print(f"  trained on  {manifest['training']['data']}")
+    for figure in manifest.get("measured", []):
+        print(f"  measured    {figure}")

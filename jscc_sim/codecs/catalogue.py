@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from jscc_sim.codecs.base import Codec
+from jscc_sim.codecs.digits import Digits
 from jscc_sim.codecs.gmm import GMM
 from jscc_sim.codecs.hevc import HEVC
 from jscc_sim.codecs.learned import LearnedCodec
+from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.codecs.raster import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
 
-LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM,)}
+LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM, Quantised, Digits)}
+"""Codecs with weights, which may be in a folder of the user's."""
 
 _KNOWN: tuple[Codec, ...] = (
     JPEG(),

@@ -88,6 +88,24 @@ class GMM(LearnedCodec):
             picture = self.coder.synthesise(latents, self._level(level).float())[0, :, :height, :width]
             return picture.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
 
+    def estimated_bits(self, picture: Picture, level: int) -> float:
+        """What the network takes the latents' bits to be, before they are coded."""
+        import torch
+
+        from jscc_sim.nn.gmm import mixture_bits
+
+        with torch.inference_mode():
+            at = self._level(level)
+            latents, hyperlatents = (x.round() for x in self.coder.analyse(_padded(picture), at.float()))
+            passes = Passes(self.coder, at, *hyperlatents.shape[2:])
+            bits = mixture_bits(hyperlatents, self.coder.entropy.of_hyperlatents(at)).sum()
+            passes.hear(hyperlatents)
+            for known, places in passes.order(latents):
+                parameters = torch.from_numpy(passes.parameters(known, places))[None, ..., None]
+                values = latents[..., torch.from_numpy(places)][..., None]
+                bits += mixture_bits(values, parameters).sum()
+        return float(bits)
+
     def _level(self, level: int) -> Tensor:
         import torch
 
@@ -124,6 +142,11 @@ class Passes:
 
     def of_latents(self, known: Tensor, places: NDArray[np.bool_]) -> mixture.Mixtures:
         """Of the latents at these places, channel by channel."""
+        parameters = self.parameters(known, places)
+        return mixture.Mixtures(parameters.reshape(*parameters.shape[:2], -1))
+
+    def parameters(self, known: Tensor, places: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """[3, COMPONENTS, C, places], see EntropyModel."""
         height = known.shape[2]
         found = []
         for start in range(0, height, STRIP):
@@ -133,8 +156,7 @@ class Passes:
             )
             rows = strip[0, ..., start - top : start - top + STRIP, :]
             found.append(rows.numpy()[..., places[start : start + STRIP]])
-        together = np.concatenate(found, axis=-1)
-        return mixture.Mixtures(together.reshape(*together.shape[:2], -1))
+        return np.concatenate(found, axis=-1)
 
 
 def _padded(picture: Picture) -> Tensor:

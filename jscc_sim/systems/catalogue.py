@@ -5,24 +5,34 @@ CODEC+ldpc, CODEC+ldpc:MODE         a file, 5G LDPC and QAM; a mode such as 64qa
 CODEC+ldpc:csit                     the sender knows the fading of each frame
 CODEC+ldpc-abstraction[:...]        the same, code blocks lost by lot as often as measured
 CODEC+ideal[:csit]                  a bound: log2(1 + SNR) bits in every use
+quantised+uep                       the quantised autoencoder's bits, protected unequally
 softcast                            analog
+vae:N, digits, generative           analog and learned
 """
 
 from __future__ import annotations
 
+import importlib
+
 from jscc_sim.channels import EQUALISERS
 from jscc_sim.codecs import CODECS, LEARNED, find_codec
+from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.errors import InputError
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
+from jscc_sim.systems.digits import DigitLink
 from jscc_sim.systems.ideal import IdealDigital
 from jscc_sim.systems.softcast import SoftCast
+from jscc_sim.systems.uep import QuantisedUEP
 
 BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
 INFORMED = "csit"
+
+ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
+"""Learned systems that are no codec with a code."""
 
 
 def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
@@ -30,19 +40,19 @@ def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
     released ones. Raises InputError for a system that does not exist."""
     if equaliser not in EQUALISERS:
         raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
-    if name == SOFTCAST:
-        if zoo:
-            raise InputError(f"system {name} has no zoo {zoo}")
-        return SoftCast(equaliser)
+    if name in ANALOG:
+        return _load_analog(name, equaliser, zoo)
     coded, colon, option = name.partition(":")
     codec_name, plus, code = coded.partition("+")
+    if zoo and (name == SOFTCAST or (codec_name in CODECS and codec_name not in LEARNED)):
+        raise InputError(f"system {name} has no zoo {zoo}")
+    if name == SOFTCAST:
+        return SoftCast(equaliser)
     if not plus or code not in CODES:
         raise InputError(
-            f"system {name!r} is not {BLOCK_JSCC}, {SOFTCAST} or CODEC+CODE; codecs: {', '.join(CODECS)}; "
-            f"codes: {', '.join(CODES)}"
+            f"system {name!r} is not {BLOCK_JSCC}, {', '.join((SOFTCAST, *ANALOG))} or CODEC+CODE; "
+            f"codecs: {', '.join(CODECS)}; codes: {', '.join(CODES)}"
         )
-    if zoo and codec_name in CODECS and codec_name not in LEARNED:
-        raise InputError(f"system {name} has no zoo {zoo}")
     codec, informed = find_codec(codec_name, zoo), option == INFORMED
     if colon and not informed and code == "ideal":
         raise InputError(f"system {name!r}: an ideal code has no modes; {INFORMED} is all that may follow")
@@ -51,3 +61,18 @@ def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
     scheme = find_scheme(option) if colon and not informed else None
     link = Digital(codec, scheme, informed, equaliser)
     return link if code == "ldpc" else DigitalAbstraction(link)
+
+
+def _load_analog(name: str, equaliser: str, zoo: str) -> System:
+    """Those whose modules load torch are imported when they are asked for."""
+    if name == "quantised+uep":
+        return QuantisedUEP(Quantised(zoo), equaliser)
+    if name == "digits":
+        return DigitLink(zoo, equaliser)
+    if name == "generative":
+        found = importlib.import_module("jscc_sim.systems.generative").Generative(zoo, equaliser)
+    else:
+        number = int(name.partition(":")[2])
+        found = importlib.import_module("jscc_sim.systems.vae_link").VAELink(number, zoo, equaliser)
+    assert isinstance(found, System)
+    return found

@@ -1,0 +1,46 @@
+"""Plain curves, a panel each way of looking: for tables that are no table of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width, add_footer, paper_figure
+
+
+@dataclass(frozen=True)
+class Panel:
+    """curves: label -> (x, y); a NaN is a gap. A label has one look in all panels of a figure."""
+
+    x: str
+    y: str
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    title: str = ""
+    log_x: bool = False
+
+
+def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: Width = "column") -> Figure:
+    """The panels side by side, one legend below them, then the notes."""
+    labels = list(dict.fromkeys(label for panel in panels for label in panel.curves))
+    entries: dict[str, Artist] = {}
+    with mpl.rc_context(PAPER):
+        figure = paper_figure(width)
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            for label, (x, y) in panel.curves.items():
+                number = labels.index(label)
+                style = {
+                    "color": COLOURS[number % len(COLOURS)],
+                    "marker": MARKERS[number % len(MARKERS)],
+                    "linestyle": DASHES[number % len(DASHES)],
+                }
+                (entries[label],) = axes.plot(np.asarray(x), np.asarray(y), **style)
+            axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
+            if panel.log_x:
+                axes.set_xscale("log")
+        add_footer(figure, 0.3 + 0.75 * WIDTHS[width] / len(panels), entries, notes)
+    return figure
