@@ -70,26 +70,32 @@ class Study:
         found = table(store)
         return check_table(found[found["key"].isin(trials)].reset_index(drop=True))
 
-    def publish(self, rows: pd.DataFrame, figures: Mapping[str, Figure]) -> None:
-        """Write NAME.csv, NAME.json (what is the same in all rows, and the command), and each figure as
-        PNG and PDF. `jscc-sim plot` and `report` read the CSV."""
+    def publish(
+        self,
+        rows: pd.DataFrame,
+        figures: Mapping[str, Figure],
+        part: str = "",
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write NAME.csv, NAME.json (what is the same in all rows, the command, and a summary), and each
+        figure as PNG and PDF. part: is added to the name. `jscc-sim plot` and `report` read the CSV."""
+        name = f"{self.name}_{part}" if part else self.name
         shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
-        path = self.folder / f"{self.name}.csv"
-        write_whole(path, lambda handle: rows[shown].to_csv(handle, index=False, float_format="%.6g"))
-        script = f"experiments/{Path(sys.argv[0]).name}"
+        path = write_table(rows[shown], self.folder / f"{name}.csv")
         own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
-            "command": shlex.join(["python", script, *map(_last_name, sys.argv[1:])]),
+            "command": command(),
             "trials": len(rows),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
             "rivals": dict(rivals.groupby("system")["zoo_sha256"].first()),
             "versions": json.loads(str(rows["versions"].iloc[0])) if len(rows) else {},
             "git_commit": sorted(map(str, rows["git_commit"].unique())),
+            **(summary or {}),
         }
         made = [path, write_json(provenance, path.with_suffix(".json"))]
         for suffix, figure in figures.items():
-            made += save_both(figure, self.folder, f"{self.name}{suffix}")
+            made += save_both(figure, self.folder, f"{name}{suffix}")
         print("\n".join(map(str, made)))
 
 
@@ -106,6 +112,18 @@ def made_folder(name: str) -> Path:
     except OSError as error:
         raise InputError(f"folder {folder} cannot be made: {error.strerror}") from None
     return folder
+
+
+def command() -> str:
+    """The command that is running, folders by their last name."""
+    script = f"experiments/{Path(sys.argv[0]).name}"
+    return shlex.join(["python", script, *map(_last_name, sys.argv[1:])])
+
+
+def write_table(table: pd.DataFrame, path: Path) -> Path:
+    """Write a CSV. Returns the path."""
+    write_whole(path, lambda handle: table.to_csv(handle, index=False, float_format="%.6g"))
+    return path
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> Path:

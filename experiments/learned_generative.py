@@ -1,0 +1,47 @@
+"""The generative receiver beside linear least squares, on the same frames and the same noise."""
+
+from __future__ import annotations
+
+import pandas as pd
+from study import Study
+
+from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.units import parse_cbr
+
+SNRS_DB = (1.0, 5.0, 10.0, 15.0, 20.0)
+CBRS = ("1/96", "1/64", "1/48", "1/24", "1/8")
+
+
+def make(study: Study) -> None:
+    """Write learned_generative.csv, .json and the figure of the gains."""
+    linear = SystemSpec("block-jscc", "linear", policy="uniform")
+    rows = study.rows(
+        Grid(
+            images=study.images,
+            systems=[linear, SystemSpec("generative")],
+            channels=["awgn"],
+            snr_db=SNRS_DB[2:4] if study.quick else SNRS_DB,
+            cbr=CBRS[2:4] if study.quick else CBRS,
+        )
+    )
+    found = gains(rows)
+    means = found.groupby(["snr_db", "cbr"])["gain_db"].mean().unstack("cbr")
+    print(means.round(2).to_string())
+    curves = {f"{snr_db:g} dB": (means.columns.tolist(), line.tolist()) for snr_db, line in means.iterrows()}
+    note = f"Mean over {len(study.images)} images of the gain on the same frame and noise, for each SNR."
+    panel = Panel("CBR", "PSNR over the linear receiver's (dB)", curves, log_x=True)
+    summary = {
+        "mean_gain_db": {f"{snr:g} dB": line.round(3).tolist() for snr, line in means.iterrows()},
+        "cbr": [round(cbr, 5) for cbr in means.columns],
+        "least_gain_of_an_image_db": round(float(found["gain_db"].min()), 3),
+    }
+    study.publish(rows, {"": lines_figure([panel], [note])}, "generative", summary)
+
+
+def gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """image, snr_db, cbr, gain_db: PSNR of the generative receiver over the linear one's."""
+    where = ["image", "snr_db", "cbr_fraction"]
+    table = rows.pivot_table("psnr_db", where, "system", sort=False)
+    gain = (table["generative"] - table["block-jscc"]).rename("gain_db").reset_index()
+    return gain.assign(cbr=gain["cbr_fraction"].map(lambda text: float(parse_cbr(text))))
