@@ -108,7 +108,7 @@ def test_power_is_water_filled_over_all_that_the_frame_sends(snr_db, seed):
     deviation = np.sqrt(np.sort(bank.variance)[::-1])
     level = water_level(deviation[sent], senders[sent], uses.sum(), half)
     expected = np.maximum(deviation * level - half, 0)
-    np.testing.assert_allclose(bank._power(index, snr_db)[sent], expected[sent], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(bank.power(index, snr_db)[sent], expected[sent], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("snr_db", [-5, 10, 30])

@@ -51,7 +51,7 @@ class LinearBank(Bank):
         self, blocks: NDArray[np.uint8], grid: Grid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
         """See Bank.encode."""
-        order, amplitude = self._order(), np.sqrt(self._power(index, sender_snr_db) / self._sorted_variance())
+        order, amplitude = self._order(), np.sqrt(self.power(index, sender_snr_db) / self._sorted_variance())
         offsets = block_slices(index, self.ratios)
         latents = np.empty(offsets[-1], dtype=np.complex64)
         for start in range(0, len(blocks), BATCH):
@@ -71,7 +71,7 @@ class LinearBank(Bank):
         sender_snr_db: float,
     ) -> NDArray[np.float32]:
         """See Bank.decode. Blocks that were not sent are filled from their neighbours."""
-        power, variance = self._power(index, sender_snr_db), self._sorted_variance()
+        power, variance = self.power(index, sender_snr_db), self._sorted_variance()
         scale = np.sqrt(np.divide(variance, power, out=np.zeros_like(power), where=power > 0))
         offsets = block_slices(index, self.ratios)
         blocks = np.empty((len(index), BLOCK, BLOCK, 3), dtype=np.float32)
@@ -114,7 +114,7 @@ class LinearBank(Bank):
     def _sorted_variance(self) -> NDArray[np.float64]:
         return self.variance[self._order()]
 
-    def _power(self, index: NDArray[np.int64], snr_db: float) -> NDArray[np.float64]:
+    def power(self, index: NDArray[np.int64], snr_db: float) -> NDArray[np.float64]:
         """[3072] mean power of each coefficient, most variable first: the water level is such that a
         frame of average blocks has unit power per use (half of it per real coefficient)."""
         count = np.bincount(index, minlength=len(self.ratios)).astype(np.float64)
