@@ -20,9 +20,12 @@ from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
 from jscc_sim.training.block_jscc import BlockJSCCTask
 from jscc_sim.training.data import Crops, split_folder
+from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
+from jscc_sim.weights import Model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
 TASK = BlockJSCCTask(TINY)
 SMALL = tuple(shlex.split("--fine 8 --coarse 16 --depths 1 1 1 1 --side 64 --crops 2 --fp32"))
@@ -44,14 +47,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def crops(folder):
     return Crops([photograph(160, 192), photograph(160, 192, "coffee")], RECIPE.side)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def state(trainer, path):
@@ -239,6 +234,16 @@ def test_a_linear_zoo_from_the_command_line(folder, tmp_path, capsys):
     capsys.readouterr()
     assert main(["transmit", str(image), "--zoo", zoo, "--cbr", "1/4", "--snr-db", "12"]) == 0
     assert "OUTAGE" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("system", sorted(LEARNED))
+def test_a_learned_system_from_the_command_line(system, folder, tmp_path, capsys):
+    pictures = [] if system in WITHOUT_PICTURES else [str(folder)]
+    command = ["train", *pictures, "--system", system, "--out", str(tmp_path), "--crops", "2", "--side", "64"]
+    for steps in (2, 3):
+        assert main([*command, "--fp32", "--steps", str(steps)]) == 0
+        assert Model.find(system, str(tmp_path)).manifest["training"]["steps"] == steps
+    assert "--zoo" in capsys.readouterr().out
 
 
 def test_too_few_blocks_to_calibrate_on(tmp_path, capsys):

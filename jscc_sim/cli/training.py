@@ -131,12 +131,15 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda is not there; this machine has cpu")
+    side = arguments.side or task.side
+    if side % task.multiple:
+        raise InputError(f"--side {side} is not a multiple of {task.multiple}")
     recipe = Recipe(
         steps=arguments.steps,
         minutes=arguments.minutes or 60.0,
         seed=arguments.seed,
         crops=arguments.crops or task.crops,
-        side=arguments.side or task.side,
+        side=side,
         checkpoint_seconds=arguments.checkpoint_seconds,
         bf16=not arguments.fp32,
         compile=arguments.compile,

@@ -39,6 +39,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     )
     crops: ClassVar[int] = 6
     side: ClassVar[int] = 160
+    multiple: ClassVar[int] = BLOCK
     compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
 
     def network(self) -> ConvCoder:

@@ -38,6 +38,7 @@ class MixtureTask(Task[MixtureCoder]):
     summary: ClassVar[str] = "image coder with GDN, attention and a Gaussian-mixture entropy model, all rates"
     crops: ClassVar[int] = 12
     side: ClassVar[int] = 128
+    multiple: ClassVar[int] = HYPER_STRIDE
 
     def network(self) -> MixtureCoder:
         """See Task.network."""

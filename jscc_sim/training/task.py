@@ -44,6 +44,9 @@ class Task(ABC, Generic[N]):
     side: ClassVar[int]
     """What a batch is made of unless told otherwise."""
 
+    multiple: ClassVar[int] = 1
+    """Sides of crops must be multiples of it."""
+
     compiled: ClassVar[tuple[str, ...]] = ()
     """Methods of the network that torch.compile may take."""
 
