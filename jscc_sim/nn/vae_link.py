@@ -1,0 +1,147 @@
+"""The analog variational autoencoder behind the system `vae:N`: N real latents per 4x4 pixels.
+
+The channel is the posterior: the encoder gives the mean of each latent, the channel adds the noise of known
+variance that a VAE would draw, and the prior, a unit Gaussian, is what the receiver shrinks by before its
+network looks. One network serves every N and SNR: a latent head for each N on a shared trunk, and residual
+blocks modulated by N and the SNRs in force. The convolutions run over the whole picture.
+After Kingma & Welling 2014 (VAE), Bourtsoulatze et al. 2019 (deep JSCC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jscc_sim.images import Picture
+from jscc_sim.nn.conv import Conditioning, Residual
+
+CHOICES = (2, 4, 8)
+"""The N that there are: real latents of a cell."""
+
+FINE_STEP, COARSE_STEP = 4, 8
+"""Pixels per cell of the two grids. Latents are on the fine one; sides are multiples of the coarse."""
+
+
+@dataclass(frozen=True)
+class VAEArchitecture:
+    """Everything that fixes the shape of the network's weights."""
+
+    fine: int = 64
+    coarse: int = 64
+    encoder_fine: int = 1
+    encoder_coarse: int = 1
+    decoder_coarse: int = 1
+    decoder_fine: int = 2
+    embedding: int = 32
+    hidden: int = 32
+
+
+class VAECoder(nn.Module):
+    """Encoder and decoder for every N. Pictures are [B, 3, H, W] in 0 to 1, H and W multiples of 8;
+    choice: [B] index into CHOICES. Latents are [B, C, H/4, W/4], the channels of all N beside each other."""
+
+    used: Tensor
+    """[3, C] bool: the latent channels of each choice."""
+
+    def __init__(self, architecture: VAEArchitecture) -> None:
+        super().__init__()
+        a = self.architecture = architecture
+        pixels, latents = 3 * FINE_STEP**2, sum(CHOICES)
+        self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
+        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
+        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
+        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
+        self.analysis_head = nn.Conv2d(a.coarse, 4 * latents, 1)
+        self.synthesis_head = nn.Conv2d(2 * 4 * latents, a.coarse, 1)
+        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
+        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
+        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
+        self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
+        sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
+        receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
+        self.sender = Conditioning(len(CHOICES), 1, sender, a.embedding, a.hidden)
+        self.receiver = Conditioning(len(CHOICES), 2, receiver, a.embedding, a.hidden)
+        owner = torch.tensor([k for k, n in enumerate(CHOICES) for _ in range(n)])
+        self.register_buffer("used", owner == torch.arange(len(CHOICES))[:, None], persistent=False)
+
+    def encode(self, images: Tensor, choice: Tensor, snr_db: Tensor) -> Tensor:
+        """snr_db: [B], what the sender believes. Returns latents, zero outside the channels of the choice."""
+        modulations = self.sender(choice[:, None, None], snr_db[:, None, None, None])
+        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
+        for block in self.analysis_fine:
+            x = block(x, modulations.pop(0))
+        x = self.analysis_down(x)
+        for block in self.analysis_coarse:
+            x = block(x, modulations.pop(0))
+        latents = F.pixel_shuffle(self.analysis_head(x), 2)
+        return latents.float() * self.used[choice][:, :, None, None]
+
+    def decode(self, means: Tensor, trust: Tensor, choice: Tensor, snr_db: Tensor) -> Tensor:
+        """means: of the latents given what was received, under the unit Gaussian prior; trust: one minus
+        their variance, the same shape: received * trust = mean for a latent heard at unit gain; snr_db: [B],
+        what the sender believed. Returns images [B, 3, H, W], unclipped."""
+        used = self.used[choice][:, :, None, None].float()
+        share = (trust * used).sum((1, 2, 3)) / (used.sum((1, 2, 3)) * trust[0, 0].numel())
+        left_db = 10 * torch.log10(share / (1 - share).clamp(min=1e-6))
+        snrs_db = torch.stack([snr_db, left_db], -1)[:, None, None]
+        modulations = self.receiver(choice[:, None, None], snrs_db)
+        heard = F.pixel_unshuffle(torch.cat([means * used, trust * used], 1), 2)
+        x = self.synthesis_head(heard.contiguous(memory_format=torch.channels_last))
+        for block in self.synthesis_coarse:
+            x = block(x, modulations.pop(0))
+        x = F.pixel_shuffle(self.synthesis_up(x), 2)
+        for block in self.synthesis_fine:
+            x = block(x, modulations.pop(0))
+        return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+
+
+def grid_of(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the latents' grid: the picture's sides are padded to multiples of 8."""
+    per_side = COARSE_STEP // FINE_STEP
+    return -(-height // COARSE_STEP) * per_side, -(-width // COARSE_STEP) * per_side
+
+
+def reals_of(n: int, height: int, width: int) -> int:
+    """Real latents of a picture: an even number."""
+    rows, columns = grid_of(height, width)
+    return n * rows * columns
+
+
+@torch.inference_mode()
+def latents_of(coder: VAECoder, picture: Picture, n: int, snr_db: float) -> NDArray[np.float64]:
+    """[H, W, 3] uint8 -> the latents [n * cells], channel after channel. snr_db: the sender's belief."""
+    rows, columns = grid_of(*picture.shape[:2])
+    below, right = rows * FINE_STEP - picture.shape[0], columns * FINE_STEP - picture.shape[1]
+    padded = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
+    image = torch.from_numpy(padded).permute(2, 0, 1)[None].float().div(255)
+    choice = torch.tensor([CHOICES.index(n)])
+    latents = coder.encode(
+        image.contiguous(memory_format=torch.channels_last), choice, torch.tensor([snr_db])
+    )
+    return np.asarray(latents[0, coder.used[choice[0]]].reshape(-1).numpy(), dtype=np.float64)
+
+
+@torch.inference_mode()
+def picture_of(
+    coder: VAECoder,
+    means: NDArray[np.float64],
+    trust: NDArray[np.float64],
+    size: tuple[int, int],
+    n: int,
+    snr_db: float,
+) -> Picture:
+    """The reverse. means, trust: [n * cells], see VAECoder.decode; size: height and width."""
+    rows, columns = grid_of(*size)
+    choice = torch.tensor([CHOICES.index(n)])
+    used = coder.used[choice[0]]
+    heard = torch.zeros(2, len(used), rows, columns)
+    for plane, values in zip(heard, (means, trust), strict=True):
+        plane[used] = torch.from_numpy(values.reshape(n, rows, columns).astype(np.float32))
+    image = coder.decode(heard[:1], heard[1:], choice, torch.tensor([snr_db]))[0]
+    pixels = (image.permute(1, 2, 0).numpy() * 255)[: size[0], : size[1]]
+    return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

@@ -1,0 +1,200 @@
+"""The analog VAE link: N real latents per 4x4 pixels as symbols, two reals in each.
+
+The frame: a header (size, N, weights, gain, the SNR that the sender believed; see coding/protection.py), then
+the latents in a fixed random order, which spreads fades over the picture, scaled so that a picture's have
+unit mean power per use: N/32 uses per pixel of a picture padded to multiples of 8. The rest of the budget
+is not sent. The network: nn/vae_link.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.coding import ldpc
+from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
+from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
+from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.nn.loading import filled
+from jscc_sim.nn.vae_link import (
+    CHOICES,
+    VAEArchitecture,
+    VAECoder,
+    latents_of,
+    picture_of,
+    reals_of,
+)
+from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.weights import Model
+
+VAE = "vae"
+
+SIDE_BITS, CHOICE_BITS, MODEL_BITS, SNR_BITS = 16, 2, 16, 7
+HEADER_BITS = 2 * SIDE_BITS + CHOICE_BITS + MODEL_BITS + GAIN_BITS + SNR_BITS
+
+_LOWEST_SNR_DB, _HIGHEST_SNR_DB = -30, 60  # whole decibels
+_ORDER_SEED = 2014
+_LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
+_LEAST_NOISE = 1e-12  # 0 would divide 0 by 0 where the gain vanishes
+
+
+@dataclass(frozen=True)
+class LatentHeader:
+    """What a receiver must know. n: reals per 4x4 pixels; model: 16 bits of the weights' hash; gain:
+    amplitude factor of the payload; snr_db: whole, what the sender believed."""
+
+    height: int
+    width: int
+    n: int
+    model: int
+    gain: float
+    snr_db: int
+
+    def bits(self) -> Bits:
+        """HEADER_BITS of them."""
+        fields = [to_bits(self.height, SIDE_BITS), to_bits(self.width, SIDE_BITS)]
+        fields += [to_bits(CHOICES.index(self.n), CHOICE_BITS), to_bits(self.model, MODEL_BITS)]
+        fields += [to_bits(gain_code(self.gain), GAIN_BITS), to_bits(self.snr_db - _LOWEST_SNR_DB, SNR_BITS)]
+        return np.concatenate(fields)
+
+    @classmethod
+    def parse(cls, message: Bits) -> LatentHeader:
+        """Raises ImpossibleFrameError."""
+        reader = BitReader(message)
+        try:
+            height, width, choice, model, gain, snr = (
+                reader.take(bits)
+                for bits in (SIDE_BITS, SIDE_BITS, CHOICE_BITS, MODEL_BITS, GAIN_BITS, SNR_BITS)
+            )
+        except InputError as error:
+            raise ImpossibleFrameError(f"impossible header: {error}") from None
+        if not 0 < height * width <= pixel_limit():
+            raise ImpossibleFrameError(
+                f"image of {height} x {width} pixels; the limit is {pixel_limit()} pixels"
+            )
+        if choice >= len(CHOICES) or snr > _HIGHEST_SNR_DB - _LOWEST_SNR_DB:
+            raise ImpossibleFrameError(f"impossible header: latents {choice}, SNR {snr}")
+        return cls(height, width, CHOICES[choice], model, gain_of(gain), snr + _LOWEST_SNR_DB)
+
+    @property
+    def uses(self) -> int:
+        """Channel uses of the payload."""
+        return reals_of(self.n, self.height, self.width) // 2
+
+
+@dataclass(frozen=True)
+class VAELink(LinkSystem):
+    """n: real latents per 4x4 pixels that it sends, one of CHOICES; it receives any of them. model: folder of
+    the weights, the released ones by default. equaliser: see channels. Raises InputError for another n."""
+
+    n: int
+    model: str = ""
+    equaliser: str = "mmse"
+
+    def __post_init__(self) -> None:
+        if self.n not in CHOICES:
+            raise InputError(f"{VAE}:{self.n} is none of {', '.join(f'{VAE}:{n}' for n in CHOICES)}")
+
+    def prepare(self) -> None:
+        """See System.prepare."""
+        ldpc.preload()
+        _ = self._coder
+
+    def version(self) -> str:
+        """See System.version."""
+        return f"{self._weights.sha256} {HEADER_BITS}"
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse."""
+        self._check(picture, budget, belief)
+
+    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+        """See LinkSystem.encode."""
+        self._check(picture, budget, belief)
+        height, width = picture.shape[:2]
+        watch = Stopwatch()
+        with watch.stage("encode"):
+            snr_db = round(min(max(belief.snr_db, _LOWEST_SNR_DB), _HIGHEST_SNR_DB))
+            latents = latents_of(self._coder, picture, self.n, snr_db)
+            power = 2 * float(np.square(latents).mean())
+            gain = 1 / math.sqrt(power) if power > 0 else 1.0
+        with watch.stage("frame"):
+            header = LatentHeader(height, width, self.n, self._weights.id, gain, snr_db)
+            front = protect(header.bits(), belief.dependable_snr_db())
+            payload = (gain * latents[order_of(len(latents))]).view(np.complex128).astype(np.complex64)
+        return Frame(np.concatenate([front, payload]), len(front), height, width, seconds=watch.seconds)
+
+    def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
+        """See LinkSystem.decode."""
+        watch = Stopwatch()
+        with watch.stage("frame"):
+            equalised = equalise(received, self.equaliser)
+            message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            header = LatentHeader.parse(message)
+            if header.model != self._weights.id:
+                raise InputError(
+                    f"the frame is of the weights {header.model:04x}, not of {self._weights.id:04x} ({VAE})"
+                )
+            if start + header.uses > len(equalised.symbols):
+                arrived = len(equalised.symbols) - start
+                raise ImpossibleFrameError(f"payload of {header.uses} uses, {arrived} arrived")
+        with watch.stage("decode"):
+            part = equalised.part(start, start + header.uses)
+            heard = part.symbols.astype(np.complex128).view(np.float64)
+            amplitude = np.repeat(part.gain, 2) * header.gain
+            noise = np.repeat(np.maximum(part.noise_variance, _LEAST_NOISE), 2) / 2
+            means, trust = np.empty(len(heard)), np.empty(len(heard))
+            order = order_of(len(heard))
+            means[order] = np.clip(amplitude * heard / (amplitude**2 + noise), -_LARGEST, _LARGEST)
+            trust[order] = amplitude**2 / (amplitude**2 + noise)
+            size = header.height, header.width
+            picture = picture_of(self._coder, means, trust, size, header.n, header.snr_db)
+        return Reception(picture, watch.seconds)
+
+    @cached_property
+    def _weights(self) -> Model:
+        return Model.find(VAE, self.model)
+
+    @cached_property
+    def _coder(self) -> VAECoder:
+        return load_coder(self._weights)
+
+    def _check(self, picture: Picture, budget: int, belief: Channel) -> None:
+        height, width = picture.shape[:2]
+        if max(height, width) > LONGEST_SIDE:
+            raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+        front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
+        payload = reals_of(self.n, height, width) // 2
+        if budget < front + payload:
+            raise BudgetError(
+                f"budget of {budget} uses is below the {front + payload} uses that {VAE}:{self.n} needs for "
+                f"{height}x{width} pixels, {front} of them for the header"
+            )
+
+
+def parse_vae(text: str, model: str = "", equaliser: str = "mmse") -> VAELink:
+    """The link of what follows `vae:`. Raises InputError for what is not one of CHOICES."""
+    known = {str(n): n for n in CHOICES}
+    if text not in known:
+        raise InputError(f"{VAE}:{text} is none of {', '.join(f'{VAE}:{n}' for n in CHOICES)}")
+    return VAELink(known[text], model, equaliser)
+
+
+def load_coder(model: Model) -> VAECoder:
+    """The network of a model's weights. Raises InputError if they do not fit."""
+    try:
+        return filled(VAECoder(VAEArchitecture(**model.manifest["architecture"])), model.tensors)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise model.misfit(error) from None
+
+
+def order_of(count: int) -> NDArray[np.int64]:
+    """[count] the order in which latents are sent."""
+    return np.random.default_rng(_ORDER_SEED).permutation(count)

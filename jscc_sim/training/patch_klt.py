@@ -1,0 +1,34 @@
+"""Fit the linear rival of `vae:N` and put it beside the link's weights.
+
+python -m jscc_sim.training.patch_klt FOLDER MODEL_FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from jscc_sim.nn.patch_klt import PatchKLT, fit_patch_klt
+from jscc_sim.training.data import load, split_folder
+from jscc_sim.training.vae import VAELinkTask
+from jscc_sim.weights import Model
+
+
+def fit_beside(folder: str, model: str) -> PatchKLT:
+    """The KLT of a folder's training pictures, stored in the folder of a model. Raises InputError."""
+    found = Model.find(VAELinkTask.system, model)
+    fitted = fit_patch_klt(load(split_folder(folder).training))
+    fitted.save_beside(found)
+    return fitted
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", help="training images")
+    parser.add_argument("model", help="folder of the weights")
+    arguments = parser.parse_args()
+    fit_beside(arguments.folder, arguments.model)
+
+
+if __name__ == "__main__":
+    main()
