@@ -92,7 +92,6 @@ QUICK = {
     "train no minutes": (train("--minutes", "0"), ["--minutes 0"]),
     "train NaN minutes": (train("--minutes", "nan"), ["--minutes nan"]),
     "train odd crops": (train("--side", "40"), ["--side 40", "32"]),
-    "train gmm on odd crops": (train("--system", "gmm", "--side", "40"), ["--side 40", "64"]),
     "train digits on pictures": (train("--system", "digits"), ["digits", "pictures"]),
     "train gmm with a bank": (train("--system", "gmm", "--bank", "linear"), ["--bank", "gmm"]),
     "train what": (train("--system", "telegraph"), ["'telegraph'"]),

@@ -246,6 +246,12 @@ def test_a_learned_system_from_the_command_line(system, folder, tmp_path, capsys
     assert "--zoo" in capsys.readouterr().out
 
 
+def test_crops_that_a_network_cannot_take(folder, tmp_path, capsys):
+    command = ["train", str(folder), "--system", "gmm", "--out", str(tmp_path), "--side", "40"]
+    assert main(command) == 2
+    assert capsys.readouterr().err == "jscc-sim: --side 40 is not a multiple of 64\n"
+
+
 def test_too_few_blocks_to_calibrate_on(tmp_path, capsys):
     for name in ("a.png", "b.png"):
         save(photograph(64, 64), tmp_path / name)
