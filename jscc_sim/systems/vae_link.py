@@ -179,14 +179,6 @@ class VAELink(LinkSystem):
             )
 
 
-def parse_vae(text: str, model: str = "", equaliser: str = "mmse") -> VAELink:
-    """The link of what follows `vae:`. Raises InputError for what is not one of CHOICES."""
-    known = {str(n): n for n in CHOICES}
-    if text not in known:
-        raise InputError(f"{VAE}:{text} is none of {', '.join(f'{VAE}:{n}' for n in CHOICES)}")
-    return VAELink(known[text], model, equaliser)
-
-
 def load_coder(model: Model) -> VAECoder:
     """The network of a model's weights. Raises InputError if they do not fit."""
     try:

@@ -45,7 +45,6 @@ class VAELinkTask(Task[VAECoder]):
     crops: ClassVar[int] = 8
     side: ClassVar[int] = 128
     multiple: ClassVar[int] = COARSE_STEP
-    multiple: ClassVar[int] = COARSE_STEP
 
     def network(self) -> VAECoder:
         """See Task.network."""

@@ -1,0 +1,72 @@
+"""The analog VAE link beside the linear transform of 4x4 pixels with as many coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from study import Study
+
+from jscc_sim.channels import AWGN, Channel
+from jscc_sim.images import Picture, read_picture
+from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.nn.patch_klt import PatchKLT
+from jscc_sim.nn.vae_link import CHOICES
+from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.systems.vae_link import VAE
+from jscc_sim.weights import Model
+
+SNRS_DB = (-2.0, 0.0, 2.0, 5.0, 8.0, 10.0, 15.0, 20.0)
+NOISELESS_DB = 60.0
+BUDGET = "1/8"
+"""More than any of them needs: what they leave is not sent."""
+
+RAYLEIGH = ("rayleigh-fast", "rayleigh-block:64")
+
+
+def make(study: Study) -> None:
+    """Write learned_vae.csv (trials of the link), .json (its figures and the rival's) and the figure."""
+    snrs_db = SNRS_DB[::3] if study.quick else (*SNRS_DB, NOISELESS_DB)
+    places = (("awgn", snrs_db), *((name, SNRS_DB[5:6]) for name in RAYLEIGH))
+    grids = [
+        Grid(
+            images=study.images,
+            systems=[SystemSpec(f"{VAE}:{n}") for n in CHOICES],
+            channels=[channel],
+            snr_db=at_db,
+            cbr=[BUDGET],
+        )
+        for channel, at_db in places
+    ]
+    rows = study.rows(*grids)
+    by = rows.groupby(["channel", "system", "snr_db"])["psnr_db"].mean()
+    found = pd.concat([by["awgn"].unstack("snr_db"), linear(study.images, snrs_db)])
+    print(found.round(2).to_string())
+    shown = [snr_db for snr_db in snrs_db if snr_db != NOISELESS_DB]
+    curves = {name: (shown, line[shown].tolist()) for name, line in found.iterrows()}
+    note = f"Mean over {len(study.images)} images. The link's headers are sent; the KLT needs none."
+    summary = {
+        "psnr_db": {name: dict(line.round(3)) for name, line in found.iterrows()},
+        "psnr_db_fading": {name: dict(by[name].unstack("system").iloc[0].round(3)) for name in RAYLEIGH},
+        "cbr": rows.groupby("system")["cbr"].mean().round(5).to_dict(),
+    }
+    study.publish(rows, {"": lines_figure([Panel("SNR (dB)", "PSNR (dB)", curves)], [note])}, "vae", summary)
+
+
+def linear(images: list[str], snrs_db: tuple[float, ...]) -> pd.DataFrame:
+    """Mean PSNR of the rival by name and SNR."""
+    klt = PatchKLT.beside(Model.find(VAE))
+    pictures = [read_picture(image) for image in images]
+    found = {
+        f"KLT {n}": {
+            snr_db: np.mean([_psnr_db(klt, n, AWGN(snr_db), picture) for picture in pictures])
+            for snr_db in snrs_db
+        }
+        for n in CHOICES
+    }
+    return pd.DataFrame(found).T
+
+
+def _psnr_db(klt: PatchKLT, n: int, channel: Channel, picture: Picture) -> float:
+    got = klt.transmit(picture, n, channel, np.random.default_rng(0))
+    return psnr_of_mse(mean_squared_error(got, picture))
