@@ -2,100 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.interpolate import PchipInterpolator
 from study import Study, command, save_both, write_json, write_table
+from study import means as means_of
 
 from jscc_sim.codecs import find_codec
 from jscc_sim.codecs.file import HEADER_BYTES
 from jscc_sim.codecs.gmm import GMM
-from jscc_sim.errors import BudgetError
 from jscc_sim.images import BUILTIN, Picture, read_picture
 from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.sweep import Grid, SystemSpec
 
-CODECS = ("gmm", "jpeg", "jpeg2000", "hevc")
-BPPS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5)
-LEVELS = (0, 9, 18, 27, 36, 45, 54, 63)
+LEVELS = {
+    "gmm": (0, 9, 18, 27, 36, 45, 54, 63),
+    "jpeg": (4, 9, 14, 19, 29, 39, 49, 59, 69, 79, 84, 89),
+    "jpeg2000": (56, 72, 88, 104, 120, 136, 152, 168),
+    "hevc": (16, 24, 32, 40, 48, 56, 64),
+}
+BPPS = (0.15, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
+SNR_DB, CBRS = 10.0, ("1/24", "1/16", "1/8")
 
 Pictures = list[tuple[str, str, Picture]]
 """(set, name, pixels) each."""
 
 
 def make(study: Study) -> None:
-    """Write learned_codecs_gmm.csv (best files of each codec), _levels.csv, .json and the figure."""
-    codecs, bpps, chosen = (CODECS[:2], BPPS[1:3], LEVELS[::4]) if study.quick else (CODECS, BPPS, LEVELS)
+    """Write learned_codecs_gmm.csv (files of some levels of each codec), .json and the figure."""
+    codecs = list(LEVELS)[: 2 if study.quick else None]
     pictures = named_pictures(study)
-    found, ladder = rates(pictures, codecs, bpps), levels(pictures, chosen)
-    means = found.pivot_table("psnr_db", ["set", "bpp"], "codec", aggfunc=_mean_of_all, sort=False)
+    files = ladders(pictures, codecs, 3 if study.quick else 1)
+    means = at_equal_bits(files)
     print(means.round(2).to_string())
-    comes_to = summary(means, ladder)
+    comes_to = summary(means, files)
     print(comes_to)
-    name = study.folder / f"{study.name}_gmm.csv"
-    made = [write_table(found, name), write_table(ladder, name.with_name(f"{name.stem}_levels.csv"))]
+    path = study.folder / f"{study.name}_gmm.csv"
     provenance = {"command": command(), "weights_sha256": GMM().model.sha256, **comes_to}
-    made.append(write_json(provenance, name.with_suffix(".json")))
-    made += save_both(figure(means, found), study.folder, name.stem)
+    made = [write_table(files, path), write_json(provenance, path.with_suffix(".json"))]
+    made += save_both(figure(means, files), study.folder, path.stem)
     print("\n".join(map(str, made)))
+    over_the_channel(study)
 
 
-def rates(pictures: Pictures, codecs: Sequence[str], bpps: Sequence[float]) -> pd.DataFrame:
-    """The best file of each codec within so many bits per pixel: set, image, codec, bpp, psnr_db; none
-    where no file fits. The checksum and name of `jscc-sim compress` are counted for the learned codec."""
+def over_the_channel(study: Study) -> None:
+    """Write learned_codecs_gmm_channel.csv, .json and the figure: with LDPC and QAM, beside JPEG."""
+    systems = [SystemSpec(f"{codec}+ldpc") for codec in ("gmm", "jpeg")]
+    rows = study.rows(Grid(study.images, systems, ["awgn"], [SNR_DB], CBRS[1:2] if study.quick else CBRS))
+    print(means_of(rows, ["system"], "cbr_fraction"))
+    study.publish(rows, {"": quality_figure(rows, "cbr")}, "gmm_channel")
+
+
+def ladders(pictures: Pictures, codecs: list[str], step: int = 1) -> pd.DataFrame:
+    """set, image, codec, level, bpp, psnr_db of each file; estimated_bpp, what the network takes the
+    latents' bits to be. The name and the checksum of `jscc-sim compress` are counted."""
     rows = []
     for name, image, picture in pictures:
         pixels = picture.shape[0] * picture.shape[1]
         for codec_name in codecs:
             codec = find_codec(codec_name)
-            spent = 8 * HEADER_BYTES if codec_name == GMM.name else 0
-            for bpp in bpps:
-                try:
-                    data = codec.compress(picture, int(bpp * pixels) - spent)
-                    psnr_db = _psnr_db(codec.decompress(data), picture)
-                except BudgetError:
-                    psnr_db = np.nan
-                rows.append((name, image, codec_name, bpp, psnr_db))
-    return pd.DataFrame(rows, columns=["set", "image", "codec", "bpp", "psnr_db"])
+            for level in LEVELS[codec_name][::step]:
+                data = codec.file(picture, level)
+                learned = isinstance(codec, GMM)
+                estimated = (
+                    codec.estimated_bits(picture, level) / pixels if isinstance(codec, GMM) else np.nan
+                )
+                bpp = 8 * (len(data) + (HEADER_BYTES if learned else 0)) / pixels
+                psnr_db = psnr_of_mse(mean_squared_error(codec.decompress(data), picture))
+                rows.append((name, image, codec_name, level, bpp, psnr_db, estimated))
+    columns = ["set", "image", "codec", "level", "bpp", "psnr_db", "estimated_bpp"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def levels(pictures: Pictures, chosen: Sequence[int]) -> pd.DataFrame:
-    """Bits and PSNR of each level, and what the network estimates: image, level, bits, estimated_bits,
-    psnr_db."""
-    codec, rows = GMM(), []
-    for _, image, picture in pictures:
-        for level in chosen:
-            data = codec.file(picture, level)
-            estimated = codec.estimated_bits(picture, level)
-            rows.append((image, level, 8 * len(data), estimated, _psnr_db(codec.decompress(data), picture)))
-    return pd.DataFrame(rows, columns=["image", "level", "bits", "estimated_bits", "psnr_db"])
+def at_equal_bits(files: pd.DataFrame) -> pd.DataFrame:
+    """Mean PSNR of each set (rows: set, bpp; columns: codec) from each image's own curve, interpolated
+    over the logarithm of the bits; none where an image's curve does not reach."""
+    found = []
+    for (name, codec, _), curve in files.groupby(["set", "codec", "image"], sort=False):
+        points = curve.sort_values("bpp").drop_duplicates("bpp")
+        line = PchipInterpolator(np.log(points["bpp"]), points["psnr_db"], extrapolate=False)
+        found += [(name, codec, bpp, psnr_db) for bpp, psnr_db in zip(BPPS, line(np.log(BPPS)), strict=True)]
+    table = pd.DataFrame(found, columns=["set", "codec", "bpp", "psnr_db"])
+    mean = table.groupby(["set", "bpp", "codec"], sort=False)["psnr_db"].agg(lambda x: x.mean(skipna=False))
+    return mean.unstack("codec")
 
 
-def summary(means: pd.DataFrame, ladder: pd.DataFrame) -> dict[str, Any]:
+def summary(means: pd.DataFrame, files: pd.DataFrame) -> dict[str, Any]:
     """What the figures come to: gains over JPEG, the files' excess over the estimate, steps of the ladder
     that do not rise in bits and in PSNR."""
-    gains = (means["gmm"] - means["jpeg"]).round(2)
-    excess = ladder["bits"] / ladder["estimated_bits"] - 1
-    steps = ladder.groupby("image")[["bits", "psnr_db"]].diff().dropna()
+    own = files[files["codec"] == GMM.name]
+    gains = (means[GMM.name] - means["jpeg"]).round(2).dropna()
+    steps = own.groupby(["set", "image"])[["bpp", "psnr_db"]].diff().dropna()
     return {
         "gain_over_jpeg_db": {f"{name}, {bpp:g} bpp": gain for (name, bpp), gain in gains.items()},
-        "largest_excess_over_estimate": round(float(excess.max()), 4),
+        "largest_excess_over_estimate": round(float((own["bpp"] / own["estimated_bpp"] - 1).max()), 4),
         "steps_that_do_not_rise": int((steps <= 0).any(axis=1).sum()),
     }
 
 
-def figure(means: pd.DataFrame, found: pd.DataFrame) -> Figure:
+def figure(means: pd.DataFrame, files: pd.DataFrame) -> Figure:
     """PSNR over bits per pixel, a panel for each set of pictures."""
     panels = []
     for name, part in means.groupby(level="set", sort=False):
         bpps = part.index.get_level_values("bpp").tolist()
         curves = {codec: (bpps, part[codec].tolist()) for codec in means.columns}
-        count = found.loc[found["set"] == name, "image"].nunique()
+        count = files.loc[files["set"] == name, "image"].nunique()
         panels.append(Panel("bits per pixel, headers in", "PSNR (dB)", curves, f"{name}, {count} images"))
-    return lines_figure(panels, ["Mean PSNR of the best files that fit."], width="full")
+    note = "Mean PSNR, each image's curve interpolated over the logarithm of its bits."
+    return lines_figure(panels, [note], width="full")
 
 
 def named_pictures(study: Study) -> Pictures:
@@ -103,13 +122,3 @@ def named_pictures(study: Study) -> Pictures:
     given = [] if study.options.images is None else [("given", image) for image in study.images]
     named = given + ([] if given and study.quick else [("built-in", image) for image in BUILTIN])
     return [(kind, image.rpartition("/")[2], read_picture(image)) for kind, image in named]
-
-
-def _mean_of_all(values: pd.Series) -> float:
-    return float(values.mean(skipna=False))
-
-
-def _psnr_db(found: Picture, picture: Picture) -> float:
-    psnr_db = psnr_of_mse(mean_squared_error(found, picture))
-    assert psnr_db is not None
-    return psnr_db
