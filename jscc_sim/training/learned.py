@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 LEARNED = {
     "digits": "digits:DigitTask",
     "gmm": "gmm:MixtureTask",
+    "quantised": "quantised:QuantisedTask",
     "vae": "vae:VAELinkTask",
 }
 """System: module and class of its task. Loaded by name, so that the command line need not load torch."""

@@ -1,0 +1,52 @@
+"""Bits over the air in blocks, as `transport`, for content that can use what is left of a lost block: how
+likely each of its bits is."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.coding import crc, ldpc, qam, transport
+from jscc_sim.coding.bits import whitening
+from jscc_sim.coding.mcs import Scheme
+
+
+def decode(
+    symbols: NDArray[np.complex64],
+    gain: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+    scheme: Scheme,
+    block_bits: int,
+) -> NDArray[np.float64]:
+    """As transport.decode; returns for each content bit the log of P(bit = 1) over P(bit = 0): certain in
+    blocks whose CRC holds, in the others what belief propagation last thought."""
+    bits, whole = transport.decode(symbols, gain, noise_variance, scheme, block_bits)
+    llrs = np.where(bits == 1, qam.LLR_LIMIT, -qam.LLR_LIMIT).reshape(len(whole), -1)
+    if not whole.all():
+        heard = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
+        heard *= 1.0 - 2.0 * whitening(len(heard))
+        lost = heard.reshape(len(whole), -1)[~whole]
+        llrs[~whole] = _beliefs(lost, block_bits, scheme.bits_per_symbol)[:, : -crc.LONG_CRC_BITS]
+    return llrs.reshape(-1)
+
+
+def _beliefs(llrs: NDArray[np.float64], k: int, bits_per_symbol: int) -> NDArray[np.float64]:
+    """llrs: [B, n] of the coded bits. Returns [B, k] of the information bits."""
+    import torch
+
+    own = min(llrs.shape[1], 5 * k)  # what exceeds the code of rate 1/5 repeats it
+    copies = np.pad(llrs, ((0, 0), (0, -llrs.shape[1] % own))).reshape(len(llrs), -1, own)
+    soft = torch.from_numpy(copies.sum(axis=1).astype(np.float32))
+    with torch.inference_mode():
+        return np.asarray(_decoder(k, own, bits_per_symbol)(soft).numpy().astype(np.float64))
+
+
+@lru_cache(maxsize=64)
+def _decoder(k: int, n: int, bits_per_symbol: int) -> Any:
+    from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
+
+    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, device="cpu", check_input=False)
+    return LDPC5GDecoder(encoder, num_iter=ldpc.MOST_ITERATIONS, hard_out=False, device="cpu")
