@@ -195,7 +195,10 @@ def test_receive_adds_the_noise_of_the_channel():
 
 @pytest.mark.parametrize("n", CHOICES)
 def test_quality_rises_with_the_snr(n):
-    curve = [link_psnr_db(n, AWGN(snr_db)) for snr_db in (-5.0, -2.0, 1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)]
+    curve = [
+        link_psnr_db(n, AWGN(snr_db))
+        for snr_db in (-5.0, -2.0, 1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0, 25.0, 60.0)
+    ]
     assert curve == sorted(curve)
 
 

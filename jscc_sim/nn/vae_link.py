@@ -23,6 +23,9 @@ from jscc_sim.nn.conv import Conditioning, Residual
 CHOICES = (2, 4, 8)
 """The N that there are: real latents of a cell."""
 
+SNR_RANGE_DB = (-2.0, 22.0)
+"""What training shows. Both ends take a better channel for the best of these."""
+
 FINE_STEP, COARSE_STEP = 4, 8
 """Pixels per cell of the two grids. Latents are on the fine one; sides are multiples of the coarse."""
 

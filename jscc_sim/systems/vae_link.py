@@ -25,6 +25,7 @@ from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.nn.loading import filled
 from jscc_sim.nn.vae_link import (
     CHOICES,
+    SNR_RANGE_DB,
     VAEArchitecture,
     VAECoder,
     latents_of,
@@ -32,6 +33,7 @@ from jscc_sim.nn.vae_link import (
     reals_of,
 )
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.units import noise_variance
 from jscc_sim.weights import Model
 
 VAE = "vae"
@@ -39,7 +41,7 @@ VAE = "vae"
 SIDE_BITS, CHOICE_BITS, MODEL_BITS, SNR_BITS = 16, 2, 16, 7
 HEADER_BITS = 2 * SIDE_BITS + CHOICE_BITS + MODEL_BITS + GAIN_BITS + SNR_BITS
 
-_LOWEST_SNR_DB, _HIGHEST_SNR_DB = -30, 60  # whole decibels
+_LOWEST_SNR_DB, _HIGHEST_SNR_DB = -30, 60  # whole decibels; those of units.SNR_RANGE_DB
 _ORDER_SEED = 2014
 _LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
 _LEAST_NOISE = 1e-12  # 0 would divide 0 by 0 where the gain vanishes
@@ -109,7 +111,7 @@ class VAELink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.sha256} {HEADER_BITS}"
+        return f"{self._weights.sha256} {HEADER_BITS} {SNR_RANGE_DB}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""
@@ -121,7 +123,7 @@ class VAELink(LinkSystem):
         height, width = picture.shape[:2]
         watch = Stopwatch()
         with watch.stage("encode"):
-            snr_db = round(min(max(belief.snr_db, _LOWEST_SNR_DB), _HIGHEST_SNR_DB))
+            snr_db = round(min(belief.snr_db, SNR_RANGE_DB[1]))
             latents = latents_of(self._coder, picture, self.n, snr_db)
             power = 2 * float(np.square(latents).mean())
             gain = 1 / math.sqrt(power) if power > 0 else 1.0
@@ -149,7 +151,8 @@ class VAELink(LinkSystem):
             part = equalised.part(start, start + header.uses)
             heard = part.symbols.astype(np.complex128).view(np.float64)
             amplitude = np.repeat(part.gain, 2) * header.gain
-            noise = np.repeat(np.maximum(part.noise_variance, _LEAST_NOISE), 2) / 2
+            least = _LEAST_NOISE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
+            noise = np.repeat(np.maximum(part.noise_variance, least), 2) / 2
             means, trust = np.empty(len(heard)), np.empty(len(heard))
             order = order_of(len(heard))
             means[order] = np.clip(amplitude * heard / (amplitude**2 + noise), -_LARGEST, _LARGEST)

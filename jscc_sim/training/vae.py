@@ -19,10 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.vae_link import CHOICES, COARSE_STEP, VAEArchitecture, VAECoder
+from jscc_sim.nn.vae_link import CHOICES, COARSE_STEP, SNR_RANGE_DB, VAEArchitecture, VAECoder
 from jscc_sim.training.task import Task, as_tensor
 
-SNR_RANGE_DB = (-2.0, 22.0)
 MISMATCH_SHARE, MISMATCH_DB = 0.15, 4.0
 """Of frames whose sender is wrong, and by how much."""
 
