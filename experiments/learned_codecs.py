@@ -5,15 +5,19 @@ python experiments/learned_codecs.py --images FOLDER --workers 2
 
 from __future__ import annotations
 
+import learned_digits
 import learned_generative
 import learned_gmm
 import learned_quantised
+import learned_vae
 from study import Study, guarded
 
 SECTIONS = {
     "gmm": learned_gmm.make,
     "quantised": learned_quantised.make,
+    "digits": learned_digits.make,
     "generative": learned_generative.make,
+    "vae": learned_vae.make,
 }
 
 
