@@ -1,72 +1,92 @@
-"""The digit codec on the held-out fifth of the digits: real bits against PCA's; digits that it makes up.
-
-python experiments/digits.py
-"""
+"""The digit codec and the digit link on the held-out fifth of the digits: real bits beside PCA's, digits
+made up, and a frame beside files over the channel."""
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import numpy as np
 import pandas as pd
 from digit_baseline import STEPS, PCABaseline
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from study import add_out, guarded, made_folder, save_both, write_json
+from study import Study, command, means, save_both, write_json, write_table
 
 from jscc_sim.codecs.digits import Digits
-from jscc_sim.images import Picture, write_picture, write_whole
+from jscc_sim.images import Picture, write_picture
 from jscc_sim.metrics import mean_squared_error, psnr_of_mse
-from jscc_sim.nn.digits import join
+from jscc_sim.plots.curves import quality_figure
+from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.training.digit_set import DigitSet, DigitSplit, load_digits
 
 RATES = (15.0, 20.0, 25.0, 30.0, 35.0)
 """Bits per digit at which the two are compared."""
 
+SHOWN_BITS = 60.0
+"""Most bits per digit in the figure."""
+
 GENERATED, SHOWN = 2000, (8, 25)
 GENERATION_LEVEL = 36
 CONFIDENT = 0.9
 
+SYSTEMS = ("digits", "digits+ldpc", "digits+ideal", "softcast", "jpeg2000+ldpc")
+SNRS_DB, CBRS = (1.0, 4.0, 7.0, 10.0, 15.0, 20.0), ("1/48", "1/24")
 
-def main() -> None:
-    """Write digits.csv (both curves), digits.json (comparison and scores), the plot and the digits."""
-    parser = argparse.ArgumentParser(prog="digits.py", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="", help="folder of the weights (the released ones)")
-    add_out(parser)
-    options = parser.parse_args()
-    folder, codec, digits = made_folder(options.out), Digits(options.model), load_digits()
-    curves = rate_curves(codec, digits, digits.held_out)
-    gains = gains_db(curves)
+
+def make(study: Study) -> None:
+    """Write learned_codecs_digits.csv (both curves), .json (comparison and scores), the figure and the
+    digits that it makes up."""
+    codec, digits = Digits(), load_digits()
+    curves = rate_curves(codec, digits, every=7 if study.quick else 1)
     scores = generation_scores(codec, digits)
-    path = folder / "digits.csv"
-    write_whole(path, lambda handle: curves.to_csv(handle, index=False, float_format="%.6g"))
     summary = {
-        "command": "python experiments/digits.py",
-        "model_sha256": codec.model.sha256,
+        "command": command(),
+        "weights_sha256": codec.model.sha256,
         "digits": len(digits.held_out),
-        "gain_db_at_bits": gains,
-        "generated": scores,
+        "gain_db_at_bits": gains_db(curves),
+        "classifier": scores,
     }
-    made = [path, write_json(summary, folder / "digits.json")]
-    made += save_both(plot(curves), folder, "digits")
-    made.append(folder / "digits_generated.png")
-    write_picture(enlarged(generated_sheet(codec, np.random.default_rng(0)), 4), made[-1])
-    print(curves.round(2).to_string(index=False))
-    print(f"gain over PCA in dB at bits per digit: {gains}")
+    print(f"gain over PCA in dB at bits per digit: {summary['gain_db_at_bits']}")
     print(pd.DataFrame(scores).round(3).to_string())
+    path = study.folder / f"{study.name}_digits.csv"
+    made = [write_table(curves, path), write_json(summary, path.with_suffix(".json"))]
+    lines = {}
+    for coder, points in curves[curves["bits"] < SHOWN_BITS].groupby("coder", sort=False):
+        lines[str(coder)] = (points["bits"].tolist(), points["psnr_db"].tolist())
+    note = f"{len(digits.held_out)} digits held out, in one file; all of its bytes count."
+    panel = Panel("bits per digit", "PSNR (dB)", lines)
+    made += save_both(lines_figure([panel], [note]), study.folder, path.stem)
+    made.append(study.folder / f"{path.stem}_generated.png")
+    write_picture(enlarged(generated_sheet(codec, np.random.default_rng(0)), 4), made[-1])
     print("\n".join(map(str, made)))
+    over_the_channel(study, digits.held_out)
 
 
-def rate_curves(codec: Digits, digits: DigitSplit, shown: DigitSet) -> pd.DataFrame:
-    """Rows of coder, level (or step), bits per digit, psnr_db: all bytes of one file of all digits shown."""
+def over_the_channel(study: Study, shown: DigitSet) -> None:
+    """Write learned_codecs_digits_channel.csv, .json and the figure: one frame for all digits shown."""
+    sheet = study.folder / "held_out_digits.png"
+    write_picture(shown.sheet(), sheet)
+    systems = [SystemSpec(name) for name in SYSTEMS]
+    rows = study.rows(Grid([str(sheet)], systems, ["awgn"], SNRS_DB[3:4] if study.quick else SNRS_DB, CBRS))
+    print(means(rows, ["cbr_fraction", "system"], "snr_db"))
+    figures = {
+        f"_{cbr.replace('/', '_')}": quality_figure(rows[rows["cbr_fraction"] == cbr], "snr_db")
+        for cbr in ([] if study.quick else CBRS)
+    }
+    study.publish(rows, figures, "digits_channel")
+
+
+def rate_curves(codec: Digits, digits: DigitSplit, every: int = 1) -> pd.DataFrame:
+    """Rows of coder, level (or step), bits per digit, psnr_db: all bytes of one file of the digits held out.
+    every: how far apart the levels and steps are."""
+    shown = digits.held_out
     sheet, count = shown.sheet(), len(shown)
     rows = []
-    for level in range(codec.levels):
+    for level in range(0, codec.levels, every):
         data = codec.encode(sheet, level)
         rows.append(("digits", level, 8 * len(data) / count, _psnr_db(codec.decompress(data), sheet)))
     baseline = PCABaseline(digits.training.pixels)
-    for step in STEPS:
+    for step in STEPS[::every]:
         data = baseline.encode(shown.pixels, step)
         found = DigitSet(baseline.decode(data, step, count), shown.labels).sheet()
         rows.append(("pca", step, 8 * len(data) / count, _psnr_db(found, sheet)))
@@ -104,27 +124,17 @@ def generation_scores(codec: Digits, digits: DigitSplit) -> dict[str, dict[str, 
 
 
 def generated_sheet(codec: Digits, rng: np.random.Generator) -> Picture:
-    """Digits from the prior, none left out."""
+    """Digits from the prior, none left out, a pixel of frame around each."""
     rows, columns = SHOWN
-    return join(codec.generate(rows * columns, GENERATION_LEVEL, rng), 8 * rows, 8 * columns)
+    tiles = codec.generate(rows * columns, GENERATION_LEVEL, rng).reshape(rows, columns, 8, 8)
+    framed = np.pad(tiles, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.3)
+    grey = np.rint(255 * framed.swapaxes(1, 2).reshape(10 * rows, 10 * columns)).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def enlarged(picture: Picture, factor: int) -> Picture:
     """Each pixel a square."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def plot(curves: pd.DataFrame) -> Figure:
-    """PSNR over bits per digit."""
-    figure = Figure(figsize=(5, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for coder, label in (("digits", "digits, dithered"), ("pca", "PCA, scalar quantiser, arithmetic code")):
-        points = curves[(curves["coder"] == coder) & (curves["bits"] < 65)].sort_values("bits")
-        axes.plot(points["bits"], points["psnr_db"], marker=".", label=label)
-    axes.set(xlabel="bits per digit, all bytes of the file", ylabel="PSNR in dB")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
 
 
 def _scores(chances: NDArray[np.floating]) -> dict[str, float]:
@@ -155,7 +165,3 @@ def _psnr_db(found: Picture, sheet: Picture) -> float:
     psnr_db = psnr_of_mse(mean_squared_error(found, sheet))
     assert psnr_db is not None
     return psnr_db
-
-
-if __name__ == "__main__":
-    guarded(main)
