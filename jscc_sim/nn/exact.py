@@ -29,13 +29,32 @@ class ExactConv(nn.Conv2d):
         super().__init__(narrow, wide, side, padding=side // 2)
         assert narrow * side**2 <= 2**13
 
+    def kernel(self) -> Tensor:
+        """[wide, narrow, side, side]."""
+        return self.weight
+
     def forward(self, x: Tensor) -> Tensor:
         """[B, narrow, H, W] -> [B, wide, H, W]."""
         if x.dtype != torch.float64:
-            return super().forward(x)
-        weight = _rounded(self.weight.double(), WEIGHT_BITS, LARGEST_WEIGHT)
+            return F.conv2d(x, self.kernel(), self.bias, padding=self.padding)
+        weight = _rounded(self.kernel().double(), WEIGHT_BITS, LARGEST_WEIGHT)
         bias = None if self.bias is None else step(self.bias.double())
         return step(F.conv2d(x.clamp(-LARGEST, LARGEST), weight, bias, padding=self.padding))
+
+
+class ChequeredConv(ExactConv):
+    """One that sees every second place of its neighbourhood, those of the other colour than its own."""
+
+    def __init__(self, narrow: int, wide: int, side: int) -> None:
+        super().__init__(narrow, wide, side)
+        self.weight = nn.Parameter(self.weight.detach().flatten(2)[:, :, 1::2, None].contiguous())
+
+    def kernel(self) -> Tensor:
+        """See ExactConv.kernel. Its sides are odd: every second place in reading order."""
+        rows, columns = self.kernel_size
+        whole = self.weight.new_zeros(*self.weight.shape[:2], rows * columns)
+        whole[:, :, 1::2] = self.weight[..., 0]
+        return whole.unflatten(2, (rows, columns))
 
 
 def _rounded(x: Tensor, bits: int, largest: float) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jscc_sim.nn.exact import ExactConv, step
+from jscc_sim.nn.exact import ChequeredConv, ExactConv, step
 from jscc_sim.nn.gdn import GDN
 
 COMPONENTS = 3
@@ -113,7 +113,7 @@ class EntropyModel(nn.Module):
         self.hyper_in = ExactConv(a.hyper, 4 * wide, 1)
         self.hyper_middle = ExactConv(wide, 4 * wide, 1)
         self.hyper_out = ExactConv(wide, wide, 3)
-        self.context = ExactConv(a.latents, wide, 5)
+        self.context = ChequeredConv(a.latents, wide, 5)
         self.merge = ExactConv(2 * wide, 2 * wide, 1)
         self.parameters_out = ExactConv(2 * wide, 3 * COMPONENTS * a.latents, 1)
         spread = torch.tensor([-1.0, 0.0, 1.0])
