@@ -18,7 +18,7 @@ from jscc_sim.sweep import Grid, SystemSpec
 BITS = (2, 4, 6, 8)
 CHANNELS = 16
 BELIEVED_DB = 10.0
-SNRS_DB = (11.0, 10.0, 9.5, 9.0, 8.5, 8.0, 7.0, 6.0)
+SNRS_DB = (10.0, 9.5, 9.0, 8.0, 7.0)
 CBR = "1/12"
 
 
@@ -37,7 +37,7 @@ def make(study: Study) -> None:
             images=study.images,
             systems=[SystemSpec(name, sender_snr_db=BELIEVED_DB) for name in names],
             channels=["awgn"],
-            snr_db=SNRS_DB[1:4] if study.quick else SNRS_DB,
+            snr_db=SNRS_DB[:3] if study.quick else SNRS_DB,
             cbr=[CBR],
         )
     )

@@ -31,8 +31,8 @@ class Rate(NamedTuple):
 
 
 LADDER = (
-    *(Rate(channels, 2) for channels in (2, 3)),
-    *(Rate(channels, 4) for channels in range(2, 45)),
+    *(Rate(channels, 2) for channels in (2, 3, 4)),
+    *(Rate(channels, 4) for channels in range(3, 45)),
     *(Rate(channels, 6) for channels in range(34, 45)),
     Rate(44, 8),
 )
@@ -46,7 +46,7 @@ class Quantised(LearnedCodec):
 
     name: ClassVar[str] = "quantised"
     levels: ClassVar[int] = len(LADDER)
-    format: ClassVar[str] = "1"
+    format: ClassVar[str] = "2"
 
     @cached_property
     def coder(self) -> QuantisedCoder:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 LEARNED = {
     "digits": "digits:DigitTask",
     "gmm": "gmm:MixtureTask",
+    "generative": "generative:GenerativeTask",
     "quantised": "quantised:QuantisedTask",
     "vae": "vae:VAELinkTask",
 }

@@ -1,0 +1,121 @@
+"""The generative receiver: frames of the linear zoo under uniform allocation, read with a learned prior.
+
+The sender is block JSCC's with the zoo `linear`, frame for frame: header, ratio map and all. The
+receiver takes each block's coefficients for Gaussians given latents that it searches by gradient
+descent, see nn/latent_search.py, and keeps the linear estimate where the search does not win.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from jscc_sim import frame as framing
+from jscc_sim.allocation import Uniform
+from jscc_sim.blocks import Grid, reassemble
+from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.errors import InputError
+from jscc_sim.images import Picture
+from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
+from jscc_sim.nn.latent_search import STEPS, decode
+from jscc_sim.nn.linear import LinearBank
+from jscc_sim.nn.loading import filled
+from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.units import RatioSet
+from jscc_sim.weights import Model
+from jscc_sim.zoo import load_zoo
+
+SENDER = "linear"
+
+SAME_BANK = 0.01
+"""Largest difference between the logarithms of a coefficient's variance in the sender's bank and in the
+one that the prior was trained with: half precision leaves less than that."""
+
+
+@dataclass(frozen=True)
+class Generative(LinkSystem):
+    """weights: the folder of the prior's, the released ones by default; steps: of the search, with 0 the
+    best of its starts is taken; equaliser: see channels."""
+
+    weights: str = ""
+    equaliser: str = "mmse"
+    steps: int = STEPS
+
+    @cached_property
+    def model(self) -> Model:
+        """The prior's weights and manifest."""
+        return Model.find("generative", self.weights)
+
+    @cached_property
+    def sender(self) -> BlockJSCC:
+        """What makes the frames."""
+        return BlockJSCC(load_zoo(SENDER), Uniform(), equaliser=self.equaliser)
+
+    @cached_property
+    def bank(self) -> LinearBank:
+        """What makes the payload."""
+        bank = self.sender.zoo.bank
+        assert isinstance(bank, LinearBank)
+        return bank
+
+    @cached_property
+    def prior(self) -> BlockVAE:
+        """Of the blocks' coefficients. Raises InputError for weights of anything else."""
+        try:
+            architecture = BlockVAEArchitecture(**self.model.manifest["architecture"])
+            prior = filled(BlockVAE(architecture, self.bank.variance), self.model.tensors)
+            theirs = prior.log_variance.double().numpy()
+            if not (np.abs(theirs - np.log(self.bank.variance)) < SAME_BANK).all():
+                raise ValueError(f"it was trained with another bank than the zoo {SENDER}")
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self.model.misfit(error) from None
+        return prior
+
+    @property
+    def ratios(self) -> RatioSet:  # type: ignore[override]
+        """The sender's."""
+        return self.sender.ratios
+
+    def prepare(self) -> None:
+        """See System.prepare."""
+        self.sender.prepare()
+        _ = self.prior
+
+    def version(self) -> str:
+        """See System.version."""
+        return f"{self.sender.zoo.sha256} {self.model.sha256}"
+
+    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.rehearse."""
+        self.sender.rehearse(picture, budget, belief)
+
+    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+        """See LinkSystem.encode."""
+        return self.sender.encode(picture, budget, belief)
+
+    def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:
+        """See LinkSystem.decode."""
+        watch = Stopwatch()
+        with watch.stage("frame"):
+            equalised = equalise(received, self.equaliser)
+            decoded = framing.decode_header(
+                equalised.symbols, equalised.gain, equalised.noise_variance, self._ratios_of
+            )
+            header, start = decoded.header, decoded.uses
+        with watch.stage("decode"):
+            grid = Grid(header.height, header.width)
+            payload = equalised.part(start, start + self.ratios.spent(header.index))
+            sent = (header.gain, grid, header.index, header.sender_snr_db)
+            blocks = decode(self.bank, self.prior, payload, *sent, self.steps)
+        with watch.stage("reassembly"):
+            picture = reassemble(blocks, grid)
+        return Reception(picture, watch.seconds)
+
+    def _ratios_of(self, zoo_id: int) -> RatioSet:
+        zoo = self.sender.zoo
+        if zoo_id != zoo.id:
+            raise InputError(f"the frame was made with zoo id {zoo_id}; zoo {zoo.name} has {zoo.id}")
+        return zoo.ratios
