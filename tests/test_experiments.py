@@ -53,6 +53,16 @@ def test_a_study_ends_with_its_files(work, name):
     pd.testing.assert_frame_equal(pd.read_csv(work / "out" / f"{name}_quick.csv"), before)
 
 
+def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
+    done = script("learned_codecs", "--images", "images", "--quick", cwd=work)
+    assert done.returncode == 0, done.stderr
+    for section in ("gmm", "gmm_channel", "quantised", "digits", "generative", "vae"):
+        made = json.loads((work / "out" / f"learned_codecs_quick_{section}.json").read_text())
+        assert "learned_codecs.py" in made["command"]
+        assert (work / "out" / f"learned_codecs_quick_{section}.png").stat().st_size > 10_000
+        assert len(pd.read_csv(work / "out" / f"learned_codecs_quick_{section}.csv"))
+
+
 def test_what_goes_wrong_is_one_sentence(work):
     done = script("fading", "--images", "nowhere", cwd=work)
     assert done.returncode == 2
