@@ -309,7 +309,10 @@ def test_budgets_that_hold_nothing():
     ("name", "error"),
     [
         ("jpg+ldpc", "codec 'jpg' is not one of jpeg, "),
-        ("jpeg+turbo", r"system 'jpeg\+turbo' is not block-jscc, softcast or CODEC\+CODE; codecs: jpeg, "),
+        (
+            "jpeg+turbo",
+            r"system 'jpeg\+turbo' is not block-jscc, softcast, .* or CODEC\+CODE; codecs: jpeg, ",
+        ),
         ("hevc", "codes: ldpc, ldpc-abstraction, ideal"),
         ("hevc+ldpc:fast", "mode 'fast' is not one of qpsk-193, "),
         ("hevc+ideal:64qam-517", "an ideal code has no modes"),

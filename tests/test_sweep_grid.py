@@ -121,7 +121,7 @@ def test_awgn_has_no_channel_state_to_know(folder):
         ('policy = "uniform"', "sender_snr_db = 99", "sender_snr_db of 99.0 dB is outside"),
         ('policy = "uniform"', 'sender_snr_db = "9"', "sender_snr_db = '9' is not a number"),
         ('policy = "uniform"', 'policy = "lagrangian"', "systems: block-jscc, .* is there twice"),
-        ('"block-jscc"', '"morse"', "system 'morse' is not block-jscc, softcast or"),
+        ('"block-jscc"', '"morse"', "system 'morse' is not block-jscc, softcast, vae:2"),
     ],
 )  # fmt: skip
 def test_what_a_grid_refuses(folder, old, new, error):

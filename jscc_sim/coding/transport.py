@@ -21,16 +21,16 @@ def capacity_bits(uses: int, scheme: Scheme, block_bits: int) -> int:
     return uses // scheme.uses(block_bits) * (block_bits - crc.LONG_CRC_BITS)
 
 
-def encode(bits: Bits, scheme: Scheme, block_bits: int) -> NDArray[np.complex64]:
+def encode(bits: Bits, scheme: Scheme, block_bits: int, scrambled: bool = True) -> NDArray[np.complex64]:
     """bits: [n], filled up with zeros to whole blocks. Returns [blocks_for(n) * scheme.uses] symbols of
-    unit mean power."""
+    unit mean power; without scrambling only if the bits are random."""
     content = block_bits - crc.LONG_CRC_BITS
     blocks = np.pad(bits, (0, -len(bits) % content)).reshape(-1, content)
     coded = ldpc.encode(
         crc.attach(blocks, crc.LONG_CRC_BITS), scheme.coded_bits(block_bits), scheme.bits_per_symbol
     )
     flat = coded.reshape(-1)
-    return qam.map_bits(flat ^ whitening(len(flat)), scheme.bits_per_symbol)
+    return qam.map_bits(flat ^ whitening(len(flat)) if scrambled else flat, scheme.bits_per_symbol)
 
 
 def decode(
@@ -39,12 +39,14 @@ def decode(
     noise_variance: NDArray[np.float64],
     scheme: Scheme,
     block_bits: int,
+    scrambled: bool = True,
 ) -> tuple[Bits, NDArray[np.bool_]]:
     """symbols: [blocks * scheme.uses] received as gain * sent + noise of complex variance noise_variance,
     [uses] both. Returns the content bits, and [blocks] whether each block's CRC holds."""
     llrs = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
-    flips = 1 - 2 * whitening(len(llrs)).astype(llrs.dtype)
-    soft = (llrs * flips).reshape(-1, scheme.coded_bits(block_bits))
+    if scrambled:
+        llrs *= 1 - 2 * whitening(len(llrs)).astype(llrs.dtype)
+    soft = llrs.reshape(-1, scheme.coded_bits(block_bits))
     blocks = ldpc.decode_until(_whole, soft, block_bits, scheme.bits_per_symbol)
     content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
     return content.reshape(-1), whole
