@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jscc_sim.nn.two_scale import ResidualPair
 from jscc_sim.units import BLOCK
 
 CELL = 8
@@ -116,15 +117,8 @@ def log_evidence(measured: Measurements, mean: Tensor | float, variance: Tensor 
     return -0.5 * (torch.log1p(spread) + misfit).sum(-1)  # type: ignore[arg-type]
 
 
-class Residual(nn.Module):
+class Residual(ResidualPair):
     """x + conv(silu(conv(silu(x))))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        with torch.no_grad():
-            self.second.weight.mul_(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> the same."""

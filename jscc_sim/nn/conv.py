@@ -15,14 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jscc_sim.nn.two_scale import COARSE_STEP, TwoScale
 from jscc_sim.units import BLOCK, STANDARD_RATIOS
 
 USES_PER_CHANNEL = 8
 CELLS = 16
 """Cells of the coarse 4x4 grid in a block: each latent channel holds 16 reals, or 8 uses."""
-
-FINE_STEP, COARSE_STEP = 4, 8
-"""Pixels per cell of the two grids."""
 
 
 @dataclass(frozen=True)
@@ -75,31 +73,7 @@ def relative_snr(snrs_db: Tensor) -> Tensor:
     return snrs_db.clamp(-15, 45) / 10 - 1
 
 
-class Residual(nn.Module):
-    """x + conv(silu(modulated conv(x))): the modulation is constant over each block."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        with torch.no_grad():
-            self.second.weight.mul_(0.2)
-
-    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
-        """x: [B, C, H, W]; modulation: [B, h, w, 2C], each entry spread over its block."""
-        return x + self.second(F.silu(modulate(self.first(x), modulation)))
-
-
-def modulate(x: Tensor, modulation: Tensor) -> Tensor:
-    """Scale and shift [B, C, H, W] by a [B, h, w, 2C] that holds over H/h x W/w cells."""
-    batch, width, height, length = x.shape
-    rows, columns = modulation.shape[1:3]
-    scale, shift = modulation[:, :, None, :, None].to(x.dtype).chunk(2, dim=-1)
-    cells = x.permute(0, 2, 3, 1).reshape(batch, rows, height // rows, columns, length // columns, width)
-    return (cells * (1 + scale) + shift).reshape(batch, height, length, width).permute(0, 3, 1, 2)
-
-
-class ConvCoder(nn.Module):
+class ConvCoder(TwoScale):
     """Encoder and decoder for every ratio of the set. Images are [B, 3, H, W] in 0 to 1, H and W
     multiples of 32; a canvas of h x w blocks has an [B, h, w] index into the ratio set."""
 
@@ -107,26 +81,19 @@ class ConvCoder(nn.Module):
     """[ratios, channels] bool: the latent channels of each ratio."""
 
     def __init__(self, architecture: ConvArchitecture) -> None:
-        super().__init__()
         a = self.architecture = architecture
-        ratios, most = len(a.uses), a.uses[-1] // USES_PER_CHANNEL
-        pixels = 3 * FINE_STEP**2
-        self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
-        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
-        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
-        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
-        self.analysis_head = nn.Parameter(torch.randn(a.channels, a.coarse) * a.coarse**-0.5)
-        self.synthesis_head = nn.Parameter(torch.randn(a.coarse, a.channels) * most**-0.5)
-        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
-        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
-        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
-        self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
-        sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
-        receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
-        self.sender = Conditioning(ratios, 1, sender, a.embedding, a.hidden)
-        self.receiver = Conditioning(ratios, 2, receiver, a.embedding, a.hidden)
+        super().__init__(a)
+        ratios = len(a.uses)
+        self.sender = Conditioning(ratios, 1, self.sender_widths, a.embedding, a.hidden)
+        self.receiver = Conditioning(ratios, 2, self.receiver_widths, a.embedding, a.hidden)
         owner = torch.tensor([k for k, uses in enumerate(a.uses) for _ in range(uses // USES_PER_CHANNEL)])
         self.register_buffer("used", owner == torch.arange(ratios)[:, None], persistent=False)
+
+    def make_heads(self) -> None:
+        """See TwoScale.make_heads."""
+        a, most = self.architecture, self.architecture.uses[-1] // USES_PER_CHANNEL
+        self.analysis_head = nn.Parameter(torch.randn(a.channels, a.coarse) * a.coarse**-0.5)
+        self.synthesis_head = nn.Parameter(torch.randn(a.coarse, a.channels) * most**-0.5)
 
     def encode(self, images: Tensor, index: Tensor, snr_db: Tensor) -> Tensor:
         """snr_db: [B], what the sender believes. Returns latents [B, h, w, channels, 16], zero
@@ -134,12 +101,7 @@ class ConvCoder(nn.Module):
         h, w = index.shape[1:]
         snrs = snr_db[:, None, None, None].expand(-1, h, w, 1)
         modulations = self.sender(index, snrs)
-        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
-        for block in self.analysis_fine:
-            x = block(x, modulations.pop(0))
-        x = self.analysis_down(x)
-        for block in self.analysis_coarse:
-            x = block(x, modulations.pop(0))
+        x = self.shrink(images, modulations)
         latents = cells_of(F.conv2d(x, self.analysis_head[:, :, None, None]), h, w)
         return latents.float() * self.used[index][..., None]
 
@@ -148,12 +110,7 @@ class ConvCoder(nn.Module):
         believed and what is left per block after the gain. Returns images [B, 3, H, W], unclipped."""
         modulations = self.receiver(index, snrs_db)
         x = F.conv2d(canvas_of(latents), self.synthesis_head[:, :, None, None])
-        for block in self.synthesis_coarse:
-            x = block(x, modulations.pop(0))
-        x = F.pixel_shuffle(self.synthesis_up(x), 2)
-        for block in self.synthesis_fine:
-            x = block(x, modulations.pop(0))
-        return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+        return self.grow(x, modulations)
 
 
 def cells_of(x: Tensor, h: int, w: int) -> Tensor:

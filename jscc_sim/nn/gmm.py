@@ -18,12 +18,12 @@ from torch.nn import functional as F
 
 from jscc_sim.nn.exact import ChequeredConv, ExactConv, step
 from jscc_sim.nn.gdn import GDN
+from jscc_sim.nn.two_scale import FINE_STEP, ResidualPair
 
 COMPONENTS = 3
 STRIDE, HYPER_STRIDE = 16, 64
 """Pixels between latents and between hyperlatents."""
 
-FINE_STEP = 4
 LATENT_SCALE = 8.0
 """Of what the transforms give: networks start near 1, latents at the weakest level should be larger."""
 
@@ -46,15 +46,8 @@ class MixtureArchitecture:
     anchors: int = 8
 
 
-class Residual(nn.Module):
+class Residual(ResidualPair):
     """x + conv(leaky(conv(x)))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        with torch.no_grad():
-            self.second.weight.mul_(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> the same."""

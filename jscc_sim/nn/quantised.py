@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FINE_STEP, STRIDE = 4, 8
-"""Pixels per cell of the fine grid, and between latents."""
+from jscc_sim.nn.two_scale import COARSE_STEP, TwoScale, modulate
+
+STRIDE = COARSE_STEP
+"""Pixels between latents."""
 
 BITS = (2, 4, 6, 8)
 """Bits that a latent may have."""
@@ -47,66 +49,33 @@ class Conditioning(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, channels: Tensor, bits: Tensor) -> list[Tensor]:
-        """channels, bits: [B]. Returns a [B, 2 * width, 1, 1] for each of the widths."""
+        """channels, bits: [B]. Returns a [B, 1, 1, 2 * width] for each of the widths."""
         level = torch.tensor(BITS, device=bits.device) == bits[:, None]
         rate = torch.cat([channels[:, None].float().log2() / 2.5 - 1, level.float()], 1)
-        out = self.out(F.silu(self.hidden(rate)))[..., None, None]
-        return list(out.split([2 * width for width in self.widths], dim=1))
+        out = self.out(F.silu(self.hidden(rate)))[:, None, None]
+        return list(out.split([2 * width for width in self.widths], dim=-1))
 
 
-class Residual(nn.Module):
-    """x + conv(silu(modulated conv(x)))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        with torch.no_grad():
-            self.second.weight.mul_(0.2)
-
-    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
-        """x: [B, C, H, W]; modulation: [B, 2C, 1, 1]."""
-        return x + self.second(F.silu(modulate(self.first(x), modulation)))
-
-
-def modulate(x: Tensor, modulation: Tensor) -> Tensor:
-    """Scale and shift each channel of [B, C, H, W] by a [B, 2C, 1, 1]."""
-    scale, shift = modulation.to(x.dtype).chunk(2, dim=1)
-    return x * (1 + scale) + shift
-
-
-class QuantisedCoder(nn.Module):
+class QuantisedCoder(TwoScale):
     """Pictures [B, 3, H, W] in 0 to 1, H and W multiples of 8, to latents [B, C, H/8, W/8] and back."""
 
     def __init__(self, architecture: QuantisedArchitecture) -> None:
-        super().__init__()
         a = self.architecture = architecture
-        pixels = 3 * FINE_STEP**2
-        self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
-        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
-        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
-        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
+        super().__init__(a)
+        self.sender = Conditioning([*self.sender_widths, a.latents], a.hidden)
+        self.receiver = Conditioning([a.latents, *self.receiver_widths], a.hidden)
+
+    def make_heads(self) -> None:
+        """See TwoScale.make_heads."""
+        a = self.architecture
         self.analysis_head = nn.Conv2d(a.coarse, a.latents, 1)
         self.synthesis_head = nn.Conv2d(a.latents, a.coarse, 1)
-        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
-        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
-        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
-        self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
-        sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse + [a.latents]
-        receiver = [a.latents] + [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
-        self.sender = Conditioning(sender, a.hidden)
-        self.receiver = Conditioning(receiver, a.hidden)
 
     def analyse(self, images: Tensor, channels: Tensor, bits: Tensor) -> Tensor:
         """channels, bits: [B], the rate of each. Returns latents within -1 to 1, not rounded yet, of all
         channels."""
         modulations = self.sender(channels, bits)
-        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
-        for block in self.analysis_fine:
-            x = block(x, modulations.pop(0))
-        x = self.analysis_down(x)
-        for block in self.analysis_coarse:
-            x = block(x, modulations.pop(0))
+        x = self.shrink(images, modulations)
         return modulate(self.analysis_head(x).float(), modulations.pop(0).float()).tanh()
 
     def synthesise(self, latents: Tensor, channels: Tensor, bits: Tensor) -> Tensor:
@@ -114,12 +83,7 @@ class QuantisedCoder(nn.Module):
         modulations = self.receiver(channels, bits)
         sent = torch.arange(latents.shape[1], device=latents.device) < channels[:, None]
         x = self.synthesis_head(modulate(latents, modulations.pop(0)) * sent[..., None, None])
-        for block in self.synthesis_coarse:
-            x = block(x, modulations.pop(0))
-        x = F.pixel_shuffle(self.synthesis_up(x), 2)
-        for block in self.synthesis_fine:
-            x = block(x, modulations.pop(0))
-        return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+        return self.grow(x, modulations)
 
 
 def symbols_of(latents: Tensor, bits: Tensor) -> Tensor:

@@ -18,16 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.conv import Conditioning, Residual
+from jscc_sim.nn.conv import Conditioning
+from jscc_sim.nn.two_scale import COARSE_STEP, FINE_STEP, TwoScale
 
 CHOICES = (2, 4, 8)
 """The N that there are: real latents of a cell."""
 
 SNR_RANGE_DB = (-2.0, 22.0)
 """What training shows. Both ends take a better channel for the best of these."""
-
-FINE_STEP, COARSE_STEP = 4, 8
-"""Pixels per cell of the two grids. Latents are on the fine one; sides are multiples of the coarse."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class VAEArchitecture:
     hidden: int = 32
 
 
-class VAECoder(nn.Module):
+class VAECoder(TwoScale):
     """Encoder and decoder for every N. Pictures are [B, 3, H, W] in 0 to 1, H and W multiples of 8;
     choice: [B] index into CHOICES. Latents are [B, C, H/4, W/4], the channels of all N beside each other."""
 
@@ -52,35 +50,23 @@ class VAECoder(nn.Module):
     """[3, C] bool: the latent channels of each choice."""
 
     def __init__(self, architecture: VAEArchitecture) -> None:
-        super().__init__()
         a = self.architecture = architecture
-        pixels, latents = 3 * FINE_STEP**2, sum(CHOICES)
-        self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
-        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
-        self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
-        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
-        self.analysis_head = nn.Conv2d(a.coarse, 4 * latents, 1)
-        self.synthesis_head = nn.Conv2d(2 * 4 * latents, a.coarse, 1)
-        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
-        self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
-        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
-        self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
-        sender = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
-        receiver = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
-        self.sender = Conditioning(len(CHOICES), 1, sender, a.embedding, a.hidden)
-        self.receiver = Conditioning(len(CHOICES), 2, receiver, a.embedding, a.hidden)
+        super().__init__(a)
+        self.sender = Conditioning(len(CHOICES), 1, self.sender_widths, a.embedding, a.hidden)
+        self.receiver = Conditioning(len(CHOICES), 2, self.receiver_widths, a.embedding, a.hidden)
         owner = torch.tensor([k for k, n in enumerate(CHOICES) for _ in range(n)])
         self.register_buffer("used", owner == torch.arange(len(CHOICES))[:, None], persistent=False)
+
+    def make_heads(self) -> None:
+        """See TwoScale.make_heads."""
+        coarse, latents = self.architecture.coarse, sum(CHOICES)
+        self.analysis_head = nn.Conv2d(coarse, 4 * latents, 1)
+        self.synthesis_head = nn.Conv2d(2 * 4 * latents, coarse, 1)
 
     def encode(self, images: Tensor, choice: Tensor, snr_db: Tensor) -> Tensor:
         """snr_db: [B], what the sender believes. Returns latents, zero outside the channels of the choice."""
         modulations = self.sender(choice[:, None, None], snr_db[:, None, None, None])
-        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
-        for block in self.analysis_fine:
-            x = block(x, modulations.pop(0))
-        x = self.analysis_down(x)
-        for block in self.analysis_coarse:
-            x = block(x, modulations.pop(0))
+        x = self.shrink(images, modulations)
         latents = F.pixel_shuffle(self.analysis_head(x), 2)
         return latents.float() * self.used[choice][:, :, None, None]
 
@@ -95,12 +81,7 @@ class VAECoder(nn.Module):
         modulations = self.receiver(choice[:, None, None], snrs_db)
         heard = F.pixel_unshuffle(torch.cat([means * used, trust * used], 1), 2)
         x = self.synthesis_head(heard.contiguous(memory_format=torch.channels_last))
-        for block in self.synthesis_coarse:
-            x = block(x, modulations.pop(0))
-        x = F.pixel_shuffle(self.synthesis_up(x), 2)
-        for block in self.synthesis_fine:
-            x = block(x, modulations.pop(0))
-        return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+        return self.grow(x, modulations)
 
 
 def grid_of(height: int, width: int) -> tuple[int, int]:
