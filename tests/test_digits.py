@@ -30,6 +30,7 @@ from jscc_sim.nn.digits import (
     tile_grid,
     tiles_of,
 )
+from jscc_sim.nn.pictures import unit_range
 from jscc_sim.systems.digital import Digital
 from jscc_sim.systems.digits import DigitLink, LatentHeader
 from jscc_sim.testing import SystemContract, sample_picture
@@ -37,7 +38,6 @@ from jscc_sim.training.digit_set import load_digits
 from jscc_sim.training.digits import DeformedDigits, DigitTask, code
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
-from jscc_sim.training.task import unit_range
 from jscc_sim.weights import Model
 
 pytestmark = pytest.mark.usefixtures("one_thread")

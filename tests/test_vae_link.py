@@ -15,19 +15,20 @@ from jscc_sim.channels import AWGN, Fading, Received
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.nn.loading import loaded
 from jscc_sim.nn.patch_klt import (
     KLT_FILE,
     PATCH_SAMPLES,
     PatchKLT,
     fit_patch_klt,
     patches_of,
-    picture_of,
+    picture_of_patches,
     water_filled,
 )
 from jscc_sim.nn.vae_link import CHOICES, VAEArchitecture, VAECoder, latents_of, reals_of
 from jscc_sim.systems import vae_link
 from jscc_sim.systems.catalogue import load_rival
-from jscc_sim.systems.vae_link import VAE, LatentHeader, VAELink, load_coder
+from jscc_sim.systems.vae_link import VAE, LatentHeader, VAELink
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
@@ -157,12 +158,12 @@ def test_headers_there_and_back():
 def test_the_system_hears_what_training_heard(n, equaliser, monkeypatch):
     """Order, gain, noise and shrinkage at run time are those of `receive`."""
     heard = []
-    monkeypatch.setattr(vae_link, "picture_of", lambda _, *values: heard.append(values) or PICTURE)
+    monkeypatch.setattr(vae_link, "decoded", lambda _, *values: heard.append(values) or PICTURE)
     system = VAELink(n, equaliser=equaliser)
     system.transmit(PICTURE, AWGN(6.0), BUDGET, np.random.default_rng(0), belief=AWGN(3.0))
     means, trust, size, sent_n, snr_db = heard[0]
     assert (size, sent_n, snr_db) == (PICTURE.shape[:2], n, 3)
-    latents = latents_of(load_coder(Model.find(VAE)), PICTURE, n, 3.0)
+    latents = latents_of(loaded(Model.find(VAE), VAEArchitecture, VAECoder), PICTURE, n, 3.0)
     variance = np.square(latents).mean() * 10**-0.6
     np.testing.assert_allclose(trust, 1 / (1 + variance), rtol=0.005)
     error = means / trust - latents
@@ -339,7 +340,7 @@ def test_weights_that_are_not_there(other, tmp_path):
 
 def test_the_released_weights():
     model = Model.find(VAE)
-    coder = load_coder(model)
+    coder = loaded(model, VAEArchitecture, VAECoder)
     assert model.manifest["parameters"] == sum(p.numel() for p in coder.parameters())
     task = VAELinkTask(VAEArchitecture(**model.manifest["architecture"]))
     assert model.manifest["macs_per_pixel"] == round(task.macs_per_pixel())
@@ -395,7 +396,7 @@ def test_patches_there_and_back():
     patches = patches_of(picture)
     assert patches.shape == (6 * 9, PATCH_SAMPLES)
     np.testing.assert_array_equal(patches[10].reshape(4, 4, 3), picture[4:8, 4:8])
-    np.testing.assert_array_equal(picture_of(patches, (21, 35)), picture)
+    np.testing.assert_array_equal(picture_of_patches(patches, (21, 35)), picture)
 
 
 def test_the_fit_is_the_principal_axes():

@@ -70,12 +70,9 @@ def share(level: int) -> float:
 def load_coder(model: Model) -> DigitCoder:
     """The network of these weights. Raises InputError where they are not what the manifest says."""
     from jscc_sim.nn.digits import DigitArchitecture, DigitCoder
-    from jscc_sim.nn.loading import filled
+    from jscc_sim.nn.loading import loaded
 
-    try:
-        return filled(DigitCoder(DigitArchitecture(**model.manifest["architecture"])), model.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise model.misfit(error) from None
+    return loaded(model, DigitArchitecture, DigitCoder)
 
 
 def prior_at(model: Model, level: int) -> dither.Prior:

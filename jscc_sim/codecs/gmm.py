@@ -39,14 +39,9 @@ class GMM(LearnedCodec):
     def coder(self) -> MixtureCoder:
         """The network, its entropy model in double precision."""
         from jscc_sim.nn.gmm import MixtureArchitecture, MixtureCoder
-        from jscc_sim.nn.loading import filled
+        from jscc_sim.nn.loading import loaded
 
-        try:
-            coder = filled(
-                MixtureCoder(MixtureArchitecture(**self.model.manifest["architecture"])), self.model.tensors
-            )
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise self.model.misfit(error) from None
+        coder = loaded(self.model, MixtureArchitecture, MixtureCoder)
         coder.entropy.double()
         return coder
 
@@ -55,10 +50,13 @@ class GMM(LearnedCodec):
         import constriction
         import torch
 
+        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.nn.pictures import image_of
+
         with torch.inference_mode():
             latents, hyperlatents = (
                 x.round().clamp(-mixture.LARGEST, mixture.LARGEST)
-                for x in self.coder.analyse(_padded(picture), self._level(level).float())
+                for x in self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
             )
             encoder = constriction.stream.queue.RangeEncoder()
             passes = Passes(self.coder, self._level(level), *hyperlatents.shape[2:])
@@ -74,10 +72,14 @@ class GMM(LearnedCodec):
         import constriction
         import torch
 
+        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.nn.pictures import picture_of
+
         words = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
         decoder = constriction.stream.queue.RangeDecoder(words)
         with torch.inference_mode():
-            passes = Passes(self.coder, self._level(level), *(-(-side // 64) for side in (height, width)))
+            grid = (-(-side // HYPER_STRIDE) for side in (height, width))
+            passes = Passes(self.coder, self._level(level), *grid)
             passes.hear(_tensor(mixture.decode(decoder, passes.of_hyperlatents()), passes.hyper_shape))
             latents = torch.zeros(1, passes.entropy.latents, 4 * passes.rows, 4 * passes.columns)
             for known, places in passes.order(latents):
@@ -85,18 +87,21 @@ class GMM(LearnedCodec):
                 latents[0][:, torch.from_numpy(places)] = (
                     torch.from_numpy(values).reshape(len(latents[0]), -1).float()
                 )
-            picture = self.coder.synthesise(latents, self._level(level).float())[0, :, :height, :width]
-            return picture.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+            image = self.coder.synthesise(latents, self._level(level).float())[0]
+            return picture_of(image, height, width)
 
     def estimated_bits(self, picture: Picture, level: int) -> float:
         """What the network takes the latents' bits to be, before they are coded."""
         import torch
 
-        from jscc_sim.nn.gmm import mixture_bits
+        from jscc_sim.nn.gmm import HYPER_STRIDE, mixture_bits
+        from jscc_sim.nn.pictures import image_of
 
         with torch.inference_mode():
             at = self._level(level)
-            latents, hyperlatents = (x.round() for x in self.coder.analyse(_padded(picture), at.float()))
+            latents, hyperlatents = (
+                x.round() for x in self.coder.analyse(image_of(picture, HYPER_STRIDE), at.float())
+            )
             passes = Passes(self.coder, at, *hyperlatents.shape[2:])
             bits = mixture_bits(hyperlatents, self.coder.entropy.of_hyperlatents(at)).sum()
             passes.hear(hyperlatents)
@@ -157,15 +162,6 @@ class Passes:
             rows = strip[0, ..., start - top : start - top + STRIP, :]
             found.append(rows.numpy()[..., places[start : start + STRIP]])
         return np.concatenate(found, axis=-1)
-
-
-def _padded(picture: Picture) -> Tensor:
-    """[1, 3, H, W] in 0 to 1, edges replicated to multiples of 64."""
-    import torch
-
-    height, width = picture.shape[:2]
-    wider = np.pad(picture, ((0, -height % 64), (0, -width % 64), (0, 0)), mode="edge")
-    return torch.from_numpy(wider).permute(2, 0, 1)[None].float().div(255)
 
 
 def _whole(latents: Tensor) -> NDArray[np.int64]:

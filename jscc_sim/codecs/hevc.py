@@ -45,13 +45,8 @@ class HEVC(Codec):
 
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""
-        heif, buffer = _library(), BytesIO()
-        image = heif.from_pillow(Image.fromarray(picture))
         coarse, fine = divmod(level, len(CHROMA))
-        cb, cr = CHROMA[fine]
-        steps = {"x265:crf": str(COARSEST - coarse), "x265:cbqpoffs": str(cb), "x265:crqpoffs": str(cr)}
-        image.save(buffer, chroma=444, enc_params={**SETTINGS, **steps})
-        return shorten(buffer.getvalue(), _SPECIMEN)
+        return coded(picture, COARSEST - coarse, CHROMA[fine])
 
     def size(self, data: bytes) -> tuple[int, int]:
         """See Codec.size."""
@@ -67,6 +62,15 @@ class HEVC(Codec):
         """See Codec.version."""
         library = _library().libheif_info()["HEIF"]
         return f"hevc {library} {sorted(SETTINGS.items())} {CHROMA}"
+
+
+def coded(picture: Picture, rate_factor: int, chroma_offsets: tuple[int, int]) -> bytes:
+    """The file of a picture at a constant rate factor with offsets of the chroma planes' quantisers."""
+    heif, buffer = _library(), BytesIO()
+    cb, cr = chroma_offsets
+    steps = {"x265:crf": str(rate_factor), "x265:cbqpoffs": str(cb), "x265:crqpoffs": str(cr)}
+    heif.from_pillow(Image.fromarray(picture)).save(buffer, chroma=444, enc_params={**SETTINGS, **steps})
+    return shorten(buffer.getvalue(), _SPECIMEN)
 
 
 def _library() -> Any:

@@ -51,14 +51,10 @@ class Quantised(LearnedCodec):
     @cached_property
     def coder(self) -> QuantisedCoder:
         """The network."""
-        from jscc_sim.nn.loading import filled
+        from jscc_sim.nn.loading import loaded
         from jscc_sim.nn.quantised import QuantisedArchitecture, QuantisedCoder
 
-        try:
-            architecture = QuantisedArchitecture(**self.model.manifest["architecture"])
-            return filled(QuantisedCoder(architecture), self.model.tensors)
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise self.model.misfit(error) from None
+        return loaded(self.model, QuantisedArchitecture, QuantisedCoder)
 
     def encode_latents(self, picture: Picture, level: int) -> bytes:
         """See LearnedCodec.encode_latents."""
@@ -81,14 +77,12 @@ class Quantised(LearnedCodec):
         """[channels, ceil(H / 8), ceil(W / 8)] the latents as whole numbers, 0 to 2**bits - 1."""
         import torch
 
+        from jscc_sim.nn.pictures import image_of
         from jscc_sim.nn.quantised import STRIDE, symbols_of
 
-        height, width = picture.shape[:2]
-        wider = np.pad(picture, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), mode="edge")
-        image = torch.from_numpy(wider).permute(2, 0, 1)[None].float().div(255)
         with torch.inference_mode():
             channels, bits = _condition(rate)
-            latents = self.coder.analyse(image.contiguous(memory_format=torch.channels_last), channels, bits)
+            latents = self.coder.analyse(image_of(picture, STRIDE), channels, bits)
             symbols = symbols_of(latents[0, : rate.channels], bits)
         return np.asarray(symbols.numpy().astype(np.int64))
 
@@ -97,14 +91,14 @@ class Quantised(LearnedCodec):
         may be expected values and need not be whole."""
         import torch
 
+        from jscc_sim.nn.pictures import picture_of
         from jscc_sim.nn.quantised import values_of
 
         with torch.inference_mode():
             channels, bits = _condition(rate)
             latents = torch.zeros(1, self.coder.architecture.latents, *symbols.shape[1:])
             latents[0, : rate.channels] = values_of(torch.from_numpy(symbols), bits)
-            image = self.coder.synthesise(latents, channels, bits)[0, :, :height, :width]
-            return image.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+            return picture_of(self.coder.synthesise(latents, channels, bits)[0], height, width)
 
 
 def grid(rate: Rate, height: int, width: int) -> tuple[int, int, int]:

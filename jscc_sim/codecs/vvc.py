@@ -40,16 +40,7 @@ class VVC(Codec):
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""
         steps, fine = divmod(level, len(CHROMA))
-        height, width = picture.shape[:2]
-        rows, columns = _padded(height), _padded(width)
-        whole = np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
-        raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{columns}x{rows}", "-i", "-")
-        colour = f"scale=in_range=full:out_range=tv:out_{COLOUR}"
-        chroma = f"CbQpOffset={CHROMA[fine]}:CrQpOffset={CHROMA[fine]}"
-        coder = ("-c:v", "libvvenc", "-qp", str(_HIGHEST_QP - steps), *SETTINGS, "-vvenc-params", chroma)
-        written = ("-pix_fmt", "yuv420p10le", *coder, "-threads", "1", "-f", "vvc", "-")
-        stream = _ffmpeg(*raw, "-vf", colour, *written, data=whole.tobytes())
-        return height.to_bytes(_SIDE, "big") + width.to_bytes(_SIDE, "big") + stream
+        return coded(picture, _HIGHEST_QP - steps, CHROMA[fine])
 
     def size(self, data: bytes) -> tuple[int, int]:
         """See Codec.size."""
@@ -69,6 +60,20 @@ class VVC(Codec):
     def version(self) -> str:
         """See Codec.version."""
         return f"vvc {_version()} {SETTINGS} {CHROMA} {COLOUR}"
+
+
+def coded(picture: Picture, quantiser: int, chroma_offset: int) -> bytes:
+    """The file of a picture at a QP, both chroma planes at QP + chroma_offset."""
+    height, width = picture.shape[:2]
+    rows, columns = _padded(height), _padded(width)
+    whole = np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{columns}x{rows}", "-i", "-")
+    colour = f"scale=in_range=full:out_range=tv:out_{COLOUR}"
+    chroma = f"CbQpOffset={chroma_offset}:CrQpOffset={chroma_offset}"
+    coder = ("-c:v", "libvvenc", "-qp", str(quantiser), *SETTINGS, "-vvenc-params", chroma)
+    written = ("-pix_fmt", "yuv420p10le", *coder, "-threads", "1", "-f", "vvc", "-")
+    stream = _ffmpeg(*raw, "-vf", colour, *written, data=whole.tobytes())
+    return height.to_bytes(_SIDE, "big") + width.to_bytes(_SIDE, "big") + stream
 
 
 def _padded(side: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from jscc_sim.weights import Model
+
+A = TypeVar("A")
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -18,6 +21,15 @@ def filled(network: N, tensors: Mapping[str, NDArray[Any]]) -> N:
     they are not its own."""
     network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
     return network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
+    """The network that a manifest's architecture describes, with the model's weights. Raises InputError
+    where they are not each other's."""
+    try:
+        return filled(network(architecture(**model.manifest["architecture"])), model.tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise model.misfit(error) from None
 
 
 def halved(network: nn.Module) -> dict[str, NDArray[np.float16]]:

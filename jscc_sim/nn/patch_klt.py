@@ -69,7 +69,7 @@ class PatchKLT:
         sent = (patches - self.mean) @ self.rotation[:n].T
         means = sent.mean(0)
         found = sent if channel is None else means + _over(sent - means, channel, rng, equaliser)
-        return picture_of(found @ self.rotation[:n] + self.mean, picture.shape[:2])
+        return picture_of_patches(found @ self.rotation[:n] + self.mean, picture.shape[:2])
 
 
 def fit_patch_klt(pictures: Iterable[Picture]) -> PatchKLT:
@@ -95,7 +95,7 @@ def patches_of(picture: Picture) -> NDArray[np.float64]:
     return tiles.reshape(rows * columns, PATCH_SAMPLES).astype(np.float64)
 
 
-def picture_of(patches: NDArray[np.float64], size: tuple[int, ...]) -> Picture:
+def picture_of_patches(patches: NDArray[np.float64], size: tuple[int, ...]) -> Picture:
     """The reverse: rounded, clipped, cropped to (height, width)."""
     height, width = size
     rows, columns = -(-height // PATCH), -(-width // PATCH)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from jscc_sim.images import Picture
 from jscc_sim.nn.conv import Conditioning
+from jscc_sim.nn.pictures import image_of, picture_of
 from jscc_sim.nn.two_scale import COARSE_STEP, FINE_STEP, TwoScale
 
 CHOICES = (2, 4, 8)
@@ -99,19 +100,13 @@ def reals_of(n: int, height: int, width: int) -> int:
 @torch.inference_mode()
 def latents_of(coder: VAECoder, picture: Picture, n: int, snr_db: float) -> NDArray[np.float64]:
     """[H, W, 3] uint8 -> the latents [n * cells], channel after channel. snr_db: the sender's belief."""
-    rows, columns = grid_of(*picture.shape[:2])
-    below, right = rows * FINE_STEP - picture.shape[0], columns * FINE_STEP - picture.shape[1]
-    padded = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
-    image = torch.from_numpy(padded).permute(2, 0, 1)[None].float().div(255)
     choice = torch.tensor([CHOICES.index(n)])
-    latents = coder.encode(
-        image.contiguous(memory_format=torch.channels_last), choice, torch.tensor([snr_db])
-    )
+    latents = coder.encode(image_of(picture, COARSE_STEP), choice, torch.tensor([snr_db]))
     return np.asarray(latents[0, coder.used[choice[0]]].reshape(-1).numpy(), dtype=np.float64)
 
 
 @torch.inference_mode()
-def picture_of(
+def decoded(
     coder: VAECoder,
     means: NDArray[np.float64],
     trust: NDArray[np.float64],
@@ -127,5 +122,4 @@ def picture_of(
     for plane, values in zip(heard, (means, trust), strict=True):
         plane[used] = torch.from_numpy(values.reshape(n, rows, columns).astype(np.float32))
     image = coder.decode(heard[:1], heard[1:], choice, torch.tensor([snr_db]))[0]
-    pixels = (image.permute(1, 2, 0).numpy() * 255)[: size[0], : size[1]]
-    return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    return picture_of(image, *size)

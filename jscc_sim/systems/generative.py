@@ -21,7 +21,7 @@ from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
 from jscc_sim.nn.latent_search import STEPS, decode
 from jscc_sim.nn.linear import LinearBank
-from jscc_sim.nn.loading import filled
+from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import RatioSet
@@ -64,14 +64,12 @@ class Generative(LinkSystem):
     @cached_property
     def prior(self) -> BlockVAE:
         """Of the blocks' coefficients. Raises InputError for weights of anything else."""
-        try:
-            architecture = BlockVAEArchitecture(**self.model.manifest["architecture"])
-            prior = filled(BlockVAE(architecture, self.bank.variance), self.model.tensors)
-            theirs = prior.log_variance.double().numpy()
-            if not (np.abs(theirs - np.log(self.bank.variance)) < SAME_BANK).all():
-                raise ValueError(f"it was trained with another bank than the zoo {SENDER}")
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise self.model.misfit(error) from None
+        variance = self.bank.variance
+        prior = loaded(
+            self.model, BlockVAEArchitecture, lambda architecture: BlockVAE(architecture, variance)
+        )
+        if not (np.abs(prior.log_variance.double().numpy() - np.log(variance)) < SAME_BANK).all():
+            raise self.model.misfit(ValueError(f"it was trained with another bank than the zoo {SENDER}"))
         return prior
 
     @property

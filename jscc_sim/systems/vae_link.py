@@ -22,14 +22,14 @@ from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture, pixel_limit
-from jscc_sim.nn.loading import filled
+from jscc_sim.nn.loading import loaded
 from jscc_sim.nn.vae_link import (
     CHOICES,
     SNR_RANGE_DB,
     VAEArchitecture,
     VAECoder,
+    decoded,
     latents_of,
-    picture_of,
     reals_of,
 )
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
@@ -158,7 +158,7 @@ class VAELink(LinkSystem):
             means[order] = np.clip(amplitude * heard / (amplitude**2 + noise), -_LARGEST, _LARGEST)
             trust[order] = amplitude**2 / (amplitude**2 + noise)
             size = header.height, header.width
-            picture = picture_of(self._coder, means, trust, size, header.n, header.snr_db)
+            picture = decoded(self._coder, means, trust, size, header.n, header.snr_db)
         return Reception(picture, watch.seconds)
 
     @cached_property
@@ -167,7 +167,7 @@ class VAELink(LinkSystem):
 
     @cached_property
     def _coder(self) -> VAECoder:
-        return load_coder(self._weights)
+        return loaded(self._weights, VAEArchitecture, VAECoder)
 
     def _check(self, picture: Picture, budget: int, belief: Channel) -> None:
         height, width = picture.shape[:2]
@@ -180,14 +180,6 @@ class VAELink(LinkSystem):
                 f"budget of {budget} uses is below the {front + payload} uses that {VAE}:{self.n} needs for "
                 f"{height}x{width} pixels, {front} of them for the header"
             )
-
-
-def load_coder(model: Model) -> VAECoder:
-    """The network of a model's weights. Raises InputError if they do not fit."""
-    try:
-        return filled(VAECoder(VAEArchitecture(**model.manifest["architecture"])), model.tensors)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise model.misfit(error) from None
 
 
 def order_of(count: int) -> NDArray[np.int64]:

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from jscc_sim.images import Picture
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+from jscc_sim.nn.pictures import image_of
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
-from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.training.task import Task
 from jscc_sim.units import BLOCK
 
 MSE_FLOOR = 1e-5
@@ -74,7 +75,7 @@ class BlockJSCCTask(Task[ConvCoder]):
             height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
             if not height or not width:
                 continue
-            image = as_tensor(picture[:height, :width], device)
+            image = image_of(picture[:height, :width]).to(device)
             choice = self.architecture.uses.index(VALIDATION_USES)
             index = torch.full((1, height // BLOCK, width // BLOCK), choice, device=device)
             scenario = Scenario(index, snr_db, snr_db, torch.zeros(1, dtype=torch.bool, device=device))

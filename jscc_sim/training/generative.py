@@ -21,7 +21,8 @@ from torch import Tensor
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, cosines
 from jscc_sim.nn.linear import LinearBank
-from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.nn.pictures import image_of
+from jscc_sim.training.task import Task
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES, noise_variance
 from jscc_sim.zoo import load_zoo
 
@@ -111,7 +112,7 @@ class GenerativeTask(Task[BlockVAE]):
             height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
             if not height or not width:
                 continue
-            blocks = self.coefficients(as_tensor(picture[:height, :width]))
+            blocks = self.coefficients(image_of(picture[:height, :width]))
             generator = torch.Generator().manual_seed(number)
             for uses, snr_db in VALIDATION:
                 choice = self.bank.ratios.uses.index(uses)

@@ -20,7 +20,8 @@ from jscc_sim.nn.gmm import (
     first_pass,
     mixture_bits,
 )
-from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.nn.pictures import image_of
+from jscc_sim.training.task import Task, middles
 
 WEAKEST, STRONGEST = 6e-4, 0.2
 """Lambda of levels 0 and 1: bits per pixel that a squared error of 1 (8-bit units) is worth."""
@@ -63,11 +64,8 @@ class MixtureTask(Task[MixtureCoder]):
         """Bits per pixel and PSNR at three levels, of the middle of the pictures."""
         device = next(network.parameters()).device
         figures: dict[str, list[float]] = {}
-        for picture in pictures:
-            top, left = ((side - VALIDATION_SIDE) // 2 for side in picture.shape[:2])
-            if min(top, left) < 0:
-                continue
-            image = as_tensor(picture[top:, left:][:VALIDATION_SIDE, :VALIDATION_SIDE], device)
+        for picture in middles(pictures, VALIDATION_SIDE, HYPER_STRIDE):
+            image = image_of(picture).to(device)
             for at in VALIDATION_LEVELS:
                 bits, decoded = code(network, image, torch.tensor([at], device=device))
                 psnr_db = -10 * math.log10(F.mse_loss(decoded.clamp(0, 1), image).item())

@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
+from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Split
 from jscc_sim.training.muon import Muon
-from jscc_sim.training.task import Batches, Task, unit_range
+from jscc_sim.training.task import Batches, Task
 from jscc_sim.units import BLOCK
 
 EMA_DECAY = 0.9995

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
+from jscc_sim.nn.pictures import image_of
 from jscc_sim.nn.quantised import (
     BITS,
     STRIDE,
@@ -21,7 +22,7 @@ from jscc_sim.nn.quantised import (
     symbols_of,
     values_of,
 )
-from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.training.task import Task, middles
 
 FEWEST_CHANNELS = 2
 CHANCES = (0.15, 0.4, 0.3, 0.15)
@@ -75,11 +76,8 @@ class QuantisedTask(Task[QuantisedCoder]):
         """PSNR at some rates, of the middle of the pictures."""
         device = next(network.parameters()).device
         figures: dict[str, list[float]] = {}
-        for picture in pictures:
-            top, left = ((side - VALIDATION_SIDE) // 2 for side in picture.shape[:2])
-            if min(top, left) < 0:
-                continue
-            image = as_tensor(picture[top:, left:][:VALIDATION_SIDE, :VALIDATION_SIDE], device)
+        for picture in middles(pictures, VALIDATION_SIDE, STRIDE):
+            image = image_of(picture).to(device)
             for channels, bits in VALIDATION_RATES:
                 rate = (torch.tensor([value], device=device) for value in (channels, bits))
                 mse = F.mse_loss(code(network, image, *rate).clamp(0, 1), image).item()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
 
 import numpy as np
@@ -86,12 +86,10 @@ class Task(ABC, Generic[N]):
         return load(split.validation[:HELD_OUT])
 
 
-def as_tensor(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
-    """[H, W, 3] uint8 -> [1, 3, H, W] in 0 to 1."""
-    whole = torch.from_numpy(np.ascontiguousarray(picture)).to(device)
-    return unit_range(whole.permute(2, 0, 1)[None])
-
-
-def unit_range(pixels: Tensor) -> Tensor:
-    """[B, 3, H, W] uint8 -> float32 in 0 to 1, channels last in memory."""
-    return pixels.float().div(255).contiguous(memory_format=torch.channels_last)
+def middles(pictures: Iterable[Picture], side: int, step: int) -> Iterator[Picture]:
+    """The middle of each, sides at most so long and multiples of a step; of those that have a step at all."""
+    for picture in pictures:
+        height, width = (min(whole, side) // step * step for whole in picture.shape[:2])
+        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+        if height and width:
+            yield picture[top : top + height, left : left + width]

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
+from jscc_sim.nn.pictures import image_of
 from jscc_sim.nn.two_scale import COARSE_STEP
 from jscc_sim.nn.vae_link import CHOICES, SNR_RANGE_DB, VAEArchitecture, VAECoder
-from jscc_sim.training.task import Task, as_tensor
+from jscc_sim.training.task import Task, middles
 
 MISMATCH_SHARE, MISMATCH_DB = 0.15, 4.0
 """Of frames whose sender is wrong, and by how much."""
@@ -83,8 +84,8 @@ class VAELinkTask(Task[VAECoder]):
         snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
         steady = torch.zeros(1, dtype=torch.bool, device=device)
         figures: dict[str, list[float]] = {}
-        for picture in pictures:
-            image = as_tensor(middle(picture), device)
+        for picture in middles(pictures, VALIDATION_SIDE, COARSE_STEP):
+            image = image_of(picture).to(device)
             for k, n in enumerate(CHOICES):
                 choice = torch.tensor([k], device=device)
                 latents = network.encode(image, choice, snr_db)
@@ -112,10 +113,3 @@ def receive(
     disturbance = torch.randn(latents.shape, generator=generator, device=latents.device)
     trust = 1 / (1 + variance)
     return (latents + variance.sqrt() * disturbance) * trust, trust, level
-
-
-def middle(picture: Picture) -> Picture:
-    """At most VALIDATION_SIDE pixels of each side, a multiple of the network's step."""
-    sides = [min(side, VALIDATION_SIDE) // COARSE_STEP * COARSE_STEP for side in picture.shape[:2]]
-    top, left = ((whole - side) // 2 for whole, side in zip(picture.shape[:2], sides, strict=True))
-    return picture[top : top + sides[0], left : left + sides[1]]
