@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from jscc_sim.codecs.learned import HEADER_BYTES
+from jscc_sim.coding import range_coder
 
 Array = NDArray[np.float64]
 
@@ -43,17 +44,15 @@ class PCABaseline:
     def encode(self, digits: NDArray[np.uint8], step: float) -> bytes:
         """The file of digits [N, 8, 8]."""
         integers = np.rint(self._coefficients(digits) / step)
-        encoder = constriction.stream.queue.RangeEncoder()
+        encoder = range_coder.encoder()
         for values, (largest, counts, _) in zip(integers.T, self._tables(step), strict=True):
             symbols = np.clip(values, -largest, largest) + largest
             encoder.encode(symbols.astype(np.int32), _model(counts))
-        return bytes(HEADER_BYTES) + bytes(encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0"))
+        return bytes(HEADER_BYTES) + range_coder.code_of(encoder)
 
     def decode(self, data: bytes, step: float, count: int) -> NDArray[np.uint8]:
         """[count, 8, 8]."""
-        stream = data[HEADER_BYTES:]
-        words = np.frombuffer(stream + bytes(-len(stream) % 4 + 8), ">u4").astype(np.uint32)
-        decoder = constriction.stream.queue.RangeDecoder(words)
+        decoder = range_coder.decoder(data[HEADER_BYTES:])
         tables = self._tables(step)
         found = [centres[decoder.decode(_model(counts), count)] for _, counts, centres in tables]
         pixels = np.stack(found, axis=1) @ self.components + self.mean

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.codecs.learned import LearnedCodec
-from jscc_sim.coding import mixture
+from jscc_sim.coding import mixture, range_coder
 from jscc_sim.images import Picture
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class GMM(LearnedCodec):
 
     def encode_latents(self, picture: Picture, level: int) -> bytes:
         """See LearnedCodec.encode_latents."""
-        import constriction
         import torch
 
         from jscc_sim.nn.gmm import HYPER_STRIDE
@@ -58,25 +57,23 @@ class GMM(LearnedCodec):
                 x.round().clamp(-mixture.LARGEST, mixture.LARGEST)
                 for x in self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
             )
-            encoder = constriction.stream.queue.RangeEncoder()
+            encoder = range_coder.encoder()
             passes = Passes(self.coder, self._level(level), *hyperlatents.shape[2:])
             mixture.encode(encoder, _whole(hyperlatents).ravel(), passes.of_hyperlatents())
             passes.hear(hyperlatents)
             whole = _whole(latents)
             for known, places in passes.order(latents):
                 mixture.encode(encoder, whole[:, places].ravel(), passes.of_latents(known, places))
-        return encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
+        return range_coder.code_of(encoder)
 
     def decode_latents(self, data: bytes, level: int, height: int, width: int) -> Picture:
         """See LearnedCodec.decode_latents."""
-        import constriction
         import torch
 
         from jscc_sim.nn.gmm import HYPER_STRIDE
         from jscc_sim.nn.pictures import picture_of
 
-        words = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
-        decoder = constriction.stream.queue.RangeDecoder(words)
+        decoder = range_coder.decoder(data)
         with torch.inference_mode():
             grid = (-(-side // HYPER_STRIDE) for side in (height, width))
             passes = Passes(self.coder, self._level(level), *grid)

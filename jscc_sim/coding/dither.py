@@ -12,12 +12,11 @@ additions, multiplications and divisions, which IEEE 754 rounds alike everywhere
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.errors import InputError
+from jscc_sim.coding import range_coder
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,27 +117,20 @@ def frequencies(prior: Prior) -> Array:
 
 def encode(integers: Ints, phase: Ints, prior: Prior) -> bytes:
     """[N, latents] integers and their dither -> an arithmetic code."""
-    import constriction
-
-    encoder, table = constriction.stream.queue.RangeEncoder(), frequencies(prior)
+    encoder, table = range_coder.encoder(), frequencies(prior)
     symbols = (integers + LARGEST).astype(np.int32)
     for rows in _parts(phase):
-        encoder.encode(symbols[rows].reshape(-1), _model(), _of(table, phase[rows]))
-    return bytes(encoder.get_compressed().astype(">u4").tobytes().rstrip(b"\0"))
+        encoder.encode(symbols[rows].reshape(-1), range_coder.frequencies(), _of(table, phase[rows]))
+    return range_coder.code_of(encoder)
 
 
 def decode(data: bytes, phase: Ints, prior: Prior) -> Ints:
     """[N, latents] integers. Raises InputError for what nothing encodes to."""
-    import constriction
-
-    words = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
-    decoder, table = constriction.stream.queue.RangeDecoder(words), frequencies(prior)
+    decoder, table = range_coder.decoder(data), frequencies(prior)
     found = []
-    try:
+    with range_coder.refusing("its latents are no code word"):
         for rows in _parts(phase):
-            found.append(decoder.decode(_model(), _of(table, phase[rows])))
-    except AssertionError:  # constriction's word for bits outside the code
-        raise InputError("its latents are no code word") from None
+            found.append(decoder.decode(range_coder.frequencies(), _of(table, phase[rows])))
     return np.concatenate(found).astype(np.int64).reshape(phase.shape) - LARGEST
 
 
@@ -150,9 +142,3 @@ def _parts(phase: Ints) -> list[slice]:
 def _of(table: Array, phase: Ints) -> Array:
     """The distribution of each integer in turn."""
     return np.asarray(table[np.arange(phase.shape[1]), phase].reshape(-1, table.shape[2]))
-
-
-def _model() -> Any:
-    import constriction
-
-    return constriction.stream.model.Categorical(perfect=False)

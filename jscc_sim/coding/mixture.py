@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim._kernels import mixture_frequencies
+from jscc_sim.coding import range_coder
 from jscc_sim.errors import InputError
 
 Ints = NDArray[np.int64]
@@ -85,37 +86,26 @@ def encode(encoder: Any, values: Ints, mixtures: Mixtures) -> None:
     for half, places in mixtures.parts():
         away = values[places] - mixtures.centres[places]
         symbols = np.clip(away + half + 1, 0, 2 * half + 2).astype(np.int32)
-        encoder.encode(symbols, _categorical(), mixtures.frequencies(half, places))
+        encoder.encode(symbols, range_coder.frequencies(), mixtures.frequencies(half, places))
         excess = abs(away[abs(away) > half]) - half - 1
         for byte in (excess >> 8, excess & 255):
-            encoder.encode(byte.astype(np.int32), _bytes())
+            encoder.encode(byte.astype(np.int32), range_coder.bytes_alike())
 
 
 def decode(decoder: Any, mixtures: Mixtures) -> Ints:
     """[N] integers from a constriction range decoder. Raises InputError for what nothing encodes to."""
     values = np.zeros(mixtures.means.shape[1], np.int64)
-    try:
+    with range_coder.refusing("its symbols are no code word"):
         for half, places in mixtures.parts():
-            symbols = decoder.decode(_categorical(), mixtures.frequencies(half, places))
+            symbols = decoder.decode(range_coder.frequencies(), mixtures.frequencies(half, places))
             away = symbols.astype(np.int64) - half - 1
             outside = abs(away) > half
-            high, low = (decoder.decode(_bytes(), int(outside.sum())).astype(np.int64) for _ in range(2))
+            high, low = (
+                decoder.decode(range_coder.bytes_alike(), int(outside.sum())).astype(np.int64)
+                for _ in range(2)
+            )
             away[outside] += np.sign(away[outside]) * ((high << 8) + low)
             values[places] = mixtures.centres[places] + away
-    except AssertionError:  # constriction's word for bits outside the code
-        raise InputError("its symbols are no code word") from None
     if abs(values).max(initial=0) > LARGEST:
         raise InputError(f"a latent of {abs(values).max()} is above {LARGEST}")
     return values
-
-
-def _categorical() -> Any:
-    import constriction
-
-    return constriction.stream.model.Categorical(perfect=False)
-
-
-def _bytes() -> Any:
-    import constriction
-
-    return constriction.stream.model.Uniform(256)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.coding import range_coder
 from jscc_sim.coding.bits import BitReader, Bits, to_bits, to_int
 from jscc_sim.errors import InputError
 
@@ -118,35 +119,31 @@ def _weights(around: Index, counts: Index) -> NDArray[np.float64]:
 
 
 def _encode_adaptive(flat: Index, rows: int, cols: int, ratio_count: int) -> Bits:
-    """The arithmetic code, as short as it decodes: constriction's whole words are cut to the bit."""
-    import constriction
-
+    """The arithmetic code, as short as it decodes: whole bytes are cut to the bit."""
     around = np.append(flat, ratio_count // 2)[_neighbours(rows, cols)]
     seen = (flat[:, None] == np.arange(ratio_count)).astype(np.int64)
     weights = _weights(around, np.cumsum(seen, axis=0) - seen)
     symbols = flat.astype(np.int32)
-    encoder = constriction.stream.queue.RangeEncoder()
-    encoder.encode(symbols, _model(), weights)
+    encoder = range_coder.encoder()
+    encoder.encode(symbols, range_coder.frequencies(), weights)
 
     def decodes(bits: Bits) -> bool:
         try:
-            return np.array_equal(_decoder(bits).decode(_model(), weights), symbols)
+            return np.array_equal(_decoder(bits).decode(range_coder.frequencies(), weights), symbols)
         except AssertionError:  # constriction's word for bits outside the code
             return False
 
-    return _shortest(np.unpackbits(encoder.get_compressed().astype(">u4").view(np.uint8)), decodes)
+    return _shortest(np.unpackbits(np.frombuffer(range_coder.code_of(encoder), np.uint8)), decodes)
 
 
 def _decode_adaptive(bits: Bits, rows: int, cols: int, ratio_count: int) -> Index:
-    decoder, model = _decoder(bits), _model()
+    decoder, model = _decoder(bits), range_coder.frequencies()
     flat = np.full(rows * cols + 1, ratio_count // 2)  # the last one is what the first block sees
     counts = np.zeros((1, ratio_count), dtype=np.int64)
-    try:
+    with range_coder.refusing("ratio map is not a code word"):
         for here, near in enumerate(_neighbours(rows, cols)):
             flat[here] = decoder.decode(model, _weights(flat[near][None], counts))[0]
             counts[0, flat[here]] += 1
-    except AssertionError:  # constriction's word for bits outside the code
-        raise InputError("ratio map is not a code word") from None
     return flat[:-1]
 
 
@@ -170,13 +167,4 @@ def _shortest(bits: Bits, decodes: Callable[[Bits], bool]) -> Bits:
 
 
 def _decoder(bits: Bits) -> Any:
-    import constriction
-
-    padded = np.pad(bits, (0, -len(bits) % 32 + 64))
-    return constriction.stream.queue.RangeDecoder(np.packbits(padded).view(">u4").astype(np.uint32))
-
-
-def _model() -> Any:
-    import constriction
-
-    return constriction.stream.model.Categorical(perfect=False)
+    return range_coder.decoder(np.packbits(bits).tobytes())

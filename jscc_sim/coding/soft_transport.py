@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding import crc, ldpc, qam, transport
-from jscc_sim.coding.bits import whitening
 from jscc_sim.coding.mcs import Scheme
 
 
@@ -23,13 +22,12 @@ def decode(
 ) -> NDArray[np.float64]:
     """As transport.decode; returns for each content bit the log of P(bit = 1) over P(bit = 0): certain in
     blocks whose CRC holds, in the others what belief propagation last thought."""
-    bits, whole = transport.decode(symbols, gain, noise_variance, scheme, block_bits)
+    soft = transport.soft_blocks(symbols, gain, noise_variance, scheme, block_bits)
+    bits, whole = transport.decode_blocks(soft, scheme, block_bits)
     llrs = np.where(bits == 1, qam.LLR_LIMIT, -qam.LLR_LIMIT).reshape(len(whole), -1)
     if not whole.all():
-        heard = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
-        heard *= 1.0 - 2.0 * whitening(len(heard))
-        lost = heard.reshape(len(whole), -1)[~whole]
-        llrs[~whole] = _beliefs(lost, block_bits, scheme.bits_per_symbol)[:, : -crc.LONG_CRC_BITS]
+        beliefs = _beliefs(soft[~whole], block_bits, scheme.bits_per_symbol)
+        llrs[~whole] = beliefs[:, : -crc.LONG_CRC_BITS]
     return llrs.reshape(-1)
 
 

@@ -43,10 +43,30 @@ def decode(
 ) -> tuple[Bits, NDArray[np.bool_]]:
     """symbols: [blocks * scheme.uses] received as gain * sent + noise of complex variance noise_variance,
     [uses] both. Returns the content bits, and [blocks] whether each block's CRC holds."""
+    return decode_blocks(
+        soft_blocks(symbols, gain, noise_variance, scheme, block_bits, scrambled), scheme, block_bits
+    )
+
+
+def soft_blocks(
+    symbols: NDArray[np.complex64],
+    gain: NDArray[np.float64],
+    noise_variance: NDArray[np.float64],
+    scheme: Scheme,
+    block_bits: int,
+    scrambled: bool = True,
+) -> NDArray[np.float64]:
+    """See `decode`. Returns [blocks, coded bits] log of P(1) over P(0), scrambling undone."""
     llrs = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
     if scrambled:
         llrs *= 1 - 2 * whitening(len(llrs)).astype(llrs.dtype)
-    soft = llrs.reshape(-1, scheme.coded_bits(block_bits))
+    return llrs.reshape(-1, scheme.coded_bits(block_bits))
+
+
+def decode_blocks(
+    soft: NDArray[np.float64], scheme: Scheme, block_bits: int
+) -> tuple[Bits, NDArray[np.bool_]]:
+    """What `soft_blocks` gives -> what `decode` returns."""
     blocks = ldpc.decode_until(_whole, soft, block_bits, scheme.bits_per_symbol)
     content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
     return content.reshape(-1), whole
