@@ -19,7 +19,7 @@ from jscc_sim.codecs import hevc, vvc
 from jscc_sim.codecs.base import Codec
 from jscc_sim.codecs.raster import AVIF
 from jscc_sim.images import Picture, read_picture
-from jscc_sim.metrics import measure
+from jscc_sim.metrics import psnr_between
 from jscc_sim.training.data import split_folder
 
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 def point(codec: Codec, picture: Picture, data: bytes) -> tuple[int, float]:
     """Bytes and PSNR of a file."""
-    return len(data), measure(codec.decode(data), picture, structural=False).psnr_db
+    return len(data), psnr_between(codec.decode(data), picture)
 
 
 def gain(first: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from study import Study, command, means, save_both, write_json, write_table
 
 from jscc_sim.codecs.digits import Digits
 from jscc_sim.images import Picture, write_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweep import Grid, SystemSpec
@@ -162,6 +162,6 @@ def _unit(digits: DigitSet) -> NDArray[np.floating]:
 
 
 def _psnr_db(found: Picture, sheet: Picture) -> float:
-    psnr_db = psnr_of_mse(mean_squared_error(found, sheet))
+    psnr_db = psnr_between(found, sheet)
     assert psnr_db is not None
     return psnr_db

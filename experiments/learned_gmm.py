@@ -15,7 +15,7 @@ from jscc_sim.codecs import find_codec
 from jscc_sim.codecs.file import HEADER_BYTES
 from jscc_sim.codecs.gmm import GMM
 from jscc_sim.images import BUILTIN, Picture, read_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweep import Grid, SystemSpec
@@ -73,7 +73,7 @@ def ladders(pictures: Pictures, codecs: list[str], step: int = 1) -> pd.DataFram
                     codec.estimated_bits(picture, level) / pixels if isinstance(codec, GMM) else np.nan
                 )
                 bpp = 8 * (len(data) + (HEADER_BYTES if learned else 0)) / pixels
-                psnr_db = psnr_of_mse(mean_squared_error(codec.decompress(data), picture))
+                psnr_db = psnr_between(codec.decompress(data), picture)
                 rows.append((name, image, codec_name, level, bpp, psnr_db, estimated))
     columns = ["set", "image", "codec", "level", "bpp", "psnr_db", "estimated_bpp"]
     return pd.DataFrame(rows, columns=columns)

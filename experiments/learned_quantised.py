@@ -11,7 +11,7 @@ from study import Study, means
 
 from jscc_sim.codecs.quantised import Quantised, Rate, grid
 from jscc_sim.images import read_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
 
@@ -56,7 +56,7 @@ def rates(images: Sequence[str], bits: Sequence[int]) -> pd.DataFrame:
             data = codec.stream(picture, rate)
             found = codec.picture(data, rate, height, width)
             fixed = count * math.prod(grid(rate, height, width))
-            psnr_db = psnr_of_mse(mean_squared_error(found, picture))
+            psnr_db = psnr_between(found, picture)
             rows.append((count, 8 * len(data) / (height * width), fixed / (height * width), psnr_db))
     return pd.DataFrame(rows, columns=["bits", "adaptive_bpp", "fixed_bpp", "psnr_db"])
 
@@ -75,7 +75,7 @@ def within_a_bit(images: Sequence[str]) -> dict[str, float]:
         picture = read_picture(image)
         pixels = picture.shape[0] * picture.shape[1]
         data = codec.compress(picture, pixels)
-        psnr_db = psnr_of_mse(mean_squared_error(codec.decompress(data), picture))
+        psnr_db = psnr_between(codec.decompress(data), picture)
         found.append((8 * len(data) / pixels, psnr_db))
     bpp, psnr_db = np.mean(found, axis=0)
     return {"bpp": round(float(bpp), 3), "psnr_db": round(float(psnr_db), 2)}

@@ -8,7 +8,7 @@ from study import Study
 
 from jscc_sim.channels import AWGN, Channel
 from jscc_sim.images import Picture, read_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.patch_klt import PatchKLT
 from jscc_sim.nn.vae_link import CHOICES
 from jscc_sim.plots.lines import Panel, lines_figure
@@ -69,4 +69,4 @@ def linear(images: list[str], snrs_db: tuple[float, ...]) -> pd.DataFrame:
 
 def _psnr_db(klt: PatchKLT, n: int, channel: Channel, picture: Picture) -> float:
     got = klt.transmit(picture, n, channel, np.random.default_rng(0))
-    return psnr_of_mse(mean_squared_error(got, picture))
+    return psnr_between(got, picture)

@@ -12,7 +12,7 @@ import numpy as np
 from jscc_sim.allocation import Uniform
 from jscc_sim.channels import AWGN
 from jscc_sim.images import list_pictures, read_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import budget_uses, parse_cbr
 from jscc_sim.zoo import load_zoo
@@ -34,7 +34,7 @@ def main() -> None:
             for picture in pictures:
                 budget = budget_uses(parse_cbr(cbr), *picture.shape[:2])
                 sent = system.transmit(picture, AWGN(snr_db), budget, np.random.default_rng(0))
-                psnrs.append(psnr_of_mse(mean_squared_error(sent.picture, picture)))
+                psnrs.append(psnr_between(sent.picture, picture))
             means.append(np.mean(psnrs))
         print(f"{snr_db:6g}  " + "  ".join(f"{mean:6.2f}" for mean in means))
 

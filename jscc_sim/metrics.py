@@ -41,6 +41,11 @@ def psnr_of_mse(mse: float) -> float | None:
     return 10 * math.log10(PEAK**2 / mse) if mse > 0 else None
 
 
+def psnr_between(picture: Picture, reference: Picture) -> float | None:
+    """PSNR in dB of two [H, W, 3] uint8 pictures; None where they are the same."""
+    return psnr_of_mse(mean_squared_error(picture, reference))
+
+
 def block_errors(blocks: NDArray[np.float32], reference: NDArray[np.uint8]) -> NDArray[np.float64]:
     """[N] mean squared error of each of N blocks [N, 32, 32, 3]; the estimate is clipped to 0..255."""
     difference = np.clip(blocks, 0, PEAK) - reference

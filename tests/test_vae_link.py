@@ -25,9 +25,10 @@ from jscc_sim.nn.patch_klt import (
     picture_of_patches,
     water_filled,
 )
-from jscc_sim.nn.vae_link import CHOICES, VAEArchitecture, VAECoder, latents_of, reals_of
+from jscc_sim.nn.vae_link import CHOICES, VAEArchitecture, VAECoder, latent_count, latents_of
 from jscc_sim.systems import vae_link
 from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.payload import SIDE_BITS
 from jscc_sim.systems.vae_link import VAE, LatentHeader, VAELink
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.training.data import Crops
@@ -96,7 +97,7 @@ def test_uses_and_power(n, size):
     frame = VAELink(n).encode(picture, 50_000, AWGN(10.0))
     payload = frame.symbols[frame.header_uses :]
     blocks = -(-size[0] // 8) * -(-size[1] // 8)
-    assert len(payload) == 2 * n * blocks == reals_of(n, *size) // 2, "n/32 per pixel of whole 8x8 blocks"
+    assert len(payload) == 2 * n * blocks == latent_count(n, *size) // 2, "n/32 per pixel of whole 8x8 blocks"
     assert np.mean(np.abs(payload.astype(complex)) ** 2) == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_allclose(np.abs(frame.symbols[: frame.header_uses]), 1.0, atol=1e-6)
 
@@ -273,7 +274,7 @@ def test_a_payload_beyond_measure(value, noise_variance):
 
 def test_symbols_cut_short():
     symbols = VAELink(4).encode(PICTURE, BUDGET, AWGN(10.0)).symbols
-    payload = reals_of(4, *PICTURE.shape[:2]) // 2
+    payload = latent_count(4, *PICTURE.shape[:2]) // 2
     with pytest.raises(ImpossibleFrameError, match=f"payload of {payload} uses, {payload - 1} arrived"):
         VAELink(4).decode(Received(symbols[:-1], 0.1))
     with pytest.raises(OutageError, match="no header"):
@@ -299,7 +300,7 @@ def test_forged_headers(change, error, monkeypatch):
 
 def test_headers_of_an_n_that_is_none():
     bits = LatentHeader(128, 192, 8, 0, 1.0, 0).bits()
-    place = 2 * vae_link.SIDE_BITS
+    place = 2 * SIDE_BITS
     bits[place : place + vae_link.CHOICE_BITS] = 1
     with pytest.raises(ImpossibleFrameError, match="impossible header: latents 3"):
         LatentHeader.parse(bits)
@@ -459,7 +460,7 @@ def test_the_rival_splits_its_power_for_the_channel(klt):
             return super().__call__(symbols, rng)
 
     klt.transmit(PICTURE, 4, Tap(0.0), np.random.default_rng(0))
-    assert len(seen[0]) == reals_of(4, *PICTURE.shape[:2]) // 2
+    assert len(seen[0]) == latent_count(4, *PICTURE.shape[:2]) // 2
     power = seen[0].view(np.float32).reshape(-1, 4).astype(float).var(0)
     assert power.sum() == pytest.approx(2.0, rel=1e-4)
     deviation = ((patches_of(PICTURE) - klt.mean) @ klt.rotation[:4].T).std(0)

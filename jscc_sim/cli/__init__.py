@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jscc_sim.errors import JsccError, one_line
+from jscc_sim.training.learned import LEARNED
 
 Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
@@ -20,7 +21,7 @@ SYSTEMS = (
     "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, quantised+uep, softcast, "
     "vae:N, digits, generative"
 )
-TRAINED = ("block-jscc", "gmm", "quantised", "digits", "generative", "vae")
+TRAINED = ("block-jscc", *LEARNED)
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"

@@ -106,6 +106,12 @@ def waterfalls() -> dict[Mode, Waterfall]:
     return found
 
 
+@lru_cache(maxsize=1)
+def measured_text() -> str:
+    """The measured curves as text: what depends on them says so by it."""
+    return str([[column.tolist() for column in vars(curve).values()] for curve in waterfalls().values()])
+
+
 def read_points(text: str) -> list[Point]:
     """The rows of a table as measure_waterfalls.py writes it."""
     _, *rows = csv.reader(text.splitlines())

@@ -91,7 +91,7 @@ def grid_of(height: int, width: int) -> tuple[int, int]:
     return -(-height // COARSE_STEP) * per_side, -(-width // COARSE_STEP) * per_side
 
 
-def reals_of(n: int, height: int, width: int) -> int:
+def latent_count(n: int, height: int, width: int) -> int:
     """Real latents of a picture: an even number."""
     rows, columns = grid_of(height, width)
     return n * rows * columns

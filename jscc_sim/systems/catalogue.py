@@ -12,8 +12,6 @@ vae:N, digits, generative           analog and learned
 
 from __future__ import annotations
 
-import importlib
-
 from jscc_sim.channels import EQUALISERS
 from jscc_sim.codecs import CODECS, LEARNED, find_codec
 from jscc_sim.codecs.quantised import Quantised
@@ -70,9 +68,9 @@ def _load_analog(name: str, equaliser: str, zoo: str) -> System:
     if name == "digits":
         return DigitLink(zoo, equaliser)
     if name == "generative":
-        found = importlib.import_module("jscc_sim.systems.generative").Generative(zoo, equaliser)
-    else:
-        number = int(name.partition(":")[2])
-        found = importlib.import_module("jscc_sim.systems.vae_link").VAELink(number, zoo, equaliser)
-    assert isinstance(found, System)
-    return found
+        from jscc_sim.systems.generative import Generative
+
+        return Generative(zoo, equaliser)
+    from jscc_sim.systems.vae_link import VAELink
+
+    return VAELink(int(name.partition(":")[2]), zoo, equaliser)

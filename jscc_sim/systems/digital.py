@@ -22,7 +22,7 @@ from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.mcs import Scheme
 from jscc_sim.coding.protection import protect, protected_uses, recover
-from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, roomiest, waterfalls
+from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, roomiest, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
@@ -79,8 +79,7 @@ class Digital(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        measured = [[column.tolist() for column in vars(curve).values()] for curve in waterfalls().values()]
-        return f"{self.codec.version()} {HEADER_BITS} {ldpc.MOST_ITERATIONS} {measured}"
+        return f"{self.codec.version()} {HEADER_BITS} {ldpc.MOST_ITERATIONS} {measured_text()}"
 
     def ship(
         self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None

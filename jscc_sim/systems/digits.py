@@ -10,7 +10,6 @@ mean. The sender decodes some tiles under noise of its own at each of a few leve
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,12 +20,23 @@ from numpy.typing import NDArray
 from jscc_sim.channels import AWGN, Channel, Equalised, Received, equalise
 from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
-from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
-from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.payload import (
+    LEAST_NOISE,
+    SIDE_BITS,
+    check_sides,
+    part_of,
+    read_fields,
+    reals_of,
+    symbols_of,
+    unit_power_gain,
+    write_fields,
+)
 from jscc_sim.weights import Model
 
 if TYPE_CHECKING:
@@ -35,14 +45,14 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 DIGITS = "digits"
-SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS = 16, 16, 6, 6
-HEADER_BITS = 2 * SIDE_BITS + MODEL_BITS + COUNT_BITS + LEVEL_BITS + GAIN_BITS
+MODEL_BITS, COUNT_BITS, LEVEL_BITS = 16, 6, 6
+FIELDS = (SIDE_BITS, SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS, GAIN_BITS)
+HEADER_BITS = sum(FIELDS)
 
 TRIED_LEVELS = range(0, LEVELS, 7)
 TRIED_TILES = 500
 _TRIAL_SEED, _ORDER_SEED = 1, 2013
 _LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
-_LEAST_NOISE = 1e-12  # 0 would divide 0 by 0 where the gain vanishes
 
 
 @dataclass(frozen=True)
@@ -59,23 +69,13 @@ class LatentHeader:
 
     def bits(self) -> Bits:
         """HEADER_BITS of them."""
-        fields = [(self.height, SIDE_BITS), (self.width, SIDE_BITS), (self.model, MODEL_BITS)]
-        fields += [(self.count, COUNT_BITS), (self.level, LEVEL_BITS), (gain_code(self.gain), GAIN_BITS)]
-        return np.concatenate([to_bits(value, width) for value, width in fields])
+        values = self.height, self.width, self.model, self.count, self.level, gain_code(self.gain)
+        return write_fields(values, FIELDS)
 
     @classmethod
     def parse(cls, message: Bits) -> LatentHeader:
         """Raises ImpossibleFrameError."""
-        reader = BitReader(message)
-        widths = (SIDE_BITS, SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS, GAIN_BITS)
-        try:
-            height, width, model, count, level, gain = (reader.take(width) for width in widths)
-        except InputError as error:
-            raise ImpossibleFrameError(f"impossible header: {error}") from None
-        if not 0 < height * width <= pixel_limit():
-            raise ImpossibleFrameError(
-                f"image of {height} x {width} pixels; the limit is {pixel_limit()} pixels"
-            )
+        height, width, model, count, level, gain = read_fields(message, FIELDS)
         return cls(height, width, model, count, level, gain_of(gain))
 
 
@@ -99,9 +99,9 @@ class Scaling:
         size = tiles * len(self.chosen)
         order = _order(size)
         values, strength, noise = np.empty((3, size))
-        values[order] = part.symbols.astype(np.complex128).view(np.float64)[:size]
+        values[order] = reals_of(part.symbols)[:size]
         strength[order] = gain * np.repeat(part.gain, 2)[:size]
-        noise[order] = np.repeat(np.maximum(part.noise_variance, _LEAST_NOISE), 2)[:size] / 2
+        noise[order] = np.repeat(np.maximum(part.noise_variance, LEAST_NOISE), 2)[:size] / 2
         values, strength, noise = (x.reshape(tiles, -1) for x in (values, strength, noise))
         amplitude = strength * self.factors
         shrunk = values * amplitude * self.variances / (amplitude**2 * self.variances + noise)
@@ -143,11 +143,11 @@ class DigitLink(LinkSystem):
             level = min(TRIED_LEVELS, key=lambda level: self._trial_error(some, level, count, belief.snr_db))
         with watch.stage("encode"):
             reals = self._scaling(level, count).sent(latents_of(self._coder, tiles, share(level)))
-            gain = _unit_power(reals)
+            gain = unit_power_gain(reals)
         with watch.stage("frame"):
             header = LatentHeader(height, width, self._weights.id, count, level, gain)
             front = protect(header.bits(), belief.dependable_snr_db())
-            symbols = np.concatenate([front, _pairs(gain * reals)])
+            symbols = np.concatenate([front, symbols_of(gain * reals)])
         return Frame(symbols, len(front), height, width, seconds=watch.seconds)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
@@ -167,12 +167,9 @@ class DigitLink(LinkSystem):
                 raise ImpossibleFrameError(f"{header.count} latents per tile; there are {self._latents}")
             rows, columns = tile_grid(header.height, header.width)
             uses = -(-rows * columns * header.count // 2)
-            if start + uses > len(equalised.symbols):
-                arrived = len(equalised.symbols) - start
-                raise ImpossibleFrameError(f"payload of {uses} uses, {arrived} arrived")
+            part = part_of(equalised, start, uses)
         with watch.stage("decode"):
             scaling = self._scaling(header.level, header.count)
-            part = equalised.part(start, start + uses)
             latents = scaling.heard(part, header.gain, rows * columns)
             tiles = tiles_of(self._coder, latents, share(header.level))
             picture = join(tiles, header.height, header.width)
@@ -202,8 +199,8 @@ class DigitLink(LinkSystem):
 
         scaling = self._scaling(level, count)
         reals = scaling.sent(latents_of(self._coder, tiles, share(level)))
-        gain = _unit_power(reals)
-        received = AWGN(snr_db)(_pairs(gain * reals), np.random.default_rng(_TRIAL_SEED))
+        gain = unit_power_gain(reals)
+        received = AWGN(snr_db)(symbols_of(gain * reals), np.random.default_rng(_TRIAL_SEED))
         heard = scaling.heard(equalise(received, self.equaliser), gain, len(tiles))
         return float(np.square(tiles_of(self._coder, heard, share(level)) - tiles).mean())
 
@@ -212,8 +209,7 @@ class DigitLink(LinkSystem):
         from jscc_sim.nn.digits import tile_grid
 
         height, width = picture.shape[:2]
-        if max(height, width) > LONGEST_SIDE:
-            raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+        check_sides(height, width)
         rows, columns = tile_grid(height, width)
         front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
         count = min(self._latents, 2 * max(0, budget - front) // (rows * columns))
@@ -224,16 +220,6 @@ class DigitLink(LinkSystem):
                 f"of {rows * columns} tiles"
             )
         return count
-
-
-def _unit_power(reals: Array) -> float:
-    """The gain that makes pairs of them symbols of unit mean power."""
-    power = 2 * float(np.square(reals).mean())
-    return 1 / math.sqrt(power) if power > 0 else 1.0
-
-
-def _pairs(reals: Array) -> NDArray[np.complex64]:
-    return reals.view(np.complex128).astype(np.complex64)
 
 
 def _order(count: int) -> NDArray[np.int64]:

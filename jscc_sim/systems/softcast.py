@@ -18,20 +18,30 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
-from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
-from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.errors import BudgetError
+from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.payload import (
+    SIDE_BITS,
+    check_sides,
+    part_of,
+    read_fields,
+    reals_of,
+    symbols_of,
+    write_fields,
+)
 
 Array = NDArray[np.float64]
 
 CHUNKS = 8
 """Chunks of a plane down, and across."""
 
-SIDE_BITS, MEAN_BITS, VARIANCE_BITS = 16, 16, 6
-HEADER_BITS = 2 * SIDE_BITS + GAIN_BITS + 3 * MEAN_BITS + 3 * CHUNKS**2 * VARIANCE_BITS
+MEAN_BITS, VARIANCE_BITS = 16, 6
+FIELDS = (SIDE_BITS, SIDE_BITS, GAIN_BITS, *[MEAN_BITS] * 3, *[VARIANCE_BITS] * (3 * CHUNKS**2))
+HEADER_BITS = sum(FIELDS)
 
 _COLOUR = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 _LARGEST_MEAN = 256 * math.sqrt(3)
@@ -96,8 +106,7 @@ class SoftCast(LinkSystem):
         """See LinkSystem.encode."""
         room = self._room(budget, belief)
         height, width = picture.shape[:2]
-        if max(height, width) > LONGEST_SIDE:
-            raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+        check_sides(height, width)
         watch = Stopwatch()
         with watch.stage("encode"):
             planes = transform(picture)
@@ -112,7 +121,7 @@ class SoftCast(LinkSystem):
         with watch.stage("frame"):
             chunks = Chunks(height, width, gain, means, chunks.codes)
             front = protect(_header(chunks), belief.dependable_snr_db())
-            analog = (gain * payload).view(np.complex128).astype(np.complex64)
+            analog = symbols_of(gain * payload)
         return Frame(np.concatenate([front, analog]), len(front), height, width, seconds=watch.seconds)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
@@ -122,14 +131,11 @@ class SoftCast(LinkSystem):
             equalised = equalise(received, self.equaliser)
             message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
             chunks = _parse(message)
-            if start + chunks.uses > len(equalised.symbols):
-                arrived = len(equalised.symbols) - start
-                raise ImpossibleFrameError(f"payload of {chunks.uses} uses, {arrived} arrived")
+            part = part_of(equalised, start, chunks.uses)
         with watch.stage("decode"):
-            part = equalised.part(start, start + chunks.uses)
             factors, variance = chunks.scales()
             count = len(factors)
-            heard = part.symbols.astype(np.complex128).view(np.float64)[:count]
+            heard = reals_of(part.symbols)[:count]
             amplitude = factors * chunks.gain * np.repeat(part.gain, 2)[:count]
             noise = np.repeat(part.noise_variance, 2)[:count] / 2
             found = np.empty(count)
@@ -206,21 +212,11 @@ def _dequantise(codes: NDArray[np.int64]) -> Array:
 
 
 def _header(chunks: Chunks) -> Bits:
-    fields = [to_bits(chunks.height, SIDE_BITS), to_bits(chunks.width, SIDE_BITS)]
-    fields += [to_bits(gain_code(chunks.gain), GAIN_BITS)]
-    fields += [to_bits(int(code), MEAN_BITS) for code in _quantise(chunks.means)]
-    fields += [to_bits(int(code), VARIANCE_BITS) for code in chunks.codes.flat]
-    return np.concatenate(fields)
+    codes = *_quantise(chunks.means).tolist(), *chunks.codes.flat
+    return write_fields((chunks.height, chunks.width, gain_code(chunks.gain), *map(int, codes)), FIELDS)
 
 
 def _parse(message: Bits) -> Chunks:
-    reader = BitReader(message)
-    try:
-        height, width, gain = reader.take(SIDE_BITS), reader.take(SIDE_BITS), gain_of(reader.take(GAIN_BITS))
-        means = _dequantise(np.array([reader.take(MEAN_BITS) for _ in range(3)]))
-        codes = np.array([reader.take(VARIANCE_BITS) for _ in range(3 * CHUNKS**2)])
-    except InputError as error:
-        raise ImpossibleFrameError(f"impossible header: {error}") from None
-    if not 0 < height * width <= pixel_limit():
-        raise ImpossibleFrameError(f"image of {height} x {width} pixels; the limit is {pixel_limit()} pixels")
-    return Chunks(height, width, gain, means, codes.reshape(3, CHUNKS, CHUNKS))
+    height, width, gain, *codes = read_fields(message, FIELDS)
+    means, variances = _dequantise(np.array(codes[:3])), np.array(codes[3:]).reshape(3, CHUNKS, CHUNKS)
+    return Chunks(height, width, gain_of(gain), means, variances)

@@ -22,15 +22,16 @@ from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.codecs.learned import MOST_PIXELS
 from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import ldpc, soft_transport, transport
-from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.bits import BitReader, Bits
 from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.protection import protect, protected_uses, recover
-from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, waterfalls
+from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.frame import LONGEST_SIDE, FrameHeader
 from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.link_quality import foreseen_snr_db
+from jscc_sim.systems.payload import SIDE_BITS, check_pixels, part_of, write_fields
 
 Array = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ SHARES = (1.0, 0.5, 0.0)
 RATES = tuple(rate for rate in LADDER if rate.bits < 8)
 """Of rising number of bits and rising PSNR. The best at fixed length are the best in the adaptive code."""
 
-ID_BITS, CHANNEL_BITS, LEVEL_BITS, SIDE_BITS = 16, 6, 2, 16
+ID_BITS, CHANNEL_BITS, LEVEL_BITS = 16, 6, 2
 PLANE_BITS, MODE_BITS = 3, 6
 _ORDER_SEED = 3
 
@@ -106,8 +107,7 @@ class QuantisedUEP(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        measured = [[column.tolist() for column in vars(curve).values()] for curve in waterfalls().values()]
-        return f"{self.codec.version()} {MARGINS_DB} {RATES} {ldpc.MOST_ITERATIONS} {measured}"
+        return f"{self.codec.version()} {MARGINS_DB} {RATES} {ldpc.MOST_ITERATIONS} {measured_text()}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""
@@ -161,17 +161,14 @@ class QuantisedUEP(LinkSystem):
             equalised = equalise(received, self.equaliser)
             message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
             plan = self._parse(message)
-            if start + plan.uses > len(equalised.symbols):
-                arrived = len(equalised.symbols) - start
-                raise ImpossibleFrameError(f"payload of {plan.uses} uses, {arrived} arrived")
-            back = start + np.argsort(plan.order)
+            payload, back = part_of(equalised, start, plan.uses), np.argsort(plan.order)
             llrs, at = [], 0
             for part in plan.parts:
                 here = back[at : at + plan.blocks(part) * part.mode.uses]
                 found = soft_transport.decode(
-                    equalised.symbols[here],
-                    equalised.gain[here],
-                    equalised.noise_variance[here],
+                    payload.symbols[here],
+                    payload.gain[here],
+                    payload.noise_variance[here],
                     part.mode.scheme,
                     part.mode.block_bits,
                 )
@@ -187,7 +184,7 @@ class QuantisedUEP(LinkSystem):
         fields += [(plan.rate.bits // 2 - 1, LEVEL_BITS), (plan.height, SIDE_BITS), (plan.width, SIDE_BITS)]
         for part in plan.parts:
             fields += [(part.planes - 1, PLANE_BITS), (MODES.index(part.mode), MODE_BITS)]
-        return np.concatenate([to_bits(value, width) for value, width in fields])
+        return write_fields(*zip(*fields, strict=True))
 
     def _parse(self, message: Bits) -> Plan:
         reader = BitReader(message)
@@ -200,9 +197,7 @@ class QuantisedUEP(LinkSystem):
                 parts.append((reader.take(PLANE_BITS) + 1, reader.take(MODE_BITS)))
         except InputError as error:
             raise ImpossibleFrameError(f"impossible header: {error}") from None
-        limit = min(pixel_limit(), MOST_PIXELS)
-        if not 0 < height * width <= limit:
-            raise ImpossibleFrameError(f"image of {height} x {width} pixels; the limit is {limit} pixels")
+        check_pixels(height, width, min(pixel_limit(), MOST_PIXELS))
         if found != self.codec.model.id:
             raise InputError(f"the frame was made with weights {found:04x}, not {self.codec.model.id:04x}")
         planes, modes = zip(*parts, strict=True)

@@ -8,7 +8,6 @@ is not sent. The network: nn/vae_link.py.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
-from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.frame import GAIN_BITS, LONGEST_SIDE, FrameHeader, gain_code, gain_of
-from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.images import Picture
 from jscc_sim.nn.loading import loaded
 from jscc_sim.nn.vae_link import (
     CHOICES,
@@ -29,22 +28,33 @@ from jscc_sim.nn.vae_link import (
     VAEArchitecture,
     VAECoder,
     decoded,
+    latent_count,
     latents_of,
-    reals_of,
 )
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.payload import (
+    LEAST_NOISE,
+    SIDE_BITS,
+    check_sides,
+    part_of,
+    read_fields,
+    reals_of,
+    symbols_of,
+    unit_power_gain,
+    write_fields,
+)
 from jscc_sim.units import noise_variance
 from jscc_sim.weights import Model
 
 VAE = "vae"
 
-SIDE_BITS, CHOICE_BITS, MODEL_BITS, SNR_BITS = 16, 2, 16, 7
-HEADER_BITS = 2 * SIDE_BITS + CHOICE_BITS + MODEL_BITS + GAIN_BITS + SNR_BITS
+CHOICE_BITS, MODEL_BITS, SNR_BITS = 2, 16, 7
+FIELDS = (SIDE_BITS, SIDE_BITS, CHOICE_BITS, MODEL_BITS, GAIN_BITS, SNR_BITS)
+HEADER_BITS = sum(FIELDS)
 
 _LOWEST_SNR_DB, _HIGHEST_SNR_DB = -30, 60  # whole decibels; those of units.SNR_RANGE_DB
 _ORDER_SEED = 2014
 _LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
-_LEAST_NOISE = 1e-12  # 0 would divide 0 by 0 where the gain vanishes
 
 
 @dataclass(frozen=True)
@@ -61,26 +71,13 @@ class LatentHeader:
 
     def bits(self) -> Bits:
         """HEADER_BITS of them."""
-        fields = [to_bits(self.height, SIDE_BITS), to_bits(self.width, SIDE_BITS)]
-        fields += [to_bits(CHOICES.index(self.n), CHOICE_BITS), to_bits(self.model, MODEL_BITS)]
-        fields += [to_bits(gain_code(self.gain), GAIN_BITS), to_bits(self.snr_db - _LOWEST_SNR_DB, SNR_BITS)]
-        return np.concatenate(fields)
+        choice, snr = CHOICES.index(self.n), self.snr_db - _LOWEST_SNR_DB
+        return write_fields((self.height, self.width, choice, self.model, gain_code(self.gain), snr), FIELDS)
 
     @classmethod
     def parse(cls, message: Bits) -> LatentHeader:
         """Raises ImpossibleFrameError."""
-        reader = BitReader(message)
-        try:
-            height, width, choice, model, gain, snr = (
-                reader.take(bits)
-                for bits in (SIDE_BITS, SIDE_BITS, CHOICE_BITS, MODEL_BITS, GAIN_BITS, SNR_BITS)
-            )
-        except InputError as error:
-            raise ImpossibleFrameError(f"impossible header: {error}") from None
-        if not 0 < height * width <= pixel_limit():
-            raise ImpossibleFrameError(
-                f"image of {height} x {width} pixels; the limit is {pixel_limit()} pixels"
-            )
+        height, width, choice, model, gain, snr = read_fields(message, FIELDS)
         if choice >= len(CHOICES) or snr > _HIGHEST_SNR_DB - _LOWEST_SNR_DB:
             raise ImpossibleFrameError(f"impossible header: latents {choice}, SNR {snr}")
         return cls(height, width, CHOICES[choice], model, gain_of(gain), snr + _LOWEST_SNR_DB)
@@ -88,7 +85,7 @@ class LatentHeader:
     @property
     def uses(self) -> int:
         """Channel uses of the payload."""
-        return reals_of(self.n, self.height, self.width) // 2
+        return latent_count(self.n, self.height, self.width) // 2
 
 
 @dataclass(frozen=True)
@@ -125,12 +122,11 @@ class VAELink(LinkSystem):
         with watch.stage("encode"):
             snr_db = round(min(belief.snr_db, SNR_RANGE_DB[1]))
             latents = latents_of(self._coder, picture, self.n, snr_db)
-            power = 2 * float(np.square(latents).mean())
-            gain = 1 / math.sqrt(power) if power > 0 else 1.0
+            gain = unit_power_gain(latents)
         with watch.stage("frame"):
             header = LatentHeader(height, width, self.n, self._weights.id, gain, snr_db)
             front = protect(header.bits(), belief.dependable_snr_db())
-            payload = (gain * latents[order_of(len(latents))]).view(np.complex128).astype(np.complex64)
+            payload = symbols_of(gain * latents[order_of(len(latents))])
         return Frame(np.concatenate([front, payload]), len(front), height, width, seconds=watch.seconds)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
@@ -144,14 +140,11 @@ class VAELink(LinkSystem):
                 raise InputError(
                     f"the frame is of the weights {header.model:04x}, not of {self._weights.id:04x} ({VAE})"
                 )
-            if start + header.uses > len(equalised.symbols):
-                arrived = len(equalised.symbols) - start
-                raise ImpossibleFrameError(f"payload of {header.uses} uses, {arrived} arrived")
+            part = part_of(equalised, start, header.uses)
         with watch.stage("decode"):
-            part = equalised.part(start, start + header.uses)
-            heard = part.symbols.astype(np.complex128).view(np.float64)
+            heard = reals_of(part.symbols)
             amplitude = np.repeat(part.gain, 2) * header.gain
-            least = _LEAST_NOISE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
+            least = LEAST_NOISE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
             noise = np.repeat(np.maximum(part.noise_variance, least), 2) / 2
             means, trust = np.empty(len(heard)), np.empty(len(heard))
             order = order_of(len(heard))
@@ -171,10 +164,9 @@ class VAELink(LinkSystem):
 
     def _check(self, picture: Picture, budget: int, belief: Channel) -> None:
         height, width = picture.shape[:2]
-        if max(height, width) > LONGEST_SIDE:
-            raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+        check_sides(height, width)
         front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
-        payload = reals_of(self.n, height, width) // 2
+        payload = latent_count(self.n, height, width) // 2
         if budget < front + payload:
             raise BudgetError(
                 f"budget of {budget} uses is below the {front + payload} uses that {VAE}:{self.n} needs for "

@@ -16,6 +16,7 @@ import numpy as np
 
 from jscc_sim.codecs.quantised import Quantised, Rate, grid
 from jscc_sim.images import Picture
+from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.quantised import BITS
 from jscc_sim.training.data import load, split_folder
 
@@ -28,8 +29,8 @@ def look(codec: Quantised, rate: Rate, pictures: Sequence[Picture]) -> tuple[flo
     for picture in pictures:
         height, width = picture.shape[:2]
         data = codec.stream(picture, rate)
-        error = codec.picture(data, rate, height, width).astype(np.float64) - picture
-        psnr_db = 10 * math.log10(255**2 / np.square(error).mean())
+        psnr_db = psnr_between(codec.picture(data, rate, height, width), picture)
+        assert psnr_db is not None
         fixed = rate.bits * math.prod(grid(rate, height, width))
         figures.append((psnr_db, 8 * len(data) / (height * width), fixed / (height * width)))
     psnr_db, adaptive, fixed = np.mean(figures, axis=0)
