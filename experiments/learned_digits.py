@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from digit_baseline import STEPS, PCABaseline
 from numpy.typing import NDArray
-from study import Study, command, means, save_both, write_json, write_table
+from study import Study, means
 
 from jscc_sim.codecs.digits import Digits
 from jscc_sim.images import Picture, write_picture
@@ -40,7 +40,6 @@ def make(study: Study) -> None:
     curves = rate_curves(codec, digits, every=7 if study.quick else 1)
     scores = generation_scores(codec, digits)
     summary = {
-        "command": command(),
         "weights_sha256": codec.model.sha256,
         "digits": len(digits.held_out),
         "gain_db_at_bits": gains_db(curves),
@@ -48,17 +47,15 @@ def make(study: Study) -> None:
     }
     print(f"gain over PCA in dB at bits per digit: {summary['gain_db_at_bits']}")
     print(pd.DataFrame(scores).round(3).to_string())
-    path = study.folder / f"{study.name}_digits.csv"
-    made = [write_table(curves, path), write_json(summary, path.with_suffix(".json"))]
     lines = {}
     for coder, points in curves[curves["bits"] < SHOWN_BITS].groupby("coder", sort=False):
         lines[str(coder)] = (points["bits"].tolist(), points["psnr_db"].tolist())
     note = f"{len(digits.held_out)} digits held out, in one file; all of its bytes count."
     panel = Panel("bits per digit", "PSNR (dB)", lines)
-    made += save_both(lines_figure([panel], [note]), study.folder, path.stem)
-    made.append(study.folder / f"{path.stem}_generated.png")
-    write_picture(enlarged(generated_sheet(codec, np.random.default_rng(0)), 4), made[-1])
-    print("\n".join(map(str, made)))
+    study.write(curves, {"": lines_figure([panel], [note])}, "digits", summary)
+    generated = study.folder / f"{study.name}_digits_generated.png"
+    write_picture(enlarged(generated_sheet(codec, np.random.default_rng(0)), 4), generated)
+    print(generated)
     over_the_channel(study, digits.held_out)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
-from study import Study, command, save_both, write_json, write_table
+from study import Study
 from study import means as means_of
 
 from jscc_sim.codecs import find_codec
@@ -24,7 +24,7 @@ LEVELS = {
     "gmm": (0, 9, 18, 27, 36, 45, 54, 63),
     "jpeg": (0, 4, 9, 14, 19, 29, 39, 49, 59, 69, 79, 84, 89),
     "jpeg2000": (56, 72, 88, 104, 120, 136, 152, 168),
-    "hevc": (16, 24, 32, 40, 48, 56, 64),
+    "hevc": (28, 40, 52, 64, 76, 88, 100),
 }
 BPPS = (0.15, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
 SNR_DB, CBRS = 10.0, ("1/24", "1/16", "1/8")
@@ -42,11 +42,8 @@ def make(study: Study) -> None:
     print(means.round(2).to_string())
     comes_to = summary(means, files)
     print(comes_to)
-    path = study.folder / f"{study.name}_gmm.csv"
-    provenance = {"command": command(), "weights_sha256": GMM().model.sha256, **comes_to}
-    made = [write_table(files, path), write_json(provenance, path.with_suffix(".json"))]
-    made += save_both(figure(means, files), study.folder, path.stem)
-    print("\n".join(map(str, made)))
+    provenance = {"weights_sha256": GMM().model.sha256, **comes_to}
+    study.write(files, {"": figure(means, files)}, "gmm", provenance)
     over_the_channel(study)
 
 

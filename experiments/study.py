@@ -77,14 +77,10 @@ class Study:
         part: str = "",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write NAME.csv, NAME.json (what is the same in all rows, the command, and a summary), and each
-        figure as PNG and PDF. part: is added to the name. `jscc-sim plot` and `report` read the CSV."""
-        name = f"{self.name}_{part}" if part else self.name
+        """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV."""
         shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
-        path = write_table(rows[shown], self.folder / f"{name}.csv")
         own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
-            "command": command(),
             "trials": len(rows),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
@@ -93,7 +89,16 @@ class Study:
             "git_commit": sorted(map(str, rows["git_commit"].unique())),
             **(summary or {}),
         }
-        made = [path, write_json(provenance, path.with_suffix(".json"))]
+        self.write(rows[shown], figures, part, provenance)
+
+    def write(
+        self, table: pd.DataFrame, figures: Mapping[str, Figure], part: str, summary: Mapping[str, Any]
+    ) -> None:
+        """Write NAME.csv, NAME.json (the command and a summary), and each figure as PNG and PDF, its key
+        added to the name. part: is added to the name."""
+        name = f"{self.name}_{part}" if part else self.name
+        path = write_table(table, self.folder / f"{name}.csv")
+        made = [path, write_json({"command": command(), **summary}, path.with_suffix(".json"))]
         for suffix, figure in figures.items():
             made += save_both(figure, self.folder, f"{name}{suffix}")
         print("\n".join(map(str, made)))
