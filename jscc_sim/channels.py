@@ -53,7 +53,11 @@ class Equalised:
 
     def part(self, start: int, end: int) -> Equalised:
         """The uses from `start` up to `end`."""
-        return Equalised(self.symbols[start:end], self.gain[start:end], self.noise_variance[start:end])
+        return self.at(slice(start, end))
+
+    def at(self, uses: NDArray[np.int64] | slice) -> Equalised:
+        """Some of the uses, in this order."""
+        return Equalised(self.symbols[uses], self.gain[uses], self.noise_variance[uses])
 
     @property
     def unbiased_variance(self) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.coding.ratio_map import decode_map, encode_map, most_map_bits
@@ -111,24 +112,19 @@ def most_header_uses(height: int, width: int, ratios: RatioSet, dependable_snr_d
     return protected_uses(fixed + most_map_bits(blocks, len(ratios)), dependable_snr_db)
 
 
-def decode_header(
-    symbols: NDArray[np.complex64],
-    gain: NDArray[np.float64],
-    noise_variance: NDArray[np.float64],
-    ratios_of: Callable[[int], RatioSet],
-) -> DecodedHeader:
-    """The header of a received frame.
+def decode_header(heard: Equalised, ratios_of: Callable[[int], RatioSet]) -> DecodedHeader:
+    """The header of a whole received frame.
 
-    symbols: [uses] of the whole frame, gain * sent + noise of complex variance noise_variance
-    (both [uses]). ratios_of: the ratio set of a zoo id; what it raises is passed on. Raises
-    OutageError if there is no header, a CRC fails, or the content is impossible.
+    ratios_of: the ratio set of a zoo id; what it raises is passed on. Raises OutageError if there is no
+    header, a CRC fails, or the content is impossible.
     """
-    if not symbols.shape == gain.shape == noise_variance.shape == (len(symbols),):
-        raise InputError(f"symbols {symbols.shape}, gain {gain.shape}, noise {noise_variance.shape} differ")
-    content, end = recover(symbols, gain, noise_variance)
+    symbols, gain, noise = heard.symbols.shape, heard.gain.shape, heard.noise_variance.shape
+    if not symbols == gain == noise == (len(heard.symbols),):
+        raise InputError(f"symbols {symbols}, gain {gain}, noise {noise} differ")
+    content, end = recover(heard)
     header, payload = _parse(content, ratios_of)
-    if end + payload > len(symbols):
-        raise ImpossibleFrameError(f"payload of {payload} uses, {len(symbols) - end} arrived")
+    if end + payload > len(heard.symbols):
+        raise ImpossibleFrameError(f"payload of {payload} uses, {len(heard.symbols) - end} arrived")
     return DecodedHeader(header, end)
 
 

@@ -9,7 +9,7 @@ import pytest
 from processes import photograph, program, save
 from scipy.stats import binomtest
 
-from jscc_sim.channels import AWGN, Fading, Received
+from jscc_sim.channels import AWGN, Equalised, Fading, Received, equalise
 from jscc_sim.codecs import find_codec
 from jscc_sim.coding import capacity, crc, mcs, transport
 from jscc_sim.coding.measure_waterfalls import STEP_DB, TAIL, TARGET, failures
@@ -68,7 +68,7 @@ def test_blocks_without_noise(scheme, block_bits):
     assert transport.capacity_bits(len(symbols), scheme, block_bits) >= len(bits)
     assert np.abs(np.mean(np.abs(symbols) ** 2) - 1) < 5 / np.sqrt(len(symbols))
     found, whole = transport.decode(
-        symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-3), scheme, block_bits
+        Equalised(symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-3)), scheme, block_bits
     )
     assert whole.all()
     np.testing.assert_array_equal(found[: len(bits)], bits)
@@ -80,7 +80,7 @@ def test_a_lost_block_is_known():
     symbols = transport.encode(rng.integers(0, 2, 4 * 488, dtype=np.uint8), scheme, 512)
     uses = scheme.uses(512)
     symbols[uses : 2 * uses] = rng.normal(size=(uses, 2)).view(np.complex128)[:, 0]
-    _, whole = transport.decode(symbols, np.ones(4 * uses), np.full(4 * uses, 0.01), scheme, 512)
+    _, whole = transport.decode(Equalised(symbols, np.ones(4 * uses), np.full(4 * uses, 0.01)), scheme, 512)
     assert whole.tolist() == [True, False, True, True]
 
 
@@ -135,8 +135,7 @@ def test_a_point_measured_again(name):
     scheme, rng, snr_db = mode.scheme, np.random.default_rng(5), float(curve.snr_db[middle])
     sent = rng.integers(0, 2, (200, 488), dtype=np.uint8)
     received = AWGN(snr_db)(transport.encode(sent.reshape(-1), scheme, 512), rng)
-    ones = np.ones(len(received.symbols))
-    _, whole = transport.decode(received.symbols, ones, received.noise_variance * ones, scheme, 512)
+    _, whole = transport.decode(equalise(received), scheme, 512)
     lost = int((~whole).sum())
     share = curve.errors[middle] / curve.blocks[middle]
     assert binomtest(lost, 200, share).pvalue > 1e-4, f"{lost} of 200, table {share:.3f}"

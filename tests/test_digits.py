@@ -401,7 +401,7 @@ def read_header(link, frame):
 
     received = AWGN(60.0)(frame.symbols, np.random.default_rng(0))
     equalised = equalise(received, link.equaliser)
-    return LatentHeader.parse(recover(equalised.symbols, equalised.gain, equalised.noise_variance)[0])
+    return LatentHeader.parse(recover(equalised)[0])
 
 
 # --- the released weights -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from signals import natural_map, noisy
 
+from jscc_sim.channels import Equalised
 from jscc_sim.coding import protection, qam, small_block
 from jscc_sim.coding.bits import to_bits
 from jscc_sim.coding.modes import PREAMBLE_USES, Plan, preamble_threshold_db
@@ -53,7 +54,7 @@ def whole_frame(header, ratios=STANDARD_RATIOS, snr_db=10.0, rng=None):
 
 def receive(symbols, snr_db=300.0, ratios=STANDARD_RATIOS):
     ones = np.ones(len(symbols))
-    return decode_header(symbols, ones, ones * noise_variance(snr_db), lambda _: ratios)
+    return decode_header(Equalised(symbols, ones, ones * noise_variance(snr_db)), lambda _: ratios)
 
 
 def assert_same(sent, got):
@@ -185,9 +186,8 @@ def test_preamble_outage_at_its_threshold(uses):
         )
         received = noisy(qam.map_bits(bits), snr_db, rng)
         try:
-            found = protection._read_preamble(
-                received, np.ones(len(received)), np.full(len(received), noise_variance(snr_db))
-            )
+            ones = np.ones(len(received))
+            found = protection._read_preamble(Equalised(received, ones, noise_variance(snr_db) * ones))
         except OutageError:
             found = None
         failed += found != (Plan.of_number(int(number)), uses)
@@ -202,7 +202,7 @@ def test_fading_gain_and_noise_per_use_are_used():
     gain = np.tile([1.0, 0.0], len(sent))[: len(sent)]
     variance = np.full(len(sent), 0.1)
     received = noisy(gain * sent, 10.0, np.random.default_rng(0))
-    assert_same(header, decode_header(received, gain, variance, lambda _: STANDARD_RATIOS).header)
+    assert_same(header, decode_header(Equalised(received, gain, variance), lambda _: STANDARD_RATIOS).header)
 
 
 # ---- hostile receptions
@@ -231,14 +231,14 @@ def forge(content, uses=None):
 @pytest.mark.parametrize("bits", [60, 700, 9000])
 def test_a_message_of_equal_bits_is_not_taken_for_a_preamble(bits, bit):
     message = np.full(bits, bit, np.uint8)
-    found, uses = protection.recover(*clean(protection.protect(message, 10.0)))
+    found, uses = protection.recover(clean(protection.protect(message, 10.0)))
     np.testing.assert_array_equal(found[:bits], message)
     assert uses == protection.protected_uses(bits, 10.0)
 
 
 def clean(symbols):
     """As received without noise to speak of."""
-    return symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-4)
+    return Equalised(symbols, np.ones(len(symbols)), np.full(len(symbols), 1e-4))
 
 
 def size_and_fields(height, width):
@@ -293,7 +293,7 @@ def test_an_unknown_zoo_is_the_callers_error():
     symbols = whole_frame(some_header(64, 64))
     ones = np.ones(len(symbols))
     with pytest.raises(InputError, match="beef is not here"):
-        decode_header(symbols, ones, ones * 0.1, none_of)
+        decode_header(Equalised(symbols, ones, ones * 0.1), none_of)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 15, 16, 100, -1])
@@ -304,5 +304,6 @@ def test_frames_cut_short(cut):
 
 
 def test_arrays_that_do_not_belong_together():
+    heard = Equalised(np.zeros(5, dtype=np.complex64), np.ones(4), np.ones(5))
     with pytest.raises(InputError):
-        decode_header(np.zeros(5, dtype=np.complex64), np.ones(4), np.ones(5), lambda _: STANDARD_RATIOS)
+        decode_header(heard, lambda _: STANDARD_RATIOS)

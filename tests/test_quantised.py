@@ -7,7 +7,7 @@ import pytest
 import torch
 from processes import photograph
 
-from jscc_sim.channels import AWGN, Fading, Received
+from jscc_sim.channels import AWGN, Equalised, Fading, Received
 from jscc_sim.codecs.learned import HEADER_BYTES
 from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import context_coder, mcs, qam, soft_transport, transport
@@ -247,7 +247,7 @@ def test_what_is_left_of_a_lost_block():
     symbols, variance = received.symbols.copy(), np.full(4 * uses, received.noise_variance)
     symbols[uses : 2 * uses] += np.sqrt(0.15) * rng.normal(size=(uses, 2)).view(np.complex128)[:, 0]
     variance[uses : 2 * uses] = 0.3
-    llrs = soft_transport.decode(symbols, np.ones(4 * uses), variance, scheme, 512).reshape(4, -1)
+    llrs = soft_transport.decode(Equalised(symbols, np.ones(4 * uses), variance), scheme, 512).reshape(4, -1)
     assert (np.abs(llrs[[0, 2, 3]]) == qam.LLR_LIMIT).all()
     right = (llrs > 0) == bits.reshape(4, -1)
     assert right[[0, 2, 3]].all()

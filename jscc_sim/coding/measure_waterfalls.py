@@ -49,9 +49,7 @@ def failures(
             continue
         symbols = transport.encode(sent, scheme, block_bits, scrambled=False)  # random as they are
         received = equalise(channel(symbols, rng))
-        found, _ = transport.decode(
-            received.symbols, received.gain, received.noise_variance, scheme, block_bits, scrambled=False
-        )
+        found, _ = transport.decode(received, scheme, block_bits, scrambled=False)
         blocks += BATCH
         errors += int((found != sent).reshape(BATCH, content).any(axis=1).sum())
     return blocks, errors

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Equalised
 from jscc_sim.coding import crc, ldpc, qam, small_block
 from jscc_sim.coding.bits import Bits, whitening
 from jscc_sim.coding.modes import (
@@ -57,22 +58,14 @@ def heard_from_db(bits: int, dependable_snr_db: float) -> float:
     return max(plan.threshold_db, preamble) - MARGIN_DB - WATERFALL_DB
 
 
-def recover(
-    symbols: NDArray[np.complex64],
-    gain: NDArray[np.float64],
-    noise_variance: NDArray[np.float64],
-) -> tuple[Bits, int]:
-    """The message of a received frame, zeros behind it, and the uses it took.
-
-    symbols: [uses] of the whole frame, gain * sent + noise of complex variance noise_variance (both
-    [uses]). Raises OutageError if there is no preamble or a CRC fails.
-    """
-    plan, start = _read_preamble(symbols, gain, noise_variance)
+def recover(heard: Equalised) -> tuple[Bits, int]:
+    """The message of a whole received frame, zeros behind it, and the uses it took. Raises OutageError if
+    there is no preamble or a CRC fails."""
+    plan, start = _read_preamble(heard)
     end = start + plan.uses
-    if end > len(symbols):
-        raise OutageError(f"header of {end} uses in a frame of {len(symbols)}")
-    main = slice(start, end)
-    llrs = qam.soft_bits(symbols[main], gain[main], noise_variance[main])
+    if end > len(heard.symbols):
+        raise OutageError(f"header of {end} uses in a frame of {len(heard.symbols)}")
+    llrs = qam.soft_bits_of(heard.part(start, end))
     blocks = ldpc.decode(llrs.reshape(plan.segments, plan.coded_bits), plan.block_bits)
     content, valid = crc.check(blocks)
     if not valid.all():
@@ -81,18 +74,15 @@ def recover(
     return white ^ whitening(len(white)), end
 
 
-def _read_preamble(
-    symbols: NDArray[np.complex64], gain: NDArray[np.float64], noise_variance: NDArray[np.float64]
-) -> tuple[Plan, int]:
+def _read_preamble(heard: Equalised) -> tuple[Plan, int]:
     """The plan, and where the message begins.
 
     Longest first: a shorter one, continued by other symbols, is strong evidence against a longer.
     """
-    longest = PREAMBLE_USES[-1]
-    llrs = qam.soft_bits(symbols[:longest], gain[:longest], noise_variance[:longest])
+    llrs, arrived = qam.soft_bits_of(heard.part(0, PREAMBLE_USES[-1])), len(heard.symbols)
     for uses in reversed(PREAMBLE_USES):
-        if uses <= len(symbols):
+        if uses <= arrived:
             block = small_block.decode(llrs[: 2 * uses])
             if block.evidence > _NO_PREAMBLE:
                 return Plan.of_number(block.value), uses
-    raise OutageError(f"no header found in {len(symbols)} received symbols")
+    raise OutageError(f"no header found in {arrived} received symbols")

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Equalised
 from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import InputError
 
@@ -28,6 +29,11 @@ def map_bits(bits: Bits, bits_per_symbol: int = QPSK) -> NDArray[np.complex64]:
         raise InputError(f"{len(bits)} bits do not fill symbols of {bits_per_symbol} bits")
     label = bits.reshape(-1, half, 2).transpose(2, 0, 1) @ (1 << np.arange(half)[::-1])
     return np.asarray(levels[label[0]] + 1j * levels[label[1]], dtype=np.complex64)
+
+
+def soft_bits_of(heard: Equalised, bits_per_symbol: int = QPSK) -> NDArray[np.float64]:
+    """See `soft_bits`."""
+    return soft_bits(heard.symbols, heard.gain, heard.noise_variance, bits_per_symbol)
 
 
 def soft_bits(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Equalised
 from jscc_sim.coding import crc, ldpc, qam
 from jscc_sim.coding.bits import Bits, whitening
 from jscc_sim.coding.mcs import Scheme
@@ -34,30 +35,17 @@ def encode(bits: Bits, scheme: Scheme, block_bits: int, scrambled: bool = True) 
 
 
 def decode(
-    symbols: NDArray[np.complex64],
-    gain: NDArray[np.float64],
-    noise_variance: NDArray[np.float64],
-    scheme: Scheme,
-    block_bits: int,
-    scrambled: bool = True,
+    heard: Equalised, scheme: Scheme, block_bits: int, scrambled: bool = True
 ) -> tuple[Bits, NDArray[np.bool_]]:
-    """symbols: [blocks * scheme.uses] received as gain * sent + noise of complex variance noise_variance,
-    [uses] both. Returns the content bits, and [blocks] whether each block's CRC holds."""
-    return decode_blocks(
-        soft_blocks(symbols, gain, noise_variance, scheme, block_bits, scrambled), scheme, block_bits
-    )
+    """heard: [blocks * scheme.uses]. Returns the content bits, and [blocks] if each CRC holds."""
+    return decode_blocks(soft_blocks(heard, scheme, block_bits, scrambled), scheme, block_bits)
 
 
 def soft_blocks(
-    symbols: NDArray[np.complex64],
-    gain: NDArray[np.float64],
-    noise_variance: NDArray[np.float64],
-    scheme: Scheme,
-    block_bits: int,
-    scrambled: bool = True,
+    heard: Equalised, scheme: Scheme, block_bits: int, scrambled: bool = True
 ) -> NDArray[np.float64]:
     """See `decode`. Returns [blocks, coded bits] log of P(1) over P(0), scrambling undone."""
-    llrs = qam.soft_bits(symbols, gain, noise_variance, scheme.bits_per_symbol)
+    llrs = qam.soft_bits_of(heard, scheme.bits_per_symbol)
     if scrambled:
         llrs *= 1 - 2 * whitening(len(llrs)).astype(llrs.dtype)
     return llrs.reshape(-1, scheme.coded_bits(block_bits))

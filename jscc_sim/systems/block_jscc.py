@@ -138,12 +138,7 @@ class BlockJSCC(LinkSystem):
             equalised = equalise(received, self.equaliser)
             header, start = genie, 0
             if header is None:
-                decoded = framing.decode_header(
-                    equalised.symbols,
-                    equalised.gain,
-                    equalised.noise_variance,
-                    lambda zoo_id: self._zoo_of(zoo_id).ratios,
-                )
+                decoded = framing.decode_header(equalised, lambda zoo_id: self._zoo_of(zoo_id).ratios)
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)

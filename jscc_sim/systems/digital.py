@@ -131,21 +131,15 @@ class Digital(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            header, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            header, start = recover(equalised)
             mode, length = self._read(header)
             blocks = transport.blocks_for(8 * length, mode.block_bits)
             end = start + blocks * mode.uses
             arrived = len(equalised.symbols)
             if end > arrived:
                 raise ImpossibleFrameError(f"file of {end - start} uses, {arrived - start} arrived")
-            part = equalised.part(start, end)
-            bits, whole = transport.decode(
-                deinterleave(part.symbols, blocks),
-                deinterleave(part.gain, blocks),
-                deinterleave(part.noise_variance, blocks),
-                mode.scheme,
-                mode.block_bits,
-            )
+            order = deinterleave(np.arange(start, end), blocks)
+            bits, whole = transport.decode(equalised.at(order), mode.scheme, mode.block_bits)
             if not whole.all():
                 raise OutageError(f"{int((~whole).sum())} of {blocks} code blocks are lost")
         with watch.stage("decode"):

@@ -99,9 +99,7 @@ class Generative(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            decoded = framing.decode_header(
-                equalised.symbols, equalised.gain, equalised.noise_variance, self._ratios_of
-            )
+            decoded = framing.decode_header(equalised, self._ratios_of)
             header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)

@@ -129,7 +129,7 @@ class SoftCast(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            message, start = recover(equalised)
             chunks = _parse(message)
             part = part_of(equalised, start, chunks.uses)
         with watch.stage("decode"):

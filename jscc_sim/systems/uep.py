@@ -159,19 +159,13 @@ class QuantisedUEP(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            message, start = recover(equalised)
             plan = self._parse(message)
             payload, back = part_of(equalised, start, plan.uses), np.argsort(plan.order)
             llrs, at = [], 0
             for part in plan.parts:
                 here = back[at : at + plan.blocks(part) * part.mode.uses]
-                found = soft_transport.decode(
-                    payload.symbols[here],
-                    payload.gain[here],
-                    payload.noise_variance[here],
-                    part.mode.scheme,
-                    part.mode.block_bits,
-                )
+                found = soft_transport.decode(payload.at(here), part.mode.scheme, part.mode.block_bits)
                 llrs.append(found[: part.planes * plan.latents].reshape(part.planes, -1))
                 at += len(here)
         with watch.stage("decode"):

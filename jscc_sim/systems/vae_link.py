@@ -134,7 +134,7 @@ class VAELink(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised.symbols, equalised.gain, equalised.noise_variance)
+            message, start = recover(equalised)
             header = LatentHeader.parse(message)
             if header.model != self._weights.id:
                 raise InputError(
