@@ -87,7 +87,7 @@ class WebP(PillowCodec):
 
 
 class AVIF(PillowCodec):
-    """AV1 still pictures, 4:4:4, tuned for PSNR: 0.15 to 1 dB better at it than what Pillow sets."""
+    """AV1 still pictures, 4:4:4, tuned for PSNR: 0.25 to 0.55 dB better at it than what Pillow sets."""
 
     name, format, feature, levels = "avif", "AVIF", "avif", 100
     settings: ClassVar[dict[str, Any]] = {
