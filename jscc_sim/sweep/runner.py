@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -197,21 +200,39 @@ class _Run:
         self.suspects.extendleft(reversed(rowless))
 
     def _land(self) -> None:
-        """Ctrl-C: call back what has not begun, and keep what has."""
-        for future in list(self.flying):
-            if future.cancel():
-                del self.flying[future]
-        if self.flying:
-            note = f"stopping once {len(self.flying)} trials that have begun are over; Ctrl-C drops them"
-            self.bar.write(note, sys.stderr)
-        while self.flying:
-            finished, _ = wait(self.flying, timeout=BEAT_S, return_when=FIRST_COMPLETED)
-            self.store.beat()
-            for future in finished:
-                if isinstance(_error_of(future), BrokenExecutor):
+        """Ctrl-C: call back what has not begun, and keep what has. Another one drops that: it is noted, not
+        raised wherever it comes, which could be between two locks of the executor's."""
+        with _noted_interrupts() as again:
+            for future in list(self.flying):
+                if future.cancel():
                     del self.flying[future]
-                else:
-                    self._take_in(future)
+            if self.flying:
+                note = f"stopping once {len(self.flying)} trials that have begun are over; Ctrl-C drops them"
+                self.bar.write(note, sys.stderr)
+            while self.flying and not again:
+                finished, _ = wait(self.flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                self.store.beat()
+                for future in finished:
+                    if isinstance(_error_of(future), BrokenExecutor):
+                        del self.flying[future]
+                    else:
+                        self._take_in(future)
+        if again:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C adds to the list for as long as this lasts. Threads other than the first never see one."""
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _error_of(future: Future[Row]) -> BaseException | None:
