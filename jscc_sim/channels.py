@@ -27,6 +27,9 @@ WEAKEST_POWER = 1e-9
 LEAST_GAIN = 1e-12
 """Least gain that `mmse` leaves: WEAKEST_POWER over the largest noise variance, 30 dB."""
 
+LEAST_VARIANCE = 1e-12
+"""Of the noise, as receivers assume it: 0 would divide 0 by 0 where the gain vanishes."""
+
 LARGEST_K = 1e6
 """Largest Rician K: nothing fades by then, and SciPy's quantiles fail from 1e11."""
 
@@ -63,6 +66,16 @@ class Equalised:
     def unbiased_variance(self) -> NDArray[np.float64]:
         """[uses] noise variance of symbols / gain."""
         return self.noise_variance / np.maximum(self.gain, LEAST_GAIN) ** 2
+
+
+def symbols_of(reals: NDArray[np.float64]) -> Symbols:
+    """[2 n] reals -> [n] symbols, pair by pair."""
+    return reals.view(np.complex128).astype(np.complex64)
+
+
+def reals_of(symbols: Symbols) -> NDArray[np.float64]:
+    """The reverse."""
+    return symbols.astype(np.complex128).view(np.float64)
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,9 @@ class GMM(LearnedCodec):
         """See LearnedCodec.encode_latents."""
         import torch
 
-        from jscc_sim.nn.gmm import HYPER_STRIDE
-        from jscc_sim.nn.pictures import image_of
-
         with torch.inference_mode():
             latents, hyperlatents = (
-                x.round().clamp(-mixture.LARGEST, mixture.LARGEST)
-                for x in self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
+                x.clamp(-mixture.LARGEST, mixture.LARGEST) for x in self._rounded(picture, level)
             )
             encoder = range_coder.encoder()
             passes = Passes(self.coder, self._level(level), *hyperlatents.shape[2:])
@@ -91,14 +87,11 @@ class GMM(LearnedCodec):
         """What the network takes the latents' bits to be, before they are coded."""
         import torch
 
-        from jscc_sim.nn.gmm import HYPER_STRIDE, mixture_bits
-        from jscc_sim.nn.pictures import image_of
+        from jscc_sim.nn.gmm import mixture_bits
 
         with torch.inference_mode():
             at = self._level(level)
-            latents, hyperlatents = (
-                x.round() for x in self.coder.analyse(image_of(picture, HYPER_STRIDE), at.float())
-            )
+            latents, hyperlatents = self._rounded(picture, level)
             passes = Passes(self.coder, at, *hyperlatents.shape[2:])
             bits = mixture_bits(hyperlatents, self.coder.entropy.of_hyperlatents(at)).sum()
             passes.hear(hyperlatents)
@@ -107,6 +100,14 @@ class GMM(LearnedCodec):
                 values = latents[..., torch.from_numpy(places)][..., None]
                 bits += mixture_bits(values, parameters).sum()
         return float(bits)
+
+    def _rounded(self, picture: Picture, level: int) -> tuple[Tensor, Tensor]:
+        """Latents and hyperlatents as whole numbers."""
+        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.nn.pictures import image_of
+
+        found = self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
+        return found[0].round(), found[1].round()
 
     def _level(self, level: int) -> Tensor:
         import torch

@@ -10,6 +10,9 @@ import numpy as np
 
 from jscc_sim.errors import InputError
 
+OUTSIDE = AssertionError
+"""What constriction raises for bits outside the code."""
+
 
 def encoder() -> Any:
     """A constriction RangeEncoder."""
@@ -50,5 +53,5 @@ def refusing(sentence: str) -> Iterator[None]:
     """InputError with a sentence where bits are outside the code."""
     try:
         yield
-    except AssertionError:  # constriction's word for it
+    except OUTSIDE:
         raise InputError(sentence) from None

@@ -130,7 +130,7 @@ def _encode_adaptive(flat: Index, rows: int, cols: int, ratio_count: int) -> Bit
     def decodes(bits: Bits) -> bool:
         try:
             return np.array_equal(_decoder(bits).decode(range_coder.frequencies(), weights), symbols)
-        except AssertionError:  # constriction's word for bits outside the code
+        except range_coder.OUTSIDE:
             return False
 
     return _shortest(np.unpackbits(np.frombuffer(range_coder.code_of(encoder), np.uint8)), decodes)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jscc_sim.blocks import Grid
-from jscc_sim.channels import LEAST_GAIN, Equalised
+from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.nn.conv import CELLS, ConvArchitecture, ConvCoder
 from jscc_sim.units import BLOCK, RatioSet
@@ -20,8 +20,6 @@ STRIP_BLOCKS = 2048
 
 WEAKEST_FADE = 0.02
 """Fading power below which a use counts as no weaker: the least that training shows."""
-
-LEAST_VARIANCE = 1e-12
 
 HALO = 3
 """Rows of neighbouring blocks that a strip sees: more than the receptive field of either network."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jscc_sim.blocks import Grid
-from jscc_sim.channels import Equalised
+from jscc_sim.channels import LEAST_VARIANCE, Equalised, reals_of
 from jscc_sim.nn.bank import block_slices
 from jscc_sim.nn.block_vae import Belief, BlockVAE, Measurements, log_evidence
 from jscc_sim.nn.conv_bank import strips
@@ -35,9 +35,6 @@ RATE = 0.05
 
 RANDOM_STARTS = 2
 START_SEED = 1777
-
-LEAST_VARIANCE = 1e-12
-"""Of the noise, as in the linear bank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +97,7 @@ def measure(
     amplitude = np.sqrt(np.broadcast_to(power.reshape(-1, 2), heard.shape)[sent])
     amplitude *= payload.gain[:, None] * frame_gain
     noise = np.maximum(payload.noise_variance, LEAST_VARIANCE)[:, None] / 2
-    symbols = payload.symbols.astype(np.complex128).view(np.float64).reshape(-1, 2)
+    symbols = reals_of(payload.symbols).reshape(-1, 2)
     heard[sent] = np.divide(symbols, amplitude, out=np.zeros_like(symbols), where=amplitude > 0)
     precision[sent] = amplitude**2 / noise
     rank = np.argsort(np.argsort(-bank.variance, kind="stable"))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.blocks import Grid, fill_missing
-from jscc_sim.channels import Equalised
+from jscc_sim.channels import LEAST_VARIANCE, Equalised
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet, noise_variance
 
@@ -85,7 +85,7 @@ class LinearBank(Bank):
             pairs[sent] = symbols.view(np.float64).reshape(-1, 2)
             gain, half = np.zeros(sent.shape), np.ones(sent.shape)
             gain[sent] = payload.gain[part] * frame_gain
-            half[sent] = np.maximum(payload.noise_variance[part], 1e-12) / 2  # 0 would divide 0 by 0
+            half[sent] = np.maximum(payload.noise_variance[part], LEAST_VARIANCE) / 2
             expected = power.reshape(-1, 2)
             shrink = gain[..., None] * expected / (gain[..., None] ** 2 * expected + half[..., None])
             estimate = (pairs * shrink).reshape(len(uses), BLOCK_SAMPLES) * scale

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, equalise
+from jscc_sim.channels import Channel, equalise, reals_of
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.units import noise_variance
@@ -124,7 +124,7 @@ def _over(
     amplitude = np.sqrt(power / variance)
     symbols = np.ascontiguousarray(sent * amplitude).view(np.complex128).reshape(-1)
     heard = equalise(channel(symbols.astype(np.complex64), rng), equaliser)
-    reals = heard.symbols.astype(np.complex128).view(np.float64).reshape(sent.shape)
+    reals = reals_of(heard.symbols).reshape(sent.shape)
     gain = np.repeat(heard.gain, 2).reshape(sent.shape) * amplitude
     noise = np.repeat(heard.noise_variance, 2).reshape(sent.shape) / 2
     return np.asarray(reals * gain * variance / (gain**2 * variance + noise))

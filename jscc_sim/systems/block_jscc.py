@@ -138,18 +138,18 @@ class BlockJSCC(LinkSystem):
             equalised = equalise(received, self.equaliser)
             header, start = genie, 0
             if header is None:
-                decoded = framing.decode_header(equalised, lambda zoo_id: self._zoo_of(zoo_id).ratios)
+                decoded = framing.decode_header(equalised, lambda zoo_id: self.zoo_of(zoo_id).ratios)
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)
             payload = equalised.part(start, start + self.ratios.spent(header.index))
-            bank = self._zoo_of(header.zoo_id).bank
+            bank = self.zoo_of(header.zoo_id).bank
             blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
         with watch.stage("reassembly"):
             picture = reassemble(blocks, grid)
         return Reception(picture, watch.seconds)
 
-    def _zoo_of(self, zoo_id: int) -> Zoo:
+    def zoo_of(self, zoo_id: int) -> Zoo:
         """The one of the family that a header names."""
         for zoo in self.zoo.family:
             if zoo.id == zoo_id:

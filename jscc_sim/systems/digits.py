@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import AWGN, Channel, Equalised, Received, equalise
+from jscc_sim.channels import (
+    AWGN,
+    LEAST_VARIANCE,
+    Channel,
+    Equalised,
+    Received,
+    equalise,
+    reals_of,
+    symbols_of,
+)
 from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
@@ -27,13 +36,10 @@ from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.payload import (
-    LEAST_NOISE,
     SIDE_BITS,
     check_sides,
     part_of,
     read_fields,
-    reals_of,
-    symbols_of,
     unit_power_gain,
     write_fields,
 )
@@ -101,7 +107,7 @@ class Scaling:
         values, strength, noise = np.empty((3, size))
         values[order] = reals_of(part.symbols)[:size]
         strength[order] = gain * np.repeat(part.gain, 2)[:size]
-        noise[order] = np.repeat(np.maximum(part.noise_variance, LEAST_NOISE), 2)[:size] / 2
+        noise[order] = np.repeat(np.maximum(part.noise_variance, LEAST_VARIANCE), 2)[:size] / 2
         values, strength, noise = (x.reshape(tiles, -1) for x in (values, strength, noise))
         amplitude = strength * self.factors
         shrunk = values * amplitude * self.variances / (amplitude**2 * self.variances + noise)

@@ -16,7 +16,6 @@ from jscc_sim import frame as framing
 from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import Grid, reassemble
 from jscc_sim.channels import Channel, Received, equalise
-from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
 from jscc_sim.nn.latent_search import STEPS, decode
@@ -99,7 +98,7 @@ class Generative(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            decoded = framing.decode_header(equalised, self._ratios_of)
+            decoded = framing.decode_header(equalised, lambda zoo_id: self.sender.zoo_of(zoo_id).ratios)
             header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)
@@ -109,9 +108,3 @@ class Generative(LinkSystem):
         with watch.stage("reassembly"):
             picture = reassemble(blocks, grid)
         return Reception(picture, watch.seconds)
-
-    def _ratios_of(self, zoo_id: int) -> RatioSet:
-        zoo = self.sender.zoo
-        if zoo_id != zoo.id:
-            raise InputError(f"the frame was made with zoo id {zoo_id}; zoo {zoo.name} has {zoo.id}")
-        return zoo.ratios

@@ -1,5 +1,4 @@
-"""What systems with a protected header and a payload of their own share: sizes, header fields, reals as
-symbols."""
+"""What systems with a protected header and a payload of their own share: sizes, fields, power."""
 
 from __future__ import annotations
 
@@ -19,9 +18,6 @@ Array = NDArray[np.float64]
 
 SIDE_BITS = 16
 """Of a picture's height and width in a header."""
-
-LEAST_NOISE = 1e-12
-"""Variance that a receiver assumes at least: 0 would divide 0 by 0 where the gain vanishes."""
 
 
 def check_sides(height: int, width: int) -> None:
@@ -58,16 +54,6 @@ def part_of(equalised: Equalised, start: int, uses: int) -> Equalised:
     if uses > arrived:
         raise ImpossibleFrameError(f"payload of {uses} uses, {arrived} arrived")
     return equalised.part(start, start + uses)
-
-
-def symbols_of(reals: Array) -> NDArray[np.complex64]:
-    """[2 n] reals -> [n] symbols, pair by pair."""
-    return reals.view(np.complex128).astype(np.complex64)
-
-
-def reals_of(symbols: NDArray[np.complex64]) -> Array:
-    """The reverse."""
-    return symbols.astype(np.complex128).view(np.float64)
 
 
 def unit_power_gain(reals: Array) -> float:

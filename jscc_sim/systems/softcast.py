@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.channels import Channel, Received, equalise, reals_of, symbols_of
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
@@ -29,8 +29,6 @@ from jscc_sim.systems.payload import (
     check_sides,
     part_of,
     read_fields,
-    reals_of,
-    symbols_of,
     write_fields,
 )
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.channels import LEAST_VARIANCE, Channel, Received, equalise, reals_of, symbols_of
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
@@ -33,13 +33,10 @@ from jscc_sim.nn.vae_link import (
 )
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.payload import (
-    LEAST_NOISE,
     SIDE_BITS,
     check_sides,
     part_of,
     read_fields,
-    reals_of,
-    symbols_of,
     unit_power_gain,
     write_fields,
 )
@@ -144,7 +141,7 @@ class VAELink(LinkSystem):
         with watch.stage("decode"):
             heard = reals_of(part.symbols)
             amplitude = np.repeat(part.gain, 2) * header.gain
-            least = LEAST_NOISE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
+            least = LEAST_VARIANCE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
             noise = np.repeat(np.maximum(part.noise_variance, least), 2) / 2
             means, trust = np.empty(len(heard)), np.empty(len(heard))
             order = order_of(len(heard))
