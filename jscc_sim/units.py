@@ -99,6 +99,13 @@ class RatioSet:
         """Channel uses of a whole allocation. index: [N] indices into the set."""
         return int(self.array[index].sum())
 
+    def indices(self, uses: Sequence[int]) -> NDArray[np.int64]:
+        """Where ratios stand in the set. Raises InputError for uses that do not."""
+        for k in uses:
+            if k not in self.uses:
+                raise InputError(f"{k} uses are no ratio of the set {', '.join(map(str, self.uses))}")
+        return np.array([self.uses.index(k) for k in uses], dtype=np.int64)
+
     def blocks_of(self, index: NDArray[np.int64]) -> dict[str, int]:
         """Channel uses of a ratio, in words -> number of blocks with it. index: [N] indices into the set."""
         counts = np.bincount(index, minlength=len(self)).tolist()

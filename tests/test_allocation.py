@@ -29,6 +29,7 @@ from jscc_sim.allocation import (
     load_policy,
 )
 from jscc_sim.allocation.equal_slope import _priced, equal_slope, total_error
+from jscc_sim.allocation.smoothing import smoothed
 from jscc_sim.errors import InputError
 from jscc_sim.testing import PolicyContract
 from jscc_sim.units import STANDARD_RATIOS, RatioSet
@@ -147,6 +148,8 @@ def test_an_unknown_need():
         ({"score": np.array([1.0, -1.0])}, "score holds a value that is negative"),
         ({"score": np.ones(2), "mse": np.ones((3, 4))}, r"mse has shape \[3, 4\], not \[2, R\]"),
         ({"score": np.ones(2), "energy": np.full((2, 4), np.inf)}, "energy holds .* not finite"),
+        ({"score": np.ones(6), "columns": 4}, "6 blocks are no whole rows of 4"),
+        ({"score": np.ones(6), "columns": 0}, "6 blocks are no whole rows of 0"),
     ],
 )
 def test_bad_statistics(fields, message):
@@ -375,6 +378,55 @@ def test_pricing_energy_helps_at_low_snr(snr_db):
     )
     assert unpriced <= uniform
     assert priced < 0.96 * unpriced
+
+
+# --- smoother maps --------------------------------------------------------------------------------
+
+
+def placed(columns, count=48, seed=0):
+    """Blocks of independent errors, in rows, that answer to energy."""
+    rng = np.random.default_rng(seed)
+    mse = rng.gamma(0.6, 300, count)[:, None] * np.exp2(-STANDARD_RATIOS.array / 200)
+    energy = np.sqrt(mse[:, :1]) * STANDARD_RATIOS.array
+    return BlockStatistics(mse[:, 0], mse, energy, lambda mean: mse * (1 + mean / 100), columns)
+
+
+def test_smoothing_is_the_geometric_mean_with_the_neighbours():
+    mse = np.array([[1.0], [4.0], [16.0], [2.0], [8.0], [32.0]]) @ np.ones((1, 3))
+    found = smoothed(BlockStatistics(np.ones(6), mse, columns=3), 0.5)
+    # of the block of 4: above itself, as at an edge; below 8, left 1, right 16; of 1: twice itself, 2 and 4
+    assert found.mse[1] == pytest.approx(np.sqrt(4 * (4 * 8 * 1 * 16) ** 0.25))
+    assert found.mse[0] == pytest.approx(np.sqrt(1 * (1 * 1 * 2 * 4) ** 0.25))
+    assert found.mse_given is None
+
+
+def test_smoothing_needs_places_and_a_share():
+    blocks = placed(None)
+    assert smoothed(blocks, 0.3) is blocks
+    assert smoothed(placed(8), 0.0).mse is not None
+    given = smoothed(placed(8), 0.3)
+    assert given.mse_given(0.0) == pytest.approx(given.mse)
+    assert given.mse_given(50.0) == pytest.approx(given.mse * 1.5)
+
+
+def test_smoother_maps_have_fewer_jumps():
+    blocks, budget = placed(8), 48 * 100
+
+    def jumps(index):
+        rows = index.reshape(-1, 8)
+        return np.abs(np.diff(rows, axis=0)).sum() + np.abs(np.diff(rows, axis=1)).sum()
+
+    found = [
+        jumps(Lagrangian(smoothing=share).allocate(blocks, STANDARD_RATIOS, budget))
+        for share in (0.0, 0.3, 0.8)
+    ]
+    assert found[0] > found[1] > found[2]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_that_is_none(share):
+    with pytest.raises(InputError, match=r"smoothing .* is outside 0 to 1"):
+        Lagrangian(smoothing=share)
 
 
 @pytest.mark.parametrize("table", [np.ones((2, 3)), np.full((2, 4), np.nan)])

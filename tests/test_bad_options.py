@@ -100,6 +100,10 @@ QUICK = {
     "train from a negative seed": (train("--seed", "-1"), ["--seed -1"]),
     "train steps and minutes": (train("--steps", "3", "--minutes", "1"), ["--minutes", "--steps"]),
     "calibrate no zoo": (("calibrate", "pictures", "--zoo", "bronx"), ["'bronx'"]),
+    "calibrate withheld": (
+        ("calibrate", "pictures", "--zoo", "linear", "--withhold", "8", "9"),
+        ["9 uses are no ratio of the set 0, 8"],
+    ),
     "calibrate no images": (("calibrate", "pictures", "--zoo", "linear", "--images", "0"), ["--images 0"]),
     "bench of no size": (("bench", "--size", "big", "--zoo", "linear"), ["'big'"]),
     "bench of no runs": (("bench", "--runs", "0", "--zoo", "linear"), ["--runs 0"]),

@@ -33,6 +33,7 @@ class BlockStatistics:
     energy: [N, R] sum of abs(x)**2 of the block's symbols before the frame's gain.
     mse_given: the mse table as a function of the frame's mean energy per use, sum(energy)/sum(uses):
         the higher it is, the lower the gain that brings it to 1, and the noisier every block.
+    columns: blocks from left to right of the picture; None where they have no places.
     Raises InputError where shapes disagree, or a value is negative or not finite.
     """
 
@@ -40,10 +41,13 @@ class BlockStatistics:
     mse: Floats | None = None
     energy: Floats | None = None
     mse_given: Callable[[float], Floats] | None = None
+    columns: int | None = None
 
     def __post_init__(self) -> None:
         if self.score.ndim != 1:
             raise InputError(f"block scores have shape {list(self.score.shape)}, not [N]")
+        if self.columns is not None and (self.columns < 1 or len(self) % self.columns):
+            raise InputError(f"{len(self)} blocks are no whole rows of {self.columns}")
         for name in ("score", "mse", "energy"):
             values = getattr(self, name)
             if values is None:

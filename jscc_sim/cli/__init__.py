@@ -226,6 +226,10 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument(
         "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
     )
+    calibrate.add_argument(
+        "--withhold", type=int, nargs="+", default=[], metavar="USES",
+        help="ratios that policies take only where nothing else fits",
+    )  # fmt: skip
     calibrate.add_argument("--seed", type=int, default=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -58,3 +59,9 @@ def block_energies(latents: Latents, index: NDArray[np.int64], ratios: RatioSet)
     energy = np.concatenate([[0.0], np.cumsum(np.square(np.abs(latents.astype(np.complex128))))])
     offsets = block_slices(index, ratios)
     return np.asarray(energy[offsets[1:]] - energy[offsets[:-1]], dtype=np.float64)
+
+
+def pool_gain(latents: Latents) -> float:
+    """The factor that brings a payload's mean power to 1; 1 for a payload without energy."""
+    energy = float(np.square(np.abs(latents.astype(np.complex128))).sum())
+    return math.sqrt(len(latents) / energy) if energy > 0 else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,10 +16,11 @@ from jscc_sim.coding import ldpc
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture
-from jscc_sim.nn.bank import Latents
+from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial, own_draws
 from jscc_sim.systems.planning import plan_frame
+from jscc_sim.systems.rehearsal import Rehearsal
 from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo
 
@@ -40,6 +40,15 @@ class Plan:
     index: NDArray[np.int64]
     header_uses: int
     seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """An allocation [N] that fits, the uses of its header, and the sum of the errors to be expected."""
+
+    index: NDArray[np.int64]
+    header_uses: int
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -109,27 +118,28 @@ class BlockJSCC(LinkSystem):
         with watch.stage("complexity"):
             blocks, grid = split(picture)
             score = self.estimator.score(blocks)
-            predicting = "predicted_mse" in self.policy.needs or len(self.zoo.family) > 1
+            predicting = self._rehearses or "predicted_mse" in self.policy.needs or len(self.zoo.family) > 1
             described = features(blocks) if predicting else None
         with watch.stage("allocation"):
             sender_snr_db = framing.quantise_snr_db(belief.snr_db)
-            tried = bool({"sender_measured_mse", "expected_mse"} & set(self.policy.needs))
-            zoo, index, header_uses = self.zoo, None, 0
-            if described is not None:
-                judge = Lagrangian() if tried else self.policy
-                zoo, index, header_uses = self._choose(
-                    judge, score, described, grid, sender_snr_db, budget, belief
-                )
-            if tried:
+            policy = Lagrangian() if self._rehearses else self.policy
+            candidates = []
+            for zoo in self.zoo.family:
+                known = BlockStatistics(score, columns=grid.columns)
+                if described is not None:
+                    known = tables.predicted(
+                        zoo.predictor, known, described, self.ratios, sender_snr_db, belief, budget
+                    )
+                candidates.append((zoo, known, self._fit(policy, known, grid, budget, belief)))
+            zoo, known, found = min(candidates, key=lambda candidate: candidate[2].expected)
+            if self._rehearses:
                 trial = own_draws(belief) if foresight is None else foresight
                 draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
-                known = tables.measured(
-                    zoo.bank, score, blocks, grid, sender_snr_db, budget, trial, draws, self.equaliser
-                )
-                index, header_uses = self._fit(self.policy, known, grid, budget, belief)
-            elif index is None:
-                index, header_uses = self._fit(self.policy, BlockStatistics(score), grid, budget, belief)
-        return Plan(blocks, grid, sender_snr_db, zoo, index, header_uses, watch.seconds)
+                rehearsal = Rehearsal(zoo.bank, blocks, grid, sender_snr_db, trial, draws, self.equaliser)
+                measured = rehearsal.tables(known, found.index)
+                others = (self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform()))
+                found = min((found, *others), key=lambda fitted: rehearsal.frame_error(fitted.index))
+        return Plan(blocks, grid, sender_snr_db, zoo, found.index, found.header_uses, watch.seconds)
 
     def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode. genie: the header, where the side information is a genie's."""
@@ -156,31 +166,16 @@ class BlockJSCC(LinkSystem):
                 return zoo
         raise InputError(f"the frame was made with zoo id {zoo_id}; zoo {self.zoo.name} has {self.zoo.id}")
 
-    def _choose(
-        self,
-        judge: AllocationPolicy,
-        score: NDArray[np.float64],
-        described: NDArray[np.float64],
-        grid: Grid,
-        sender_snr_db: float,
-        budget: int,
-        belief: Channel,
-    ) -> tuple[Zoo, NDArray[np.int64], int]:
-        """The zoo of the family that is predicted to do best, and the judge's plan for it."""
-        found = []
-        for zoo in self.zoo.family:
-            known = tables.predicted(
-                zoo.predictor, self.ratios, score, described, sender_snr_db, belief, budget
-            )
-            index, header_uses = self._fit(judge, known, grid, budget, belief)
-            found.append((total_error(known, index, self.ratios), zoo, index, header_uses))
-        _, zoo, index, header_uses = min(found, key=lambda entry: entry[0])
-        return zoo, index, header_uses
+    @property
+    def _rehearses(self) -> bool:
+        """Whether the policy needs the coders, to try its frames on."""
+        return bool({"sender_measured_mse", "expected_mse"} & set(self.policy.needs))
 
     def _fit(
         self, policy: AllocationPolicy, known: BlockStatistics, grid: Grid, budget: int, belief: Channel
-    ) -> tuple[NDArray[np.int64], int]:
-        """A policy's allocation, and the uses of its header."""
+    ) -> Fitted:
+        """A policy's allocation; uniform's, whose header is shorter, where that is held to be better and the
+        policy asks for it."""
         snr_db = belief.dependable_snr_db()
 
         def header_uses(index: NDArray[np.int64]) -> int:
@@ -191,9 +186,9 @@ class BlockJSCC(LinkSystem):
 
         most = 0 if self.genie else framing.most_header_uses(grid.height, grid.width, self.ratios, snr_db)
 
-        def plan(tried: AllocationPolicy) -> tuple[NDArray[np.int64], int]:
+        def fitted(tried: AllocationPolicy) -> Fitted:
             try:
-                return plan_frame(
+                index, header = plan_frame(
                     lambda payload: tried.allocate(known, self.ratios, payload),
                     header_uses,
                     most,
@@ -202,16 +197,8 @@ class BlockJSCC(LinkSystem):
                 )
             except BudgetError as error:
                 raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
+            expected = 0.0 if known.mse is None else total_error(known, index, self.ratios)
+            return Fitted(index, header, expected)
 
-        chosen = plan(policy)
-        if not policy.beats_uniform:
-            return chosen
-        even = plan(Uniform())
-        errors = [total_error(known, index, self.ratios) for index, _ in (chosen, even)]
-        return chosen if errors[0] < errors[1] else even
-
-
-def pool_gain(latents: Latents) -> float:
-    """The factor that brings a payload's mean power to 1; 1 for a payload without energy."""
-    energy = float(np.square(np.abs(latents.astype(np.complex128))).sum())
-    return math.sqrt(len(latents) / energy) if energy > 0 else 1.0
+        candidates = (policy, Uniform()) if policy.beats_uniform else (policy,)
+        return min(map(fitted, candidates), key=lambda found: found.expected)
