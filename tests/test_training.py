@@ -29,6 +29,8 @@ from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
+from jscc_sim.training.mixture import Mixture
+from jscc_sim.training.scenario import draw_scenario
 from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
@@ -231,6 +233,28 @@ def test_what_was_trained_sends_pictures(trained, tmp_path, capsys):
     assert main([*command, "--out", str(tmp_path / "got.png")]) == 0
     assert '"outage": false' in capsys.readouterr().out
     assert main(["transmit", str(image), "--zoo", "linear", "--cbr", "1/4", "--snr-db", "12"]) == 0
+
+
+def test_a_zoo_to_start_from(trained, folder, tmp_path, capsys):
+    """No step at a rate of next to nothing leaves the weights; the zoo says what it was trained for."""
+    start, out = str(trained[0] / "straight"), str(tmp_path / "tuned")
+    words = ("--start", start, "--snr-db", "0", "4", "--uses", "64", "64", "--rate", "1e-9", "--steps", "1")
+    sizes = ("--side", "64", "--crops", "2", "--fp32")
+    assert main(["train", str(folder), "--out", out, *words, *sizes]) == 0
+    tuned, origin = load_zoo(out), load_zoo(start)
+    assert tuned.manifest["snr_range_db"] == [0, 4]
+    assert tuned.manifest["architecture"] == origin.manifest["architecture"]
+    before, after = (load_file(zoo.folder / "weights.safetensors") for zoo in (origin, tuned))
+    for name, weights in before.items():
+        np.testing.assert_allclose(after[name], weights, atol=1e-5)
+
+
+def test_a_mixture_is_what_crops_meet():
+    images = torch.rand(64, 3, 64, 64)
+    mixture = Mixture((3.0, 5.0), (64.0, 64.0))
+    found = draw_scenario(images, TINY.uses, np.random.default_rng(0), mixture)
+    assert 3 <= found.snr_db.min() < found.snr_db.max() <= 5
+    assert 4 <= found.index.float().median() <= 5  # of 64 or 96 uses
 
 
 def test_a_linear_zoo_from_the_command_line(folder, tmp_path, capsys):

@@ -207,6 +207,12 @@ def _add_training(commands: Commands) -> None:
         metavar="N",
         help="of block-jscc: residual blocks, encoder fine and coarse, decoder coarse and fine (3 3 3 4)",
     )
+    train.add_argument("--start", metavar="ZOO", help="of block-jscc: begin with this zoo's weights")
+    train.add_argument("--snr-db", type=float, nargs=2, metavar="SNR",
+                       help="of block-jscc: least and largest SNR to train for (-2 20)")  # fmt: skip
+    train.add_argument("--uses", type=float, nargs=2, metavar="USES",
+                       help="of block-jscc: least and largest uses of a block (16 640)")  # fmt: skip
+    train.add_argument("--rate", type=float, help="share of the usual learning rates (1)")
     train.add_argument("--crops", type=int, help="crops in a batch (block-jscc: 6)")
     train.add_argument("--side", type=int, help="side of a crop (block-jscc: 160, a multiple of 32)")
     train.add_argument("--seed", type=int, default=0)

@@ -6,7 +6,7 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.calibrate import withhold
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
+from jscc_sim.training.mixture import Mixture
 from jscc_sim.units import BLOCK, STANDARD_RATIOS
 from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
 
@@ -57,7 +58,8 @@ def train(arguments: argparse.Namespace) -> int:
         network = trainer.average.cpu()
         if arguments.system == BLOCK_JSCC:
             assert split is not None
-            _calibrate(release_conv(network, folder, notes), split, arguments.seed)
+            zoo = release_conv(network, folder, notes, _mixture(arguments).snr_db)
+            _calibrate(zoo, split, arguments.seed)
         else:
             release_model(task, network, folder, notes)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
@@ -82,16 +84,22 @@ def calibrate(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     """What `train` is told, before anything is read or written."""
     _at_least(arguments, fine=1, coarse=1, crops=1, side=1, steps=1, seed=0)
-    if arguments.system == BLOCK_JSCC:
-        if arguments.side is not None and arguments.side % BLOCK:
-            raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
-        if arguments.depths is not None and min(arguments.depths) < 0:
-            raise InputError(f"--depths {min(arguments.depths)} is below 0")
-    else:
-        for name in ("bank", "fine", "coarse", "depths"):
-            if getattr(arguments, name) is not None:
-                raise InputError(f"--{name} is of {BLOCK_JSCC} alone, not of {arguments.system}")
-    for name in ("minutes", "checkpoint_seconds"):
+    if arguments.side is not None and arguments.system == BLOCK_JSCC and arguments.side % BLOCK:
+        raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+    if arguments.depths is not None and min(arguments.depths) < 0:
+        raise InputError(f"--depths {min(arguments.depths)} is below 0")
+    shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses")
+    if arguments.system != BLOCK_JSCC:
+        _none_of(arguments, ("bank", *shape, *material), f"of {BLOCK_JSCC} alone, not of {arguments.system}")
+    elif arguments.bank == "linear":
+        _none_of(arguments, (*shape, *material, "rate"), "of the bank conv alone, not of linear")
+    elif arguments.start is not None:
+        _none_of(arguments, shape, f"that of the zoo {arguments.start}, with which --start begins")
+        bank = load_zoo(arguments.start).manifest["bank"]
+        if bank != "conv":
+            raise InputError(f"zoo {arguments.start} has the bank {bank}, no network to start from")
+    _mixture(arguments)
+    for name in ("minutes", "checkpoint_seconds", "rate"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
@@ -108,6 +116,12 @@ def _material(arguments: argparse.Namespace) -> Split | None:
     return split_folder(arguments.folder)
 
 
+def _none_of(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} is {why}")
+
+
 def _at_least(arguments: argparse.Namespace, **limits: int) -> None:
     for name, least in limits.items():
         value = getattr(arguments, name)
@@ -121,10 +135,19 @@ def _task(arguments: argparse.Namespace) -> Task[Any]:
     if arguments.system != BLOCK_JSCC:
         return learned_task(arguments.system)
     from jscc_sim.nn.conv import ConvArchitecture
-    from jscc_sim.training.block_jscc import BlockJSCCTask
+    from jscc_sim.training.block_jscc import BlockJSCCTask, conv_coder
 
+    mixture = _mixture(arguments)
+    if arguments.start is not None:
+        start = load_zoo(arguments.start)
+        return BlockJSCCTask(conv_coder(start).architecture, mixture, start)
     shape = (arguments.fine or FINE, arguments.coarse or COARSE, *(arguments.depths or DEPTHS))
-    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape))
+    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape), mixture)
+
+
+def _mixture(arguments: argparse.Namespace) -> Mixture:
+    chosen = {"snr_db": arguments.snr_db, "uses": arguments.uses}
+    return Mixture(**{name: tuple(ends) for name, ends in chosen.items() if ends is not None})
 
 
 def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, folder: Path) -> Trainer[Any]:
@@ -148,6 +171,7 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
         bf16=not arguments.fp32,
         compile=arguments.compile,
         device=arguments.device,
+        rate=arguments.rate or 1.0,
     )
     return run(split, folder, task, recipe)
 

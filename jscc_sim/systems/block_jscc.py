@@ -137,8 +137,8 @@ class BlockJSCC(LinkSystem):
                 draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
                 rehearsal = Rehearsal(zoo.bank, blocks, grid, sender_snr_db, trial, draws, self.equaliser)
                 measured = rehearsal.tables(known, found.index)
-                others = (self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform()))
-                found = min((found, *others), key=lambda fitted: rehearsal.frame_error(fitted.index))
+                others = [self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform())]
+                found = min([found, *others], key=lambda fitted: rehearsal.frame_error(fitted.index))
         return Plan(blocks, grid, sender_snr_db, zoo, found.index, found.header_uses, watch.seconds)
 
     def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:

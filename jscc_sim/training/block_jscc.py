@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -16,12 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
+from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.pictures import image_of
+from jscc_sim.training.mixture import Mixture
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.units import BLOCK
+from jscc_sim.zoo import Zoo
 
 MSE_FLOOR = 1e-5
 """Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
@@ -31,9 +35,14 @@ VALIDATION_USES = 192
 
 @dataclass(frozen=True)
 class BlockJSCCTask(Task[ConvCoder]):
-    """Every crop is a frame of its own, with its own SNR, ratios and power pool."""
+    """Every crop is a frame of its own, with its own SNR, ratios and power pool.
+
+    start: the zoo, of the same architecture, whose weights the network begins with instead of random ones.
+    """
 
     architecture: ConvArchitecture
+    mixture: Mixture = field(default_factory=Mixture)
+    start: Zoo | None = None
     system: ClassVar[str] = "block-jscc"
     summary: ClassVar[str] = (
         "convolutional autoencoders, latent channels and modulation per ratio on a shared trunk"
@@ -45,13 +54,16 @@ class BlockJSCCTask(Task[ConvCoder]):
 
     def network(self) -> ConvCoder:
         """See Task.network."""
-        return ConvCoder(self.architecture)
+        coder = ConvCoder(self.architecture)
+        if self.start is not None:
+            coder.load_state_dict(conv_coder(self.start).state_dict())
+        return coder
 
     def loss(
         self, network: ConvCoder, images: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
         """Minus the mean PSNR, in natural units."""
-        scenario = draw_scenario(images, self.architecture.uses, rng)
+        scenario = draw_scenario(images, self.architecture.uses, rng, self.mixture)
         latents = network.encode(images, scenario.index, scenario.sender_snr_db)
         received, snrs_db = disturb(latents, network.used[scenario.index], scenario, generator)
         decoded = network.decode(received, scenario.index, snrs_db)
@@ -84,3 +96,10 @@ class BlockJSCCTask(Task[ConvCoder]):
             mse = F.mse_loss(network.decode(received, index, snrs_db), image)
             psnrs.append(-10 * math.log10(mse.item()))
         return {"PSNR": float(np.mean(psnrs)) if psnrs else float("nan")}
+
+
+def conv_coder(zoo: Zoo) -> ConvCoder:
+    """The network of a zoo. Raises InputError for a zoo that has none."""
+    if not isinstance(zoo.bank, ConvBank):
+        raise InputError(f"zoo {zoo.name} has no network")
+    return zoo.bank.coder

@@ -35,9 +35,9 @@ N = TypeVar("N", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The learning rate warms up, stays, and falls to zero over the last
-    `decay_share` of `steps`; a resumed run may set a later or earlier end. steps None: as many as
-    `minutes` hold at the speed of the first steps."""
+    """How to train. The learning rates are `rate` times the usual ones; they warm up, stay, and fall to zero
+    over the last `decay_share` of `steps`; a resumed run may set a later or earlier end. steps None: as many
+    as `minutes` hold at the speed of the first steps."""
 
     steps: int | None = None
     minutes: float = 60.0
@@ -46,6 +46,7 @@ class Recipe:
     side: int = 160
     kernel_rate: float = 4e-3
     other_rate: float = 6e-4
+    rate: float = 1.0
     warm_up: int = 300
     decay_share: float = 0.8
     checkpoint_seconds: float = 240.0
@@ -57,9 +58,9 @@ class Recipe:
         """Share of the learning rates that is in force at a step."""
         warming = (step + 1) / self.warm_up
         if self.steps is None:
-            return min(1.0, warming)
+            return self.rate * min(1.0, warming)
         falling = (self.steps - step) / max(1, round(self.decay_share * self.steps))
-        return max(0.0, min(1.0, warming, falling))
+        return self.rate * max(0.0, min(1.0, warming, falling))
 
 
 class Trainer(Generic[N]):

@@ -15,7 +15,7 @@ from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import halved
 from jscc_sim.training.block_jscc import BlockJSCCTask
-from jscc_sim.training.scenario import SNR_RANGE_DB
+from jscc_sim.training.mixture import SNR_RANGE_DB
 from jscc_sim.training.task import Task
 from jscc_sim.weights import Model, save_model
 from jscc_sim.zoo import Zoo, save_zoo
@@ -23,8 +23,13 @@ from jscc_sim.zoo import Zoo, save_zoo
 N = TypeVar("N", bound=nn.Module)
 
 
-def release_conv(coder: ConvCoder, folder: Path, training: Mapping[str, Any]) -> Zoo:
-    """Write the zoo of a trained network."""
+def release_conv(
+    coder: ConvCoder,
+    folder: Path,
+    training: Mapping[str, Any],
+    snr_range_db: tuple[float, float] = SNR_RANGE_DB,
+) -> Zoo:
+    """Write the zoo of a network that was trained for a range of SNRs."""
     bank = ConvBank(coder)
     weights = halved(coder)
     manifest = {
@@ -32,6 +37,7 @@ def release_conv(coder: ConvCoder, folder: Path, training: Mapping[str, Any]) ->
         "summary": BlockJSCCTask.summary,
         "architecture": dataclasses.asdict(coder.architecture),
         **_common(bank.ratios.uses, bank.parameters, bank.macs_per_pixel, training),
+        "snr_range_db": list(snr_range_db),
     }
     return save_zoo(folder, manifest, weights)
 

@@ -13,13 +13,12 @@ from torch.nn import functional as F
 
 from jscc_sim.nn.conv import CELLS
 from jscc_sim.nn.conv_bank import WEAKEST_FADE
+from jscc_sim.training.mixture import Mixture
 from jscc_sim.units import BLOCK
 
-SNR_RANGE_DB = (-2.0, 20.0)
 SNR_LEAN = 0.75
 """Exponent below 1 leans the draw towards high SNRs, where a network needs the most training."""
 
-USES_RANGE = (16.0, 640.0)
 UNIFORM_SHARE = 0.2
 EXPONENTS, JITTER = (0.2, 0.5), (0.2, 0.8)
 """How uses grow with activity, and by how many octaves they scatter, under the Lagrangian policy:
@@ -40,16 +39,18 @@ class Scenario:
     fading: Tensor
 
 
-def draw_scenario(images: Tensor, uses: tuple[int, ...], rng: np.random.Generator) -> Scenario:
+def draw_scenario(
+    images: Tensor, uses: tuple[int, ...], rng: np.random.Generator, mixture: Mixture
+) -> Scenario:
     """A scenario for [B, 3, H, W] images: an even ratio for all blocks of a crop, or ratios that grow
     with a block's activity as an equal-slope allocation makes them grow (uses ~ activity**exponent)."""
     count = len(images)
     activity = log_activity(images)
-    low, high = np.log2(USES_RANGE)
+    low, high = np.log2(mixture.uses)
     uneven = rng.random(count) > UNIFORM_SHARE
     exponent, jitter = uneven * rng.uniform(*EXPONENTS, count), uneven * rng.uniform(*JITTER, count)
     scatter = rng.standard_normal(activity.shape)
-    low_db, high_db = SNR_RANGE_DB
+    low_db, high_db = mixture.snr_db
     snr_db = low_db + (high_db - low_db) * rng.random(count) ** SNR_LEAN
     mismatch = MISMATCH_DB * rng.standard_normal(count) * (rng.random(count) < MISMATCH_SHARE)
     believed = np.clip(snr_db + mismatch, -5, 25)
