@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -47,6 +47,21 @@ def test_described_and_whole(name):
     assert zoo.predictor.mse.shape[0] == len(STANDARD_RATIOS)
     assert {"summary", "snr_range_db", "training", "measured", "calibration"} <= zoo.manifest.keys()
     assert (models_folder() / name / "CARD.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["conv", "conv-small"])
+@pytest.mark.parametrize("snr_db", [1.0, 10.0, 20.0])
+def test_ratios_that_lose_colour_are_taken_by_no_policy_that_predicts(name, snr_db):
+    zoo = load_zoo(name)
+    withheld = zoo.ratios.indices(zoo.manifest["calibration"]["withheld"])
+    assert zoo.ratios.array[withheld].tolist() == [0, 8]
+    picture = np.pad(PICTURE, ((0, 128), (0, 128), (0, 0)), mode="edge")  # a third of it smooth
+    budget = budget_uses(parse_cbr("1/48"), *picture.shape[:2])
+    plan = BlockJSCC(replace(zoo, manifest={**zoo.manifest, "companion": None})).plan(
+        picture, budget, AWGN(snr_db)
+    )
+    assert len(set(plan.index)) > 3
+    assert not np.isin(plan.index, withheld).any()
 
 
 def test_ids_differ():
