@@ -28,7 +28,8 @@ POLICIES = {f"{share:g}": Lagrangian(smoothing=share) for share in (0.0, 0.3, 0.
 
 
 def main() -> None:
-    """Print a line for each SNR and CBR: gain over uniform in dB and share of the header, by share."""
+    """Print a line for each SNR and CBR: gain over uniform in dB, mean and of the picture that gains least,
+    and share of the header, by share."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
     parser.add_argument("--zoo", default=DEFAULT_ZOO)
@@ -51,8 +52,11 @@ def main() -> None:
                     if name in POLICIES:
                         gains[name].append(psnrs[name] - psnrs["uniform"])
                         headers[name].append(found.header_uses / budget)
-            means = (f"{n}: {np.mean(gains[n]):+.3f} ({np.mean(headers[n]):.1%})" for n in POLICIES)
-            print(f"{snr_db:g} dB, {cbr}: ", *means, flush=True)
+            shown = (
+                f"{n}: {np.mean(gains[n]):+.3f} (least {min(gains[n]):+.2f}, map {np.mean(headers[n]):.1%})"
+                for n in POLICIES
+            )
+            print(f"{snr_db:g} dB, {cbr}: ", *shown, flush=True)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ class Zoo:
             raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
         return (self, companion)
 
+    @property
+    def sees_neighbours(self) -> bool:
+        """Whether a block's error depends on what is sent of the blocks about it."""
+        return bool(self.manifest["bank"] == "conv")
+
     def prepare(self, predictor: bool = False) -> None:
         """Load the coders of the family now, and if they will be needed the predictors."""
         for zoo in self.family:

@@ -206,3 +206,14 @@ def test_a_frame_of_another_zoo_is_refused(picture):
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
     with pytest.raises(InputError, match=rf"zoo id {LINEAR.id}; zoo other has 7"):
         BlockJSCC(other).decode(AWGN(10.0)(frame.symbols, np.random.default_rng(0)))
+
+
+def test_maps_are_smoothed_for_coders_that_see_across_blocks():
+    """The linear coder's errors are a block's own: there smoothing only costs."""
+    smooth, plain = Lagrangian(smoothing=0.9), Lagrangian(smoothing=0.0)
+    for zoo, alike in ((LINEAR, True), (load_zoo("conv-small"), False)):
+        alone = replace(zoo, manifest={**zoo.manifest, "companion": None})
+        found = [
+            BlockJSCC(alone, policy).plan(photograph(), BUDGET, AWGN(10.0)) for policy in (smooth, plain)
+        ]
+        assert np.array_equal(found[0].index, found[1].index) is alike

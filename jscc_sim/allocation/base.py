@@ -33,7 +33,7 @@ class BlockStatistics:
     energy: [N, R] sum of abs(x)**2 of the block's symbols before the frame's gain.
     mse_given: the mse table as a function of the frame's mean energy per use, sum(energy)/sum(uses):
         the higher it is, the lower the gain that brings it to 1, and the noisier every block.
-    columns: blocks from left to right of the picture; None where they have no places.
+    columns: blocks from left to right of the picture; None where neighbours are nothing to each other.
     Raises InputError where shapes disagree, or a value is negative or not finite.
     """
 

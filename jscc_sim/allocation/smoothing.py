@@ -14,7 +14,7 @@ LEAST = 1e-9
 
 def smoothed(blocks: BlockStatistics, share: float) -> BlockStatistics:
     """The blocks with tables of error of which the four neighbours have a share, 0 to 1, in the logarithm;
-    as they are where blocks have no places.
+    as they are where neighbours are nothing to each other.
 
     Allocation by such tables makes maps of fewer bits, and networks that see across blocks do better where
     neighbours have like ratios; a prediction's own errors are averaged, too.

@@ -99,25 +99,28 @@ class _Run:
         self.suspects: deque[Trial] = deque()
         self.flying: dict[Future[Row], Trial] = {}
         self.deaths: Counter[str] = Counter()
+        self.interrupts: list[int] = []
         self.failed = 0
 
     def finish(self) -> None:
-        """Until every trial is over."""
-        executor, drop = self.workers.start(), True
-        try:
-            while self.todo or self.suspects or self.flying or self.elsewhere:
-                if not self._advance(executor):
-                    self._suspect_all()
-                    executor = self._replace(executor)
-            drop = False
-        except KeyboardInterrupt:
-            self._land()
-            drop = False
-            raise
-        finally:
-            for future in self.flying:
-                future.cancel()
-            self.workers.stop(executor, drop)
+        """Until every trial is over, or until Ctrl-C. That is noted and acted upon between two steps: raised
+        wherever it comes, it could get lost, or come between two locks of the executor's."""
+        with _noted_interrupts() as self.interrupts:
+            executor, drop = self.workers.start(), True
+            try:
+                while not self.interrupts and (self.todo or self.suspects or self.flying or self.elsewhere):
+                    if not self._advance(executor):
+                        self._suspect_all()
+                        executor = self._replace(executor)
+                if self.interrupts:
+                    self._land()
+                drop = len(self.interrupts) > 1
+            finally:
+                for future in self.flying:
+                    future.cancel()
+                self.workers.stop(executor, drop)
+        if self.interrupts:
+            raise KeyboardInterrupt
 
     def _replace(self, broken: Executor) -> Executor:
         self.workers.stop(broken)
@@ -138,7 +141,10 @@ class _Run:
             self.elsewhere.clear()
             self.store.beat()
             return True
-        finished, _ = wait(self.flying, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+        finished: set[Future[Row]] = set()
+        until = time.monotonic() + BEAT_S
+        while not (finished or self.interrupts) and time.monotonic() < until:
+            finished, _ = wait(self.flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
         self.store.beat()
         lost = [future for future in finished if isinstance(_error_of(future), BrokenExecutor)]
         for future in finished.difference(lost):
@@ -200,25 +206,21 @@ class _Run:
         self.suspects.extendleft(reversed(rowless))
 
     def _land(self) -> None:
-        """Ctrl-C: call back what has not begun, and keep what has. Another one drops that: it is noted, not
-        raised wherever it comes, which could be between two locks of the executor's."""
-        with _noted_interrupts() as again:
-            for future in list(self.flying):
-                if future.cancel():
+        """Ctrl-C: call back what has not begun, and keep what has. Another one drops that."""
+        for future in list(self.flying):
+            if future.cancel():
+                del self.flying[future]
+        if self.flying:
+            note = f"stopping once {len(self.flying)} trials that have begun are over; Ctrl-C drops them"
+            self.bar.write(note, sys.stderr)
+        while self.flying and len(self.interrupts) == 1:
+            finished, _ = wait(self.flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            self.store.beat()
+            for future in finished:
+                if isinstance(_error_of(future), BrokenExecutor):
                     del self.flying[future]
-            if self.flying:
-                note = f"stopping once {len(self.flying)} trials that have begun are over; Ctrl-C drops them"
-                self.bar.write(note, sys.stderr)
-            while self.flying and not again:
-                finished, _ = wait(self.flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
-                self.store.beat()
-                for future in finished:
-                    if isinstance(_error_of(future), BrokenExecutor):
-                        del self.flying[future]
-                    else:
-                        self._take_in(future)
-        if again:
-            raise KeyboardInterrupt
+                else:
+                    self._take_in(future)
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class BlockJSCC(LinkSystem):
             policy = Lagrangian() if self._rehearses else self.policy
             candidates = []
             for zoo in self.zoo.family:
-                known = BlockStatistics(score, columns=grid.columns)
+                known = BlockStatistics(score, columns=grid.columns if zoo.sees_neighbours else None)
                 if described is not None:
                     known = tables.predicted(
                         zoo.predictor, known, described, self.ratios, sender_snr_db, belief, budget
