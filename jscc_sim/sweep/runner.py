@@ -225,9 +225,11 @@ class _Run:
 
 @contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """Ctrl-C adds to the list for as long as this lasts. Threads other than the first never see one."""
+    """Ctrl-C adds to the list for as long as this lasts. Threads other than the first never see one, nor do
+    processes that were started to ignore it, as a shell script's in the background."""
     noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield noted
         return
     before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
