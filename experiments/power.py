@@ -55,9 +55,9 @@ def main() -> None:
             print(f"{snr_db:g} dB, {name}: energy grows by {power:.2f}, uses by {uses:.2f} octaves an octave")
     found = pd.concat(tables)
     panels = [
-        Panel("log2 of a block's variance", quantity, curves(found, column), title)
+        Panel("log2 variance", quantity, curves(found, column), title)
         for column, quantity, title in (
-            ("power_db", "power of its symbols (dB)", "power"),
+            ("power_db", "power (dB)", "power"),
             ("uses", "channel uses", "uses"),
         )
     ]
