@@ -29,7 +29,7 @@ POLICIES = {f"{share:g}": Lagrangian(smoothing=share) for share in (0.0, 0.3, 0.
 
 def main() -> None:
     """Print a line for each SNR and CBR: gain over uniform in dB, mean and of the picture that gains least,
-    and share of the header, by share."""
+    and the header's share of the budget, by share of the neighbours."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
     parser.add_argument("--zoo", default=DEFAULT_ZOO)
@@ -53,7 +53,7 @@ def main() -> None:
                         gains[name].append(psnrs[name] - psnrs["uniform"])
                         headers[name].append(found.header_uses / budget)
             shown = (
-                f"{n}: {np.mean(gains[n]):+.3f} (least {min(gains[n]):+.2f}, map {np.mean(headers[n]):.1%})"
+                f"{n}: {np.mean(gains[n]):+.3f} (least {min(gains[n]):+.2f}, {np.mean(headers[n]):.1%})"
                 for n in POLICIES
             )
             print(f"{snr_db:g} dB, {cbr}: ", *shown, flush=True)

@@ -1,6 +1,6 @@
 """How the networks share the common power: a block's power against its complexity and its ratio.
 
-Validation pictures under the Lagrangian policy, and the uses that go with it. A frame's mean is 0 dB.
+Validation pictures under two policies, and the uses that go with the power. A frame's mean is 0 dB.
 
 python experiments/power.py FOLDER --out results
 """

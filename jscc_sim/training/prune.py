@@ -106,7 +106,9 @@ def main() -> None:
     small, errors = prune(zoo.bank.coder, options.hidden)
     print(", ".join(f"{name}: relative error {error:.4f}" for name, error in errors.items()))
     pruned = f"python -m jscc_sim.training.prune --hidden {options.hidden}"
-    release_conv(small, Path(options.out), {**zoo.manifest["training"], "pruned": pruned})
+    low_db, high_db = zoo.manifest["snr_range_db"]
+    notes = {**zoo.manifest["training"], "pruned": pruned}
+    release_conv(small, Path(options.out), notes, (low_db, high_db))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from jscc_sim.nn.bank import Bank
 from jscc_sim.nn.conv import ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.linear import LinearBank
@@ -36,8 +37,7 @@ def release_conv(
         "bank": "conv",
         "summary": BlockJSCCTask.summary,
         "architecture": dataclasses.asdict(coder.architecture),
-        **_common(bank.ratios.uses, bank.parameters, bank.macs_per_pixel, training),
-        "snr_range_db": list(snr_range_db),
+        **_common(bank, training, snr_range_db),
     }
     return save_zoo(folder, manifest, weights)
 
@@ -61,18 +61,16 @@ def release_linear(bank: LinearBank, folder: Path, training: Mapping[str, Any]) 
     manifest = {
         "bank": "linear",
         "summary": "colour KLT and 32x32 DCT, water-filled power, LLSE receiver; closed form",
-        **_common(bank.ratios.uses, bank.parameters, bank.macs_per_pixel, training),
+        **_common(bank, training, SNR_RANGE_DB),
     }
     return save_zoo(folder, manifest, weights)
 
 
-def _common(
-    uses: tuple[int, ...], parameters: int, macs: float, training: Mapping[str, Any]
-) -> dict[str, Any]:
+def _common(bank: Bank, training: Mapping[str, Any], snr_range_db: tuple[float, float]) -> dict[str, Any]:
     return {
-        "ratios": list(uses),
-        "snr_range_db": list(SNR_RANGE_DB),
-        "parameters": parameters,
-        "macs_per_pixel": round(macs),
+        "ratios": list(bank.ratios.uses),
+        "snr_range_db": list(snr_range_db),
+        "parameters": bank.parameters,
+        "macs_per_pixel": round(bank.macs_per_pixel),
         "training": dict(training),
     }
