@@ -1,5 +1,6 @@
 """The runner: the same rows wherever they are made, whatever is killed on the way."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -356,6 +357,18 @@ def test_a_dask_worker_killed(tmp_path, path, cluster):
     assert run(trials, path, DaskCluster(cluster), sweeps.die_once).ok == 12
     assert (tmp_path / "mark").exists()
     pd.testing.assert_frame_equal(whole_table(path), undisturbed(tmp_path, trials))
+
+
+def test_what_dask_says_of_a_lost_result_is_no_news(cluster):
+    workers = DaskCluster(cluster)
+    workers.stop(workers.start())
+
+    def heard(text):
+        record = logging.LogRecord("distributed.client", logging.WARNING, "", 0, text, None, None)
+        return bool(logging.getLogger(record.name).filter(record))
+
+    assert not heard("Couldn't gather 1 keys, rescheduling ('a',)")
+    assert heard("the scheduler is gone")
 
 
 @pytest.mark.parametrize("moments", [1, pytest.param(10, marks=pytest.mark.slow)])

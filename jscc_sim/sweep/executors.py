@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import multiprocessing
 import os
 import signal
@@ -98,10 +99,17 @@ class DaskCluster(Workers):
             raise InputError("Dask is not installed: pip install 'jscc_sim[cluster]'")
         from distributed import Client
 
+        logging.getLogger("distributed.client").addFilter(_is_news)
         try:
             return Client(self.address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"no Dask scheduler at {self.address}: {error}") from None
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether whoever runs a sweep should read what Dask's client says: a result that was lost with its
+    worker is made again, and the rows are the same."""
+    return "rescheduling" not in record.getMessage()
 
 
 @dataclass(frozen=True)
