@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jscc_sim.errors import InputError, JsccError
+from jscc_sim import errors
+from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
@@ -163,15 +164,8 @@ def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run a script's main: one sentence for what goes wrong, and a way on after Ctrl-C."""
-    try:
-        main()
-    except JsccError as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the rows so far", file=sys.stderr)
-        raise SystemExit(130) from None
+    """See jscc_sim.errors.guarded; rows that were made are kept."""
+    errors.guarded(main, "stopped; the same command goes on from the rows so far")
 
 
 def _mean_of_all(values: pd.Series) -> float:

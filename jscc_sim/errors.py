@@ -1,5 +1,9 @@
 """The errors that a user can cause. Each message names the thing, the value and the limit."""
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 
 class JsccError(Exception):
     """Base of all errors that the command line turns into one sentence and an exit code."""
@@ -30,3 +34,15 @@ class ImpossibleFrameError(OutageError):
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in."""
     return " ".join(str(what).split())
+
+
+def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:
+    """Run a script's main: one sentence for what goes wrong. stopped: what is said after Ctrl-C."""
+    try:
+        main()
+    except JsccError as error:
+        print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        raise SystemExit(130) from None

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, guarded
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
-from jscc_sim.training.prune import prune
+from jscc_sim.training.prune import main, prune
 
 TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
 
@@ -46,3 +46,18 @@ def test_fewer_weights_and_the_same_use(coder):
 def test_a_number_of_units_that_will_not_do(coder, hidden):
     with pytest.raises(InputError, match=f"{hidden} hidden units are outside 1 to the 64 there are"):
         prune(coder, hidden)
+
+
+@pytest.mark.parametrize(
+    ("zoo", "error"),
+    [("nowhere", "zoo 'nowhere' is neither one of"), ("linear", "zoo linear has no network")],
+)
+def test_a_zoo_that_will_not_do(tmp_path, monkeypatch, capsys, zoo, error):
+    monkeypatch.setattr("sys.argv", ["prune.py", zoo, str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        guarded(main)
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"prune.py: {error}")
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()

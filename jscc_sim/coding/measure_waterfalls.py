@@ -26,6 +26,7 @@ from jscc_sim.coding.capacity import snr_db_for
 from jscc_sim.coding.crc import LONG_CRC_BITS
 from jscc_sim.coding.mcs import BLOCK_BITS, SCHEMES, Scheme, find_scheme
 from jscc_sim.coding.waterfalls import Point, read_points
+from jscc_sim.errors import guarded
 from jscc_sim.images import write_whole
 
 STEP_DB = 0.25
@@ -115,4 +116,4 @@ def _write(points: list[Point], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -82,9 +82,9 @@ class ConvBank(Bank):
         """See Bank.decode. A use that fading left noisier than its block's mean is weighed down, and
         the mean, after the gain, is told to the network."""
         offsets = block_slices(index, self.ratios)
-        variance = _believable(payload.unbiased_variance)
+        variance = believable(payload.unbiased_variance)
         uses = self.ratios.array[index]
-        mean = _block_means(variance, offsets, uses)
+        mean = block_means(variance, offsets, uses)
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
         estimate = payload.symbols / np.maximum(payload.gain, LEAST_GAIN) * weight / frame_gain
         flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32))
@@ -113,7 +113,7 @@ def strips(grid: Grid) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def _believable(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+def believable(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Noise variances, those of deep fades limited as in training: a use that is lost must not make
     its block look lost. The mean of 1 / variance is the SNR, since the fading has unit mean power."""
     if not len(variance):
@@ -122,7 +122,7 @@ def _believable(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(variance, 1 / (WEAKEST_FADE * snr))
 
 
-def _block_means(
+def block_means(
     variance: NDArray[np.float64], offsets: NDArray[np.int64], uses: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """[N] mean noise variance of each block's uses; of the whole frame for blocks without any."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from jscc_sim.errors import guarded
 from jscc_sim.nn.patch_klt import PatchKLT, fit_patch_klt
 from jscc_sim.training.data import load, split_folder
 from jscc_sim.training.vae import VAELinkTask
@@ -31,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, guarded
 from jscc_sim.nn.conv import Conditioning, ConvCoder
-from jscc_sim.nn.conv_bank import ConvBank
+from jscc_sim.training.block_jscc import conv_coder
 from jscc_sim.training.mixture import SNR_RANGE_DB
 from jscc_sim.training.release import release_conv
 from jscc_sim.zoo import load_zoo
@@ -101,9 +101,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=28)
     options = parser.parse_args()
     zoo = load_zoo(options.zoo)
-    if not isinstance(zoo.bank, ConvBank):
-        raise SystemExit(f"zoo {options.zoo} has no conditioning to prune")
-    small, errors = prune(zoo.bank.coder, options.hidden)
+    small, errors = prune(conv_coder(zoo), options.hidden)
     print(", ".join(f"{name}: relative error {error:.4f}" for name, error in errors.items()))
     pruned = f"python -m jscc_sim.training.prune --hidden {options.hidden}"
     low_db, high_db = zoo.manifest["snr_range_db"]
@@ -112,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

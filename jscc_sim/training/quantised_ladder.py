@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jscc_sim.codecs.quantised import Quantised, Rate, grid
+from jscc_sim.errors import guarded
 from jscc_sim.images import Picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.quantised import BITS
@@ -64,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)
