@@ -7,25 +7,23 @@ python experiments/fade_knowledge.py FOLDER
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from held_out import held_out_parser, held_out_pictures
 from numpy.typing import NDArray
 from study import guarded
 
 from jscc_sim.allocation import Lagrangian
 from jscc_sim.blocks import Grid, reassemble
 from jscc_sim.channels import Equalised, equalise, parse_channel
-from jscc_sim.images import read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.bank import block_slices
 from jscc_sim.nn.conv_bank import believable, block_means
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.training.data import split_folder
 from jscc_sim.units import budget_uses, parse_cbr
-from jscc_sim.zoo import DEFAULT_ZOO, load_zoo
+from jscc_sim.zoo import load_zoo
 
 CHANNELS = ("rayleigh-fast", "rayleigh-block:64", "rayleigh-block:256")
 SNRS_DB = (4.0, 10.0, 16.0)
@@ -42,18 +40,14 @@ TOLD: dict[str, Callable[[Floats, Floats], Floats]] = {
 
 def main() -> None:
     """Print a line for each channel and SNR: mean PSNR by what the decoder is told."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
-    parser.add_argument("--zoo", default=DEFAULT_ZOO)
-    parser.add_argument("--pictures", type=int, default=12)
+    parser = held_out_parser(__doc__, pictures=12)
     arguments = parser.parse_args()
-    names = split_folder(arguments.folder).validation
-    pictures = [read_picture(p) for p in names[:: max(1, len(names) // arguments.pictures)]]
+    pictures = held_out_pictures(arguments)
     system = BlockJSCC(load_zoo(arguments.zoo), Lagrangian(), genie=True)
     for name in CHANNELS:
         for snr_db in SNRS_DB:
             channel, psnrs = parse_channel(name, snr_db), []
-            for number, picture in enumerate(pictures[: arguments.pictures]):
+            for number, picture in enumerate(pictures):
                 frame = system.encode(picture, budget_uses(CBR, *picture.shape[:2]), channel)
                 received = equalise(channel(frame.symbols, np.random.default_rng(number)))
                 header = frame.header

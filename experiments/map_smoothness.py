@@ -8,19 +8,16 @@ python experiments/map_smoothness.py FOLDER
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
+from held_out import held_out_parser, held_out_pictures
 from study import guarded
 
 from jscc_sim.allocation import Lagrangian, Uniform
 from jscc_sim.channels import AWGN
-from jscc_sim.images import read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.training.data import split_folder
 from jscc_sim.units import budget_uses, parse_cbr
-from jscc_sim.zoo import DEFAULT_ZOO, load_zoo
+from jscc_sim.zoo import load_zoo
 
 SNRS_DB = (1.0, 4.0, 10.0)
 CBRS = ("1/48", "1/24", "1/16", "1/8")
@@ -30,19 +27,15 @@ POLICIES = {f"{share:g}": Lagrangian(smoothing=share) for share in (0.0, 0.3, 0.
 def main() -> None:
     """Print a line for each SNR and CBR: gain over uniform in dB, mean and of the picture that gains least,
     and the header's share of the budget, by share of the neighbours."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
-    parser.add_argument("--zoo", default=DEFAULT_ZOO)
-    parser.add_argument("--pictures", type=int, default=12)
+    parser = held_out_parser(__doc__, pictures=12)
     arguments = parser.parse_args()
-    names = split_folder(arguments.folder).validation
-    pictures = [read_picture(name) for name in names[:: max(1, len(names) // arguments.pictures)]]
+    pictures = held_out_pictures(arguments)
     zoo = load_zoo(arguments.zoo)
     for snr_db in SNRS_DB:
         for cbr in CBRS:
             gains = {name: [] for name in POLICIES}
             headers = {name: [] for name in POLICIES}
-            for number, picture in enumerate(pictures[: arguments.pictures]):
+            for number, picture in enumerate(pictures):
                 height, width = picture.shape[:2]
                 budget, psnrs = budget_uses(parse_cbr(cbr), height, width), {}
                 for name, policy in {"uniform": Uniform(), **POLICIES}.items():

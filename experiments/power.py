@@ -7,21 +7,18 @@ python experiments/power.py FOLDER --out results
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import pandas as pd
+from held_out import held_out_parser, held_out_pictures
 from study import add_out, command, guarded, made_folder, save_both, write_json, write_table
 
 from jscc_sim.allocation import Lagrangian, Uniform
 from jscc_sim.channels import AWGN
-from jscc_sim.images import read_picture
 from jscc_sim.nn.bank import block_energies
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.training.data import split_folder
 from jscc_sim.units import budget_uses, parse_cbr
-from jscc_sim.zoo import DEFAULT_ZOO, load_zoo
+from jscc_sim.zoo import load_zoo
 
 SNRS_DB = (1.0, 10.0, 20.0)
 CBR = parse_cbr("1/16")
@@ -32,14 +29,11 @@ BINS = 8
 def main() -> None:
     """Write power.csv (mean power of the blocks of each eighth by complexity, by policy and SNR) and its
     figure, and print how steeply power and uses grow with complexity."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
-    parser.add_argument("--zoo", default=DEFAULT_ZOO)
-    parser.add_argument("--pictures", type=int, default=24)
+    parser = held_out_parser(__doc__, pictures=24)
     add_out(parser)
     arguments = parser.parse_args()
     folder, zoo = made_folder(arguments.out), load_zoo(arguments.zoo)
-    pictures = [read_picture(p) for p in split_folder(arguments.folder).validation[: arguments.pictures]]
+    pictures = held_out_pictures(arguments)
     tables = []
     for snr_db in SNRS_DB:
         for name, policy in POLICIES.items():

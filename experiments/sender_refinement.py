@@ -8,26 +8,25 @@ python experiments/sender_refinement.py FOLDER
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 
 import numpy as np
 import torch
+from held_out import held_out_parser, held_out_pictures
 from study import guarded
 from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.channels import AWGN
-from jscc_sim.images import Picture, read_picture
+from jscc_sim.images import Picture
 from jscc_sim.nn.conv import ConvCoder
 from jscc_sim.nn.pictures import image_of
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.training.block_jscc import conv_coder
-from jscc_sim.training.data import split_folder
 from jscc_sim.training.scenario import Scenario, disturb
 from jscc_sim.units import BLOCK, budget_uses, parse_cbr
-from jscc_sim.zoo import DEFAULT_ZOO, load_zoo
+from jscc_sim.zoo import load_zoo
 
 POINTS = ((1.0, "1/16"), (10.0, "1/16"), (10.0, "1/48"))
 RATE = 0.03
@@ -37,15 +36,12 @@ UNSEEN_DRAWS = 4
 
 def main() -> None:
     """Print a line for each point: mean PSNR before and after, and seconds of a step."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
-    parser.add_argument("--zoo", default=DEFAULT_ZOO)
-    parser.add_argument("--pictures", type=int, default=3)
+    parser = held_out_parser(__doc__, pictures=3)
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
     zoo = load_zoo(arguments.zoo)
     coder = conv_coder(zoo)
-    pictures = [read_picture(p) for p in split_folder(arguments.folder).validation[: arguments.pictures]]
+    pictures = held_out_pictures(arguments)
     for snr_db, cbr in POINTS:
         found = []
         for picture in pictures:

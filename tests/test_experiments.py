@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from processes import photograph, save
 from jscc_sim.plots.table import read_csv
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+HELD_OUT = (resources.files("jscc_sim.training") / "validation.txt").read_text().split()[0]
 STUDIES = (
     *("psnr_vs_cbr", "psnr_vs_snr", "policies", "fading", "snr_mismatch", "side_information"),
     *("rivals_vs_cbr", "rivals_vs_snr", "rivals_fading"),
@@ -61,6 +63,27 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
         assert "learned_codecs.py" in made["command"]
         assert (work / "out" / f"learned_codecs_quick_{section}.png").stat().st_size > 10_000
         assert len(pd.read_csv(work / "out" / f"learned_codecs_quick_{section}.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "zoo"),
+    [
+        ("compare_zoos", "linear"),
+        ("fade_knowledge", "linear"),
+        ("map_smoothness", "linear"),
+        ("power", "linear"),
+        ("sender_refinement", "conv-small"),
+    ],
+)
+def test_a_script_of_validation_pictures_says_something_of_each_point(work, name, zoo):
+    (work / "photographs").mkdir(exist_ok=True)
+    for file in (HELD_OUT, "another.jpg"):
+        save(photograph(96, 128, "coffee"), work / "photographs" / file)
+    steps = ("--steps", "1") if name == "sender_refinement" else ()
+    done = script(name, "photographs", "--zoo", zoo, "--pictures", "1", *steps, cwd=work)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(" dB") >= 3
+    assert "nan" not in done.stdout
 
 
 def test_what_goes_wrong_is_one_sentence(work):

@@ -1,0 +1,25 @@
+"""What the experiments on validation pictures share: their options, and the pictures."""
+
+from __future__ import annotations
+
+import argparse
+
+from jscc_sim.images import Picture, read_picture
+from jscc_sim.training.data import split_folder
+from jscc_sim.zoo import DEFAULT_ZOO
+
+
+def held_out_parser(about: str | None, pictures: int) -> argparse.ArgumentParser:
+    """The options FOLDER, --zoo and --pictures. about: a docstring, of which the first line is shown."""
+    parser = argparse.ArgumentParser(description=(about or "").split("\n")[0])
+    parser.add_argument("folder", metavar="FOLDER", help="training images; their held-out share is used")
+    parser.add_argument("--zoo", default=DEFAULT_ZOO, help=f"({DEFAULT_ZOO})")
+    parser.add_argument("--pictures", type=int, default=pictures, help=f"how many ({pictures})")
+    return parser
+
+
+def held_out_pictures(arguments: argparse.Namespace) -> list[Picture]:
+    """As many of the folder's held-out pictures, evenly spread over their names. Raises InputError."""
+    names = split_folder(arguments.folder).validation
+    step = max(1, len(names) // max(1, arguments.pictures))
+    return [read_picture(name) for name in names[::step][: arguments.pictures]]
