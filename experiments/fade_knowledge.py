@@ -18,6 +18,7 @@ from study import guarded
 from jscc_sim.allocation import Lagrangian
 from jscc_sim.blocks import Grid, reassemble
 from jscc_sim.channels import Equalised, equalise, parse_channel
+from jscc_sim.coding.interleaving import places
 from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.bank import block_slices
 from jscc_sim.nn.conv_bank import believable, block_means
@@ -33,7 +34,7 @@ Floats = NDArray[np.float64]
 TOLD: dict[str, Callable[[Floats, Floats], Floats]] = {
     "each use": lambda variance, of_block: variance,
     "block means": lambda variance, of_block: of_block,
-    "frame mean": lambda variance, of_block: np.full_like(variance, variance.mean()),
+    "frame mean": lambda variance, of_block: np.full_like(variance, of_block.mean()),
 }
 """What is told: (noise variance of each use, its block's mean) -> the variance that the decoder is given."""
 
@@ -50,12 +51,13 @@ def main() -> None:
             for number, picture in enumerate(pictures):
                 frame = system.encode(picture, budget_uses(CBR, *picture.shape[:2]), channel)
                 received = equalise(channel(frame.symbols, np.random.default_rng(number)))
+                received = received.at(places(len(frame.symbols)))
                 header = frame.header
                 assert header is not None
                 ratios, grid = system.ratios, Grid(frame.height, frame.width)
                 offsets, uses = block_slices(header.index, ratios), ratios.array[header.index]
-                variance = believable(received.unbiased_variance)
-                of_block = np.repeat(block_means(variance, offsets, uses), uses)
+                variance = received.unbiased_variance
+                of_block = np.repeat(block_means(believable(variance), offsets, uses), uses)
                 found = []
                 for told in TOLD.values():
                     payload = with_variance(received, told(variance, of_block))

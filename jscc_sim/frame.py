@@ -1,7 +1,7 @@
 """The header of a frame: what a receiver must know, as symbols that survive the channel.
 
 header    protected     size, zoo, gain, the sender's SNR, ratio map: see coding/protection.py
-payload   not here      block order, as the ratio map says
+payload   not here      as the ratio map says, interleaved: see coding/interleaving.py
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from processes import photograph
 from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, Equalised, Fading, Received, complex_normal
+from jscc_sim.coding.interleaving import places
 from jscc_sim.errors import InputError, OutageError
 from jscc_sim.nn import latent_search
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, log_evidence
@@ -125,7 +126,7 @@ def test_training_measures_as_the_receiver_does():
     task = GenerativeTask(SMALL)
     frame = SENDER.encode(PICTURE, 20_000, AWGN(10.0))
     header, grid = frame.header, split(PICTURE)[1]
-    payload = frame.symbols[frame.header_uses :]
+    payload = frame.symbols[frame.header_uses :][places(len(frame.symbols) - frame.header_uses)]
     quiet = Equalised(payload, np.ones(len(payload)), np.full(len(payload), noise_variance(10.0)))
     power = BANK.power(header.index, header.sender_snr_db)
     received = measure(BANK, quiet, header.gain, header.index, power, grid.columns)

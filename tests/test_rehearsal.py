@@ -12,6 +12,7 @@ from jscc_sim.allocation import BlockStatistics, EncoderInTheLoop, Lagrangian, U
 from jscc_sim.allocation.equal_slope import total_error
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, equalise
+from jscc_sim.coding.interleaving import interleave, places
 from jscc_sim.complexity import features
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import block_energies
@@ -50,7 +51,8 @@ def test_tables_are_what_the_coder_does(step):
     np.testing.assert_allclose(found.energy[moved, index[moved]], energy[moved], rtol=1e-6)
     mean_energy = float(blocks.energy[np.arange(len(plan)), plan].sum()) / ZOO.ratios.spent(plan)
     gain = mean_energy**-0.5
-    received = equalise(CLEAN((latents * np.float32(gain)).astype(np.complex64), np.random.default_rng(0)))
+    sent = interleave((latents * np.float32(gain)).astype(np.complex64))
+    received = equalise(CLEAN(sent, np.random.default_rng(0))).at(places(len(sent)))
     errors = block_errors(ZOO.bank.decode(received, gain, GRID, index, 20.0), BLOCKS)
     np.testing.assert_allclose(found.mse[moved, index[moved]], errors[moved], rtol=1e-6)
 

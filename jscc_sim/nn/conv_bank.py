@@ -82,9 +82,9 @@ class ConvBank(Bank):
         """See Bank.decode. A use that fading left noisier than its block's mean is weighed down, and
         the mean, after the gain, is told to the network."""
         offsets = block_slices(index, self.ratios)
-        variance = believable(payload.unbiased_variance)
+        variance = payload.unbiased_variance
         uses = self.ratios.array[index]
-        mean = block_means(variance, offsets, uses)
+        mean = block_means(believable(variance), offsets, uses)
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
         estimate = payload.symbols / np.maximum(payload.gain, LEAST_GAIN) * weight / frame_gain
         flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32))
@@ -114,8 +114,8 @@ def strips(grid: Grid) -> list[tuple[int, int, int, int]]:
 
 
 def believable(variance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Noise variances, those of deep fades limited as in training: a use that is lost must not make
-    its block look lost. The mean of 1 / variance is the SNR, since the fading has unit mean power."""
+    """Noise variances for a block's mean, those of deep fades limited as in training: a use that is lost
+    must not make its block look lost. The mean of 1 / variance is the SNR: fading has unit mean power."""
     if not len(variance):
         return variance
     snr = np.mean(1 / np.maximum(variance, LEAST_VARIANCE))

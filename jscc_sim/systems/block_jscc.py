@@ -13,6 +13,7 @@ from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, U
 from jscc_sim.blocks import Grid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
+from jscc_sim.coding.interleaving import interleave, places
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture
@@ -100,7 +101,7 @@ class BlockJSCC(LinkSystem):
             header = framing.FrameHeader(
                 grid.height, grid.width, plan.zoo.id, framing.quantise_gain(gain), sender_snr_db, index
             )
-            payload = (latents * np.float32(gain)).astype(np.complex64)
+            payload = interleave((latents * np.float32(gain)).astype(np.complex64))
             if self.genie:
                 symbols = payload
             else:
@@ -152,7 +153,7 @@ class BlockJSCC(LinkSystem):
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)
-            payload = equalised.part(start, start + self.ratios.spent(header.index))
+            payload = equalised.at(start + places(self.ratios.spent(header.index)))
             bank = self.zoo_of(header.zoo_id).bank
             blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
         with watch.stage("reassembly"):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from jscc_sim.allocation import BlockStatistics
 from jscc_sim.blocks import Grid
 from jscc_sim.channels import equalise
+from jscc_sim.coding.interleaving import interleave, places
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import Bank, Latents, block_energies, pool_gain
 from jscc_sim.systems.base import Trial
@@ -78,9 +79,10 @@ class Rehearsal:
 
     def _errors(self, latents: Latents, index: Index, gain: float) -> Floats:
         """[N] mean squared error of each block, the mean over the draws."""
-        symbols, errors = (latents * np.float32(gain)).astype(np.complex64), np.zeros(len(index))
+        symbols, errors = interleave((latents * np.float32(gain)).astype(np.complex64)), np.zeros(len(index))
+        where = places(len(symbols))
         for draw in range(self.draws):
-            received = equalise(self.trial(symbols, draw), self.equaliser)
+            received = equalise(self.trial(symbols, draw), self.equaliser).at(where)
             decoded = self.bank.decode(received, gain, self.grid, index, self.sender_snr_db)
             errors += block_errors(decoded, self.blocks) / self.draws
         return errors
