@@ -69,7 +69,7 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
     ("name", "zoo"),
     [
         ("compare_zoos", "linear"),
-        ("fade_knowledge", "linear"),
+        ("fades_within_frames", "linear"),
         ("map_smoothness", "linear"),
         ("power", "linear"),
         ("sender_refinement", "conv-small"),
