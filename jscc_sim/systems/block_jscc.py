@@ -139,7 +139,8 @@ class BlockJSCC(LinkSystem):
                 rehearsal = Rehearsal(zoo.bank, blocks, grid, sender_snr_db, trial, draws, self.equaliser)
                 measured = rehearsal.tables(known, found.index)
                 others = [self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform())]
-                found = min([found, *others], key=lambda fitted: rehearsal.frame_error(fitted.index))
+                tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
+                found = min(tried, key=lambda fitted: rehearsal.frame_error(fitted.index))
         return Plan(blocks, grid, sender_snr_db, zoo, found.index, found.header_uses, watch.seconds)
 
     def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:
