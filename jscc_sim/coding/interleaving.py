@@ -12,18 +12,28 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.channels import Equalised
+
 GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def interleave(payload: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """A payload [uses] in the order of sending."""
+    return payload[_order(len(payload))]
+
+
+def deinterleave(heard: Equalised) -> Equalised:
+    """What arrived of a whole payload, in its own order again."""
+    return heard.at(places(len(heard.symbols)))
 
 
 def places(uses: int) -> NDArray[np.int64]:
     """[uses] in which use of the payload each symbol is sent, 0 the first."""
     found = np.empty(uses, np.int64)
-    found[np.argsort(np.arange(uses) * GOLDEN % 1, kind="stable")] = np.arange(uses)
+    found[_order(uses)] = np.arange(uses)
     return found
 
 
-def interleave(payload: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """A payload [uses] in the order of sending; what arrives at its `places` is in its own order again."""
-    sent = np.empty_like(payload)
-    sent[places(len(payload))] = payload
-    return sent
+def _order(uses: int) -> NDArray[np.int64]:
+    """[uses] which symbol each use carries."""
+    return np.argsort(np.arange(uses) * GOLDEN % 1, kind="stable")

@@ -13,7 +13,7 @@ from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, U
 from jscc_sim.blocks import Grid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
-from jscc_sim.coding.interleaving import interleave, places
+from jscc_sim.coding.interleaving import deinterleave, interleave
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture
@@ -154,7 +154,7 @@ class BlockJSCC(LinkSystem):
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)
-            payload = equalised.at(start + places(self.ratios.spent(header.index)))
+            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
             bank = self.zoo_of(header.zoo_id).bank
             blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
         with watch.stage("reassembly"):

@@ -16,7 +16,7 @@ from jscc_sim import frame as framing
 from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import Grid, reassemble
 from jscc_sim.channels import Channel, Received, equalise
-from jscc_sim.coding.interleaving import places
+from jscc_sim.coding.interleaving import deinterleave
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
 from jscc_sim.nn.latent_search import STEPS, decode
@@ -103,7 +103,7 @@ class Generative(LinkSystem):
             header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)
-            payload = equalised.at(start + places(self.ratios.spent(header.index)))
+            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
             sent = (header.gain, grid, header.index, header.sender_snr_db)
             blocks = decode(self.bank, self.prior, payload, *sent, self.steps)
         with watch.stage("reassembly"):
