@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from jscc_sim.images import Picture, read_picture
-from jscc_sim.training.data import split_folder
+from jscc_sim.images import Picture
+from jscc_sim.training.data import load, split_folder
 from jscc_sim.zoo import DEFAULT_ZOO
 
 
@@ -22,4 +22,4 @@ def held_out_pictures(arguments: argparse.Namespace) -> list[Picture]:
     """As many of the folder's held-out pictures, evenly spread over their names. Raises InputError."""
     names = split_folder(arguments.folder).validation
     step = max(1, len(names) // max(1, arguments.pictures))
-    return [read_picture(name) for name in names[::step][: arguments.pictures]]
+    return load(names[::step][: arguments.pictures])
