@@ -45,6 +45,13 @@ class Received:
     noise_variance: float
     estimate: Symbols | None = None
 
+    def behind(self, start: int) -> Received:
+        """The uses from `start` on."""
+        whole = self.estimate is None or len(self.estimate) != len(self.symbols)
+        return replace(
+            self, symbols=self.symbols[start:], estimate=self.estimate if whole else self.estimate[start:]
+        )
+
 
 @dataclass(frozen=True)
 class Equalised:

@@ -25,11 +25,15 @@ from jscc_sim.units import RatioSet
 
 MID_GREY = 128
 
+OWN = 0x0F5E4D35
+"""First number of the spawn keys of a sender's own random streams."""
+
 
 class Trial(Protocol):
-    """A channel to try symbols on: (symbols, number of the draw) -> what would be received."""
+    """A channel to try symbols on. start: uses of the frame before them, so that they meet the fades that
+    they will meet; draw: number of the draw. Returns what would be received of them."""
 
-    def __call__(self, symbols: Symbols, draw: int) -> Received: ...
+    def __call__(self, symbols: Symbols, draw: int, start: int = 0) -> Received: ...
 
 
 class Stopwatch:
@@ -178,13 +182,22 @@ def mid_grey(height: int, width: int) -> Picture:
     return np.full((height, width, 3), MID_GREY, np.uint8)
 
 
+def own_stream(draw: int) -> np.random.Generator:
+    """Random numbers of a sender's own: whatever the seed, no channel draws from such a stream.
+
+    A channel's streams are spawned from a seed's, by their number alone; these, and all that is spawned from
+    them, have OWN in front of it. (A seed that is a list would not do: NumPy takes [7, 1] for 2**32 + 7.)
+    """
+    return np.random.default_rng(np.random.SeedSequence(spawn_key=(OWN, draw), entropy=0))
+
+
 def true_fading(channel: Channel, rng: np.random.Generator) -> Trial:
     """The channel with the fading that `rng` will bring, under noise that it will not."""
     state = copy.deepcopy(rng)
 
-    def trial(symbols: Symbols, draw: int) -> Received:
+    def trial(symbols: Symbols, draw: int, start: int = 0) -> Received:
         fading, _, estimation = copy.deepcopy(state).spawn(3)
-        return channel.disturb(symbols, fading, np.random.default_rng(draw), estimation)
+        return channel.disturb(_behind(start, symbols), fading, own_stream(draw), estimation).behind(start)
 
     return trial
 
@@ -192,7 +205,12 @@ def true_fading(channel: Channel, rng: np.random.Generator) -> Trial:
 def own_draws(belief: Channel) -> Trial:
     """The channel as a sender can imagine it: its kind and SNR, every draw of it the sender's own."""
 
-    def trial(symbols: Symbols, draw: int) -> Received:
-        return belief(symbols, np.random.default_rng(draw))
+    def trial(symbols: Symbols, draw: int, start: int = 0) -> Received:
+        return belief(_behind(start, symbols), own_stream(draw)).behind(start)
 
     return trial
+
+
+def _behind(start: int, symbols: Symbols) -> Symbols:
+    """The symbols where a frame has them."""
+    return np.concatenate([np.ones(start, np.complex64), symbols])

@@ -137,10 +137,10 @@ class BlockJSCC(LinkSystem):
                 trial = own_draws(belief) if foresight is None else foresight
                 draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
                 rehearsal = Rehearsal(zoo.bank, blocks, grid, sender_snr_db, trial, draws, self.equaliser)
-                measured = rehearsal.tables(known, found.index)
+                measured = rehearsal.tables(known, found.index, found.header_uses)
                 others = [self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
-                found = min(tried, key=lambda fitted: rehearsal.frame_error(fitted.index))
+                found = min(tried, key=lambda fitted: rehearsal.frame_error(fitted.index, fitted.header_uses))
         return Plan(blocks, grid, sender_snr_db, zoo, found.index, found.header_uses, watch.seconds)
 
     def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:

@@ -8,6 +8,7 @@ picture. One block that is lost makes the frame an outage: what is left of a fil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -87,13 +88,18 @@ class Digital(LinkSystem):
         """The largest file that fits, and its mode. Raises BudgetError if none does."""
         watch = Stopwatch()
         with watch.stage("allocation"):
-            dependable_db = _snr_db(belief, foresight, max(budget, 1), qam.QPSK)
+            dependable_db = _header_snr_db(belief, foresight, max(budget, 1))
             header_uses = protected_uses(HEADER_BITS, dependable_db)
             room = budget - header_uses
             if room < 1:
                 raise BudgetError(f"budget of {budget} uses is below the {header_uses} of the frame's header")
             if self.scheme is None:
-                snr_db = {bits: _snr_db(belief, foresight, room, bits) for bits in QAMS}
+                snr_db = {
+                    bits: foreseen_snr_db(belief, room, bits)
+                    if foresight is None
+                    else informed_snr_db(foresight, header_uses, room, bits)
+                    for bits in QAMS
+                }
                 modes = dependable_modes(snr_db, room)
             else:
                 modes = tuple(mode for mode in MODES if mode.scheme == self.scheme)
@@ -184,8 +190,13 @@ def deinterleave(symbols: NDArray[T], blocks: int) -> NDArray[T]:
     return symbols.reshape(-1, blocks).T.reshape(-1)
 
 
-def _snr_db(belief: Channel, foresight: Trial | None, uses: int, bits_per_symbol: int) -> float:
-    """What the sender may count on."""
+def _header_snr_db(belief: Channel, foresight: Trial | None, budget: int) -> float:
+    """What the header may count on: to a sender that knows the fading, what its own uses will meet."""
     if foresight is None:
-        return foreseen_snr_db(belief, uses, bits_per_symbol)
-    return informed_snr_db(foresight, uses, bits_per_symbol)
+        return foreseen_snr_db(belief, budget, qam.QPSK)
+    found, whole = math.inf, informed_snr_db(foresight, 0, budget, qam.QPSK)
+    while whole < found:  # a header made for less is longer, and may meet other fades
+        found = whole
+        own = informed_snr_db(foresight, 0, protected_uses(HEADER_BITS, found), qam.QPSK)
+        whole = min(found, own)
+    return found

@@ -60,7 +60,7 @@ class IdealDigital(System):
         watch = Stopwatch()
         with watch.stage("encode"):
             if self.informed:
-                snr_db = informed_snr_db(true_fading(channel, rng), budget)
+                snr_db = informed_snr_db(true_fading(channel, rng), 0, budget)
             else:
                 snr_db = foreseen_snr_db(belief or channel, budget)
             try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, Symbols, equalise
 from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_bits, snr_db_for_bits
-from jscc_sim.systems.base import Trial
+from jscc_sim.systems.base import Trial, own_stream
 
 Array = NDArray[np.float64]
 
@@ -48,15 +48,17 @@ def foreseen_snr_db(belief: Channel, uses: int, bits_per_symbol: int = SHANNON) 
     return _foreseen(belief, uses)[bits_per_symbol]
 
 
-def informed_snr_db(foresight: Trial, uses: int, bits_per_symbol: int = SHANNON) -> float:
-    """The effective SNR that a frame will meet, to a sender that knows its fading."""
-    return float(effective_snr_db(probe_db(partial(foresight, draw=0), uses), bits_per_symbol))
+def informed_snr_db(foresight: Trial, start: int, uses: int, bits_per_symbol: int = SHANNON) -> float:
+    """The effective SNR that so many uses behind the first `start` of a frame will meet, to a sender that
+    knows its fading."""
+    probe = partial(foresight, draw=0, start=start)
+    return float(effective_snr_db(probe_db(probe, uses), bits_per_symbol))
 
 
 @lru_cache(maxsize=256)
 def _foreseen(belief: Channel, uses: int) -> dict[int, float]:
     """foreseen_snr_db of all kinds of symbols, from the same frames."""
-    frames = (probe_db(partial(belief, rng=np.random.default_rng([7, draw])), uses) for draw in range(DRAWS))
+    frames = (probe_db(partial(belief, rng=own_stream(draw)), uses) for draw in range(DRAWS))
     first = [next(frames), next(frames)]
     kinds = (SHANNON, *QAMS)
     if all(np.ptp(frame) < 1e-9 for frame in first):  # nothing changes within a frame

@@ -39,13 +39,13 @@ class Rehearsal:
     draws: int
     equaliser: str
 
-    def frame_error(self, index: Index) -> float:
-        """Sum of the blocks' errors of a frame as it would be sent."""
+    def frame_error(self, index: Index, start: int) -> float:
+        """Sum of the blocks' errors of a frame as it would be sent. start: uses of its header."""
         latents = self.bank.encode(self.blocks, self.grid, index, self.sender_snr_db)
-        return float(self._errors(latents, index, pool_gain(latents)).sum())
+        return float(self._errors(latents, index, pool_gain(latents), start).sum())
 
-    def tables(self, known: BlockStatistics, plan: Index) -> BlockStatistics:
-        """The predicted tables, brought to what was measured around a plan [N].
+    def tables(self, known: BlockStatistics, plan: Index, start: int) -> BlockStatistics:
+        """The predicted tables, brought to what was measured around a plan [N]. start: uses of its header.
 
         Each trial moves the black or the white blocks of a chequerboard by some ratios, so that every
         block is measured among neighbours as the plan has them. Ratios further than STEPS from the plan
@@ -66,7 +66,9 @@ class Rehearsal:
             index[moved] += step
             latents = self.bank.encode(self.blocks, self.grid, index, self.sender_snr_db)
             energy[moved, index[moved]] = block_energies(latents, index, ratios)[moved]
-            errors[moved, index[moved]] = self._errors(latents, index, 1 / math.sqrt(mean_energy))[moved]
+            errors[moved, index[moved]] = self._errors(latents, index, 1 / math.sqrt(mean_energy), start)[
+                moved
+            ]
         nearest = np.clip(np.arange(len(ratios)), plan[:, None] - STEPS, plan[:, None] + STEPS)
         energy = known.energy * _correction(energy, known.energy, nearest)
         correction = _correction(errors, known.mse_given(mean_energy), nearest)
@@ -77,12 +79,12 @@ class Rehearsal:
 
         return replace(known, mse=mse_given(mean_energy), energy=energy, mse_given=mse_given)
 
-    def _errors(self, latents: Latents, index: Index, gain: float) -> Floats:
+    def _errors(self, latents: Latents, index: Index, gain: float, start: int) -> Floats:
         """[N] mean squared error of each block, the mean over the draws."""
         symbols, errors = interleave((latents * np.float32(gain)).astype(np.complex64)), np.zeros(len(index))
         where = places(len(symbols))
         for draw in range(self.draws):
-            received = equalise(self.trial(symbols, draw), self.equaliser).at(where)
+            received = equalise(self.trial(symbols, draw, start), self.equaliser).at(where)
             decoded = self.bank.decode(received, gain, self.grid, index, self.sender_snr_db)
             errors += block_errors(decoded, self.blocks) / self.draws
         return errors
