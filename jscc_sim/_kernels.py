@@ -214,7 +214,7 @@ def critical_slope(slope: Floats, uses: Ints, budget: int) -> float:
     """
     bits = slope.view(np.int64)
     prefix = 0
-    left = budget
+    left = budget - len(slope) * uses[0]
     for shift in (55, 44, 33, 22, 11, 0):
         wanted = np.zeros(2048, np.int64)
         for b in range(len(slope)):

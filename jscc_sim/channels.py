@@ -47,10 +47,10 @@ class Received:
 
     def behind(self, start: int) -> Received:
         """The uses from `start` on."""
-        whole = self.estimate is None or len(self.estimate) != len(self.symbols)
-        return replace(
-            self, symbols=self.symbols[start:], estimate=self.estimate if whole else self.estimate[start:]
-        )
+        estimate = self.estimate
+        if estimate is not None and len(estimate) == len(self.symbols):
+            estimate = estimate[start:]
+        return replace(self, symbols=self.symbols[start:], estimate=estimate)
 
 
 @dataclass(frozen=True)

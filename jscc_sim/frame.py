@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.protection import protect, protected_uses, recover
-from jscc_sim.coding.ratio_map import decode_map, encode_map, most_map_bits
+from jscc_sim.coding.ratio_map import decode_map, encode_map
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.images import pixel_limit
 from jscc_sim.units import BLOCK, RatioSet
@@ -102,14 +102,6 @@ def encode_header(header: FrameHeader, ratios: RatioSet, dependable_snr_db: floa
 def header_uses(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> int:
     """Channel uses of encode_header's symbols, without making them."""
     return protected_uses(len(_content(header, ratios)), dependable_snr_db)
-
-
-def most_header_uses(height: int, width: int, ratios: RatioSet, dependable_snr_db: float) -> int:
-    """Channel uses that no header of such an image exceeds, whatever its ratio map."""
-    sides = 2 * _SIZE_BITS + height.bit_length() + width.bit_length() - 2
-    blocks = -(-height // BLOCK) * -(-width // BLOCK)
-    fixed = sides + _ZOO_BITS + GAIN_BITS + _SNR_BITS
-    return protected_uses(fixed + most_map_bits(blocks, len(ratios)), dependable_snr_db)
 
 
 def decode_header(heard: Equalised, ratios_of: Callable[[int], RatioSet]) -> DecodedHeader:

@@ -77,7 +77,12 @@ def policy_cases(policy: AllocationPolicy) -> Iterator[PolicyCase]:
     """Random blocks with no more than what the policy needs, and the edges: the same each time."""
     tables = bool(set(policy.needs) & set(TABLES))
     rng = np.random.default_rng(2024)
-    for ratios in (STANDARD_RATIOS, RatioSet((0, 1)), RatioSet((0, 5, 6, 40))):
+    for ratios in (
+        STANDARD_RATIOS,
+        RatioSet((0, 1)),
+        RatioSet((0, 5, 6, 40)),
+        RatioSet((0, 5, 6, 40), (0, 5)),
+    ):
         most = ratios.uses[-1]
         for count in (0, 1, 2, 7, 100):
             for budget in (0, 1, count * most // 9, count * most // 2, count * most, 10**15):

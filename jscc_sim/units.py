@@ -78,14 +78,22 @@ def bits_per_pixel(bits: int, height: int, width: int) -> float:
 
 @dataclass(frozen=True)
 class RatioSet:
-    """The channel uses per block that a zoo offers, ascending, beginning with 0."""
+    """The channel uses per block that there are to choose from, ascending; a zoo's begin with 0.
+
+    withheld: those of them that are taken only where a budget holds no other for every block: ratios at
+    which a coder fails on whole regions, which no prediction for single blocks can tell. Raises InputError.
+    """
 
     uses: tuple[int, ...]
+    withheld: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.uses, self.uses[1:], strict=False))
-        if len(self.uses) < 2 or self.uses[0] != 0 or not rising:
-            raise InputError(f"ratio set {self.uses} must rise strictly from 0")
+        if len(self.uses) < 2 or self.uses[0] < 0 or not rising:
+            raise InputError(f"ratio set {self.uses} must rise strictly from 0 or more")
+        self.indices(self.withheld)
+        if len(set(self.uses) - set(self.withheld)) < 2:
+            raise InputError(f"ratio set {self.uses} withholds {self.withheld}: fewer than two are left")
 
     def __len__(self) -> int:
         return len(self.uses)
@@ -106,6 +114,15 @@ class RatioSet:
                 raise InputError(f"{k} uses are no ratio of the set {', '.join(map(str, self.uses))}")
         return np.array([self.uses.index(k) for k in uses], dtype=np.int64)
 
+    def offered(self, blocks: int, budget: int) -> NDArray[np.int64]:
+        """Indices of what so many blocks may choose from within a budget of uses."""
+        free = np.flatnonzero(~np.isin(self.array, self.withheld))
+        return free if blocks * self.uses[free[0]] <= budget else np.arange(len(self))
+
+    def among(self, index: NDArray[np.int64]) -> RatioSet:
+        """The set of some of the ratios, none of them withheld."""
+        return RatioSet.of(self.array[index].tolist())
+
     def blocks_of(self, index: NDArray[np.int64]) -> dict[str, int]:
         """Channel uses of a ratio, in words -> number of blocks with it. index: [N] indices into the set."""
         counts = np.bincount(index, minlength=len(self)).tolist()
@@ -116,9 +133,9 @@ class RatioSet:
         return max(int(np.searchsorted(self.array, uses, side="right")) - 1, 0)
 
     @classmethod
-    def of(cls, uses: Sequence[int]) -> RatioSet:
-        """A set from any sequence of integers."""
-        return cls(tuple(int(u) for u in uses))
+    def of(cls, uses: Sequence[int], withheld: Sequence[int] = ()) -> RatioSet:
+        """A set from any sequences of integers."""
+        return cls(tuple(int(u) for u in uses), tuple(int(u) for u in withheld))
 
 
 STANDARD_RATIOS = RatioSet((0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768))

@@ -43,13 +43,16 @@ class Zoo:
 
     @property
     def ratios(self) -> RatioSet:
-        """The channel uses per block on offer."""
-        return RatioSet.of(self.manifest["ratios"])
+        """The channel uses per block on offer. Raises InputError for a set that is none."""
+        ratios = RatioSet.of(self.manifest["ratios"], self.manifest.get("withheld", ()))
+        if ratios.uses[0] != 0:
+            raise InputError(f"zoo {self.name}: ratios begin with {ratios.uses[0]} uses, not with 0")
+        return ratios
 
     @cached_property
     def sha256(self) -> str:
-        """Identifies weights and calibrations of the whole family."""
-        parts = [zoo.manifest["files"] for zoo in self.family]
+        """Identifies weights, calibrations and withheld ratios of the whole family."""
+        parts = [[zoo.manifest["files"], zoo.ratios.withheld] for zoo in self.family]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
@@ -61,7 +64,7 @@ class Zoo:
             return (self,)
         if name == self.name or (companion := load_zoo(name)).manifest.get("companion") is not None:
             raise InputError(f"zoo {self.name}: companion {name} has a companion itself")
-        if companion.ratios != self.ratios or companion.id == self.id:
+        if companion.ratios.uses != self.ratios.uses or companion.id == self.id:
             raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
         return (self, companion)
 
@@ -91,10 +94,10 @@ class Zoo:
                 from jscc_sim.nn.linear import LinearBank
 
                 fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
-                bank: Bank = LinearBank(**fields, ratios=self.ratios)
+                bank: Bank = LinearBank(**fields, ratios=RatioSet(self.ratios.uses))
             else:
                 bank = _conv_bank(self.manifest["architecture"], tensors)
-            if bank.ratios != self.ratios:
+            if bank.ratios.uses != self.ratios.uses:
                 raise ValueError(f"coders for {bank.ratios.uses}, ratios {self.ratios.uses}")
             return bank
         except (KeyError, TypeError, RuntimeError, ValueError) as error:

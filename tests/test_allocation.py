@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import ClassVar
@@ -215,6 +216,42 @@ def test_fit_to_budget(weights, ratios, budget):
     index = fit_to_budget(np.array(weights, float), ratios, budget)
     expected = naive.fit_to_budget(weights, ratios.array, budget)
     np.testing.assert_array_equal(index, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 6000), st.sampled_from(sorted(POLICIES)))
+def test_withheld_ratios_are_taken_where_nothing_else_fits_every_block(count, budget, name):
+    """By no policy; an allocation is that of a set without them."""
+    rng = np.random.default_rng(budget)
+    mse = -np.sort(-rng.uniform(0, 100, (count, len(STANDARD_RATIOS))), axis=1)
+    blocks, policy = BlockStatistics(rng.gamma(0.5, 500, count), mse), load_policy(name)
+    index = policy.allocate(blocks, RatioSet(STANDARD_RATIOS.uses, (0, 8)), budget)
+    if budget < 16 * count:
+        np.testing.assert_array_equal(index, policy.allocate(blocks, STANDARD_RATIOS, budget))
+        return
+    assert index.min() >= 2
+    fewer = BlockStatistics(blocks.score, mse[:, 2:])
+    np.testing.assert_array_equal(
+        index - 2, policy.allocate(fewer, RatioSet(STANDARD_RATIOS.uses[2:]), budget)
+    )
+
+
+def test_no_allocation_in_the_offered_set_is_better():
+    """Exhaustively: the equal-slope policies count what the least ratio takes of every block."""
+    rng, ratios = np.random.default_rng(1), RatioSet((0, 2, 5, 9), (0,))
+    for _ in range(20):
+        cost = -np.sort(-rng.uniform(0, 100, (4, 4)), axis=1)
+        for budget in range(8, 37, 3):
+            index = Lagrangian(smoothing=0.0).allocate(BlockStatistics(np.ones(4), cost), ratios, budget)
+            least = min(
+                sum(cost[b, k] for b, k in enumerate(tried))
+                for tried in itertools.product((1, 2, 3), repeat=4)
+                if sum(ratios.uses[k] for k in tried) <= budget
+            )
+            found = cost[np.arange(4), index].sum()
+            assert index.min() >= 1
+            assert found <= least + 35  # off the hull a step of one block at most
+            assert ratios.spent(index) <= budget
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,6 +5,7 @@ Planning alone: 128 pictures with 80 draws of (CBR, SNR, policy) each make 10 24
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -14,17 +15,24 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import photograph
 
 from jscc_sim import frame as framing
 from jscc_sim.allocation import POLICIES, BlockStatistics, Uniform, load_policy
 from jscc_sim.blocks import Grid
+from jscc_sim.channels import AWGN
 from jscc_sim.errors import BudgetError
+from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, budget_uses
+from jscc_sim.zoo import load_zoo
 
 PICTURES, DRAWS = 128, 80
 SNRS_DB = (-12.0, -2.0, 3.0, 10.0, 25.0)
 LARGEST_STEP = 256
+LINEAR = load_zoo("linear")
+TRYING = {"encoder-in-the-loop", "oracle"}
+"""Policies whose plans need the networks."""
 
 tiny = st.tuples(st.integers(1, 40), st.integers(1, 64))
 small = st.tuples(st.integers(1, 140), st.integers(1, 140))
@@ -61,19 +69,22 @@ def check_plan(grid, blocks, policy, budget, snr_db, cost):
         assert 0 <= payload <= budget
         return policy.allocate(blocks, STANDARD_RATIOS, payload)
 
-    most = framing.most_header_uses(grid.height, grid.width, STANDARD_RATIOS, snr_db)
     bare = cost(np.zeros(len(grid), np.int64), snr_db)
     try:
-        index, header = plan_frame(allocate, lambda index: cost(index, snr_db), most, STANDARD_RATIOS, budget)
+        index, header = plan_frame(allocate, lambda index: cost(index, snr_db), bare, STANDARD_RATIOS, budget)
     except BudgetError:
         assert bare > budget, "a frame without payload would have fitted"
         return False
     assert index.shape == (len(grid),)
-    assert header == cost(index, snr_db) <= most
+    assert header == cost(index, snr_db)
     spent = STANDARD_RATIOS.spent(index)
     assert spent + header <= budget
     if isinstance(policy, Uniform):
-        assert spent >= min(budget - most - LARGEST_STEP, len(grid) * STANDARD_RATIOS.uses[-1])
+        longest = max(bare, header, cost(np.full(len(grid), len(STANDARD_RATIOS) - 1), snr_db))
+        assert spent >= min(budget - longest - LARGEST_STEP, len(grid) * STANDARD_RATIOS.uses[-1])
+    if spent == 0 and budget - bare >= 8:
+        one = policy.allocate(blocks, STANDARD_RATIOS, 8)
+        assert STANDARD_RATIOS.spent(one) == 0 or 8 + cost(one, snr_db) > budget
     return True
 
 
@@ -126,26 +137,26 @@ def test_any_header_cost_within_its_bound_ends_within_the_budget(seed):
         return Uniform().allocate(BlockStatistics(np.ones(count)), ratios, payload)
 
     try:
-        index, header = plan_frame(allocate, cost, most, ratios, budget)
+        index, header = plan_frame(allocate, cost, int(rng.integers(0, most)), ratios, budget)
     except BudgetError:
-        assert budget < most
+        assert budget < cost(np.zeros(count, np.int64))
     else:
         assert header == cost(index)
         assert ratios.spent(index) + header <= budget
 
 
-def plan_uniform(cost, most, budget, count=10):
+def plan_uniform(cost, budget, count=10):
     calls = []
 
     def allocate(payload):
         calls.append(payload)
         return Uniform().allocate(BlockStatistics(np.ones(count)), STANDARD_RATIOS, payload)
 
-    return plan_frame(allocate, lambda _: cost, most, STANDARD_RATIOS, budget), calls
+    return plan_frame(allocate, lambda _: cost, cost, STANDARD_RATIOS, budget), calls
 
 
 def test_free_header_gives_all_to_the_payload():
-    (index, header), calls = plan_uniform(0, 0, 64 * 10)
+    (index, header), calls = plan_uniform(0, 64 * 10)
     assert header == 0
     assert STANDARD_RATIOS.spent(index) == 640
     assert calls == [640]
@@ -153,21 +164,54 @@ def test_free_header_gives_all_to_the_payload():
 
 @pytest.mark.parametrize("cost", [10, 250, 400, 499, 500])
 def test_what_the_header_does_not_take_the_payload_does(cost):
-    (index, header), _ = plan_uniform(cost, 500, 1000, count=100)
+    (index, header), _ = plan_uniform(cost, 1000, count=100)
     assert header == cost
     assert 1000 - cost - STANDARD_RATIOS.spent(index) < 8  # the least step
 
 
 def test_budget_below_the_header_is_named():
     with pytest.raises(BudgetError, match="budget of 96 uses is below the 212 uses"):
-        plan_uniform(212, 300, 96)
+        plan_uniform(212, 96)
 
 
 @pytest.mark.parametrize("budget", [212, 219])
 def test_header_without_payload_is_a_frame(budget):
-    (index, header), _ = plan_uniform(212, 300, budget)
+    (index, header), _ = plan_uniform(212, budget)
     assert header == 212
     assert not index.any()
+
+
+# --- whole systems --------------------------------------------------------------------------------
+
+
+@given(sizes, st.integers(0, 400), st.sampled_from(SNRS_DB), st.sampled_from(sorted(set(POLICIES) - TRYING)))
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+def test_wherever_any_payload_fits_some_is_sent(size, above, snr_db, name):
+    """At budgets from what the least header takes: below it no frame, and where the frame of one block at 8
+    uses fits, whatever the policy, a payload."""
+    rng = np.random.default_rng(size)
+    picture = np.repeat(rng.integers(0, 256, (*size, 1)), 3, axis=2).astype(np.uint8)
+    system, belief = BlockJSCC(LINEAR, load_policy(name)), AWGN(snr_db)
+    with pytest.raises(BudgetError) as refused:
+        system.plan(picture, 0, belief)
+    least = int(re.search(r"below the (\d+) uses", str(refused.value))[1])
+    plan = system.plan(picture, least + above, belief)
+    spent = LINEAR.ratios.spent(plan.index)
+    assert plan.header_uses + spent <= least + above
+    one = Uniform().allocate(BlockStatistics(np.ones(len(plan.grid))), LINEAR.ratios, 8)
+    header = framing.FrameHeader(*size, LINEAR.id, 1.0, snr_db, one)
+    if framing.header_uses(header, LINEAR.ratios, snr_db) + 8 <= least + above:
+        assert spent > 0
+    with pytest.raises(BudgetError):
+        system.plan(picture, least - 1, belief)
+
+
+def test_a_long_header_leaves_room_for_what_fits():
+    """At -10 dB the longest map of this picture would take the whole budget and more."""
+    picture, budget = photograph(512, 512, "astronaut"), budget_uses(Fraction(1, 96), 512, 512)
+    plan = BlockJSCC(LINEAR, Uniform()).plan(picture, budget, AWGN(-10.0))
+    assert 0 < plan.header_uses < budget / 2
+    assert LINEAR.ratios.spent(plan.index) > 0.98 * (budget - plan.header_uses)
 
 
 def test_planning_needs_neither_torch_nor_sionna():

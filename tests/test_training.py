@@ -15,16 +15,10 @@ from processes import photograph, save
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from jscc_sim.allocation import BlockStatistics, Lagrangian
-from jscc_sim.blocks import split
-from jscc_sim.channels import AWGN
 from jscc_sim.cli import main
-from jscc_sim.complexity import features
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
-from jscc_sim.systems.tables import predicted
 from jscc_sim.training.block_jscc import BlockJSCCTask
-from jscc_sim.training.calibrate import withhold
 from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
@@ -294,25 +288,6 @@ def test_pictures_without_a_whole_block(tmp_path):
     paths = [save(photograph(20, 40), tmp_path / name) for name in ("a.png", "b.png")]
     with pytest.raises(InputError, match="none of the 2 images has a whole block"):
         fit_linear(paths)
-
-
-def test_withheld_ratios_are_taken_where_nothing_else_fits():
-    zoo = load_zoo("linear")
-    blocks, grid = split(photograph(160, 192))
-    belief = AWGN(10.0)
-
-    def chosen(predictor, budget):
-        known = BlockStatistics(np.ones(len(grid)), columns=grid.columns)
-        known = predicted(predictor, known, features(blocks), zoo.ratios, 10.0, belief, budget)
-        return Lagrangian().allocate(known, zoo.ratios, budget)
-
-    held = withhold(zoo.predictor, zoo.ratios, (0, 8))
-    assert np.isin(chosen(zoo.predictor, 30 * 60), (0, 1)).any()
-    assert chosen(held, 30 * 60).min() >= 2
-    assert chosen(held, 30 * 15).min() < 2
-    np.testing.assert_array_equal(held.mse[2:], zoo.predictor.mse[2:])
-    with pytest.raises(InputError, match="9 uses are no ratio of the set 0, 8, 16"):
-        withhold(zoo.predictor, zoo.ratios, (9,))
 
 
 def empty_files(folder, names):

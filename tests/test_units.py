@@ -107,15 +107,29 @@ def test_cbr_and_bits_per_pixel_are_of_the_picture_as_given():
     assert bits_per_pixel(640, 20, 64) == 0.5
 
 
-@pytest.mark.parametrize("uses", [(), (0,), (8, 16), (0, 0), (0, 16, 8), (0, 8, 8), (-8, 0, 8)])
-def test_ratio_set_must_rise_from_0(uses):
-    with pytest.raises(InputError, match="rise strictly from 0"):
+@pytest.mark.parametrize("uses", [(), (0,), (0, 0), (0, 16, 8), (0, 8, 8), (-8, 0, 8)])
+def test_ratio_set_must_rise_from_0_or_more(uses):
+    with pytest.raises(InputError, match="rise strictly from 0 or more"):
         RatioSet(uses)
 
 
 def test_standard_ratio_set():
     assert STANDARD_RATIOS.uses == (0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768)
     assert len(STANDARD_RATIOS) == len(STANDARD_RATIOS.array) == 12
+
+
+def test_withheld_ratios_are_offered_where_no_other_fits_every_block():
+    ratios = RatioSet((0, 8, 16, 32), (0, 8))
+    assert ratios.offered(10, 160).tolist() == [2, 3]
+    assert ratios.offered(10, 159).tolist() == [0, 1, 2, 3]
+    assert ratios.among(ratios.offered(10, 160)) == RatioSet((16, 32))
+    assert RatioSet((0, 8, 16)).offered(10, 10**6).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("withheld", "words"), [((9,), "9 uses are no ratio"), ((0, 8), "fewer than two")])
+def test_what_a_ratio_set_cannot_withhold(withheld, words):
+    with pytest.raises(InputError, match=words):
+        RatioSet((0, 8, 16), withheld)
 
 
 def test_ratio_set_of_any_integers():

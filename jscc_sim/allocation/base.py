@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -60,10 +60,23 @@ class BlockStatistics:
     def __len__(self) -> int:
         return len(self.score)
 
+    def among(self, ratios: Index) -> BlockStatistics:
+        """The same blocks with tables of some of the ratios. ratios: their indices."""
+        given = self.mse_given
+        return replace(
+            self,
+            mse=None if self.mse is None else self.mse[:, ratios],
+            energy=None if self.energy is None else self.energy[:, ratios],
+            mse_given=given and (lambda mean_energy: given(mean_energy)[:, ratios]),
+        )
+
 
 @dataclass(frozen=True)
 class AllocationPolicy(ABC):
     """Shares a budget of channel uses out among blocks. A plug-in defines `_allocate`.
+
+    A ratio set may withhold some of its ratios; the plug-in is shown the others, unless the budget does not
+    hold the least of them for every block.
 
     needs: of "score" and the TABLES, what the plug-in reads; the system fills the table in.
     realisable: whether a sender could know that; False marks an upper bound.
@@ -89,13 +102,17 @@ class AllocationPolicy(ABC):
             raise InputError(f"{name}: budget of {budget} uses is below 0")
         if len(blocks) == 0:
             return np.zeros(0, np.int64)
+        offered, chosen = ratios.offered(len(blocks), budget), ratios
+        if len(offered) < len(ratios):
+            blocks, chosen = blocks.among(offered), ratios.among(offered)
         with errors_named(name):
-            index = self._allocate(blocks, ratios, min(budget, len(blocks) * ratios.uses[-1]))
-        return _checked(name, index, len(blocks), ratios, budget)
+            index = self._allocate(blocks, chosen, min(budget, len(blocks) * chosen.uses[-1]))
+        return offered[_checked(name, index, len(blocks), chosen, budget)]
 
     @abstractmethod
     def _allocate(self, blocks: BlockStatistics, ratios: RatioSet, budget: int) -> Index:
-        """[N] integer index, N >= 1. budget: at most what N blocks at the largest ratio take."""
+        """[N] integer index into `ratios`, N >= 1. budget: from what N blocks at the least ratio take to what
+        they take at the largest."""
 
 
 def _check_needs(name: str, needs: tuple[str, ...], blocks: BlockStatistics, ratios: RatioSet) -> None:

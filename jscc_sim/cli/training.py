@@ -6,7 +6,7 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jscc_sim.errors import InputError
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
-from jscc_sim.training.calibrate import withhold
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.mixture import Mixture
-from jscc_sim.units import BLOCK, STANDARD_RATIOS
+from jscc_sim.units import BLOCK, STANDARD_RATIOS, RatioSet
 from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
@@ -72,9 +71,10 @@ def calibrate(arguments: argparse.Namespace) -> int:
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
-    zoo.ratios.indices(arguments.withhold)
+    _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
     split = split_folder(arguments.folder)
-    zoo = _calibrate(zoo, split, arguments.seed, arguments.images, arguments.withhold)
+    zoo = _calibrate(zoo, split, arguments.seed, arguments.images)
+    zoo = update_manifest(zoo, withheld=arguments.withhold)
     if arguments.companion is not None:
         update_manifest(zoo, companion=arguments.companion)
     print(f"calibration written to {arguments.zoo}")
@@ -176,13 +176,10 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
     return run(split, folder, task, recipe)
 
 
-def _calibrate(
-    zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES, withheld: Sequence[int] = ()
-) -> Zoo:
+def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:
     largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
-    predictor = withhold(fit_predictor(zoo, largest, seed), zoo.ratios, withheld)
-    notes = {"images": len(largest), "seed": seed, "channel": "AWGN", "withheld": list(withheld)}
-    return save_calibration(zoo, predictor, notes)
+    notes = {"images": len(largest), "seed": seed, "channel": "AWGN"}
+    return save_calibration(zoo, fit_predictor(zoo, largest, seed), notes)
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -71,11 +71,6 @@ def decode_map(bits: Bits, rows: int, cols: int, ratio_count: int) -> Index:
     return np.asarray(index.reshape(rows, cols), dtype=np.int64)
 
 
-def most_map_bits(blocks: int, ratio_count: int) -> int:
-    """Bits that no map of so many blocks exceeds."""
-    return len(_RAW) + blocks * _width(ratio_count)
-
-
 def _width(values: int) -> int:
     """Bits that tell so many values apart."""
     return (values - 1).bit_length()

@@ -129,16 +129,16 @@ class BlockJSCC(LinkSystem):
                 known = BlockStatistics(score, columns=grid.columns if zoo.sees_neighbours else None)
                 if described is not None:
                     known = tables.predicted(
-                        zoo.predictor, known, described, self.ratios, sender_snr_db, belief, budget
+                        zoo.predictor, known, described, zoo.ratios, sender_snr_db, belief, budget
                     )
-                candidates.append((zoo, known, self._fit(policy, known, grid, budget, belief)))
+                candidates.append((zoo, known, self._fit(policy, zoo, known, grid, budget, belief)))
             zoo, known, found = min(candidates, key=lambda candidate: candidate[2].expected)
             if self._rehearses:
                 trial = own_draws(belief) if foresight is None else foresight
                 draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
                 rehearsal = Rehearsal(zoo.bank, blocks, grid, sender_snr_db, trial, draws, self.equaliser)
                 measured = rehearsal.tables(known, found.index, found.header_uses)
-                others = [self._fit(p, measured, grid, budget, belief) for p in (self.policy, Uniform())]
+                others = [self._fit(p, zoo, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
                 found = min(tried, key=lambda fitted: rehearsal.frame_error(fitted.index, fitted.header_uses))
         return Plan(blocks, grid, sender_snr_db, zoo, found.index, found.header_uses, watch.seconds)
@@ -174,10 +174,16 @@ class BlockJSCC(LinkSystem):
         return bool({"sender_measured_mse", "expected_mse"} & set(self.policy.needs))
 
     def _fit(
-        self, policy: AllocationPolicy, known: BlockStatistics, grid: Grid, budget: int, belief: Channel
+        self,
+        policy: AllocationPolicy,
+        zoo: Zoo,
+        known: BlockStatistics,
+        grid: Grid,
+        budget: int,
+        belief: Channel,
     ) -> Fitted:
-        """A policy's allocation; uniform's, whose header is shorter, where that is held to be better and the
-        policy asks for it."""
+        """A policy's allocation; uniform's, whose header is the shortest, where that is held to be better and
+        the policy asks for it, or where the policy's leaves no room for any payload."""
         snr_db = belief.dependable_snr_db()
 
         def header_uses(index: NDArray[np.int64]) -> int:
@@ -186,21 +192,23 @@ class BlockJSCC(LinkSystem):
             header = framing.FrameHeader(grid.height, grid.width, self.zoo.id, 1.0, belief.snr_db, index)
             return framing.header_uses(header, self.ratios, snr_db)
 
-        most = 0 if self.genie else framing.most_header_uses(grid.height, grid.width, self.ratios, snr_db)
+        least = header_uses(np.zeros(len(grid), np.int64))
 
         def fitted(tried: AllocationPolicy) -> Fitted:
             try:
                 index, header = plan_frame(
-                    lambda payload: tried.allocate(known, self.ratios, payload),
+                    lambda payload: tried.allocate(known, zoo.ratios, payload),
                     header_uses,
-                    most,
-                    self.ratios,
+                    least,
+                    zoo.ratios,
                     budget,
                 )
             except BudgetError as error:
                 raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
-            expected = 0.0 if known.mse is None else total_error(known, index, self.ratios)
+            expected = 0.0 if known.mse is None else total_error(known, index, zoo.ratios)
             return Fitted(index, header, expected)
 
-        candidates = (policy, Uniform()) if policy.beats_uniform else (policy,)
-        return min(map(fitted, candidates), key=lambda found: found.expected)
+        found = fitted(policy)
+        if not found.index.any():
+            return fitted(Uniform())
+        return min(found, fitted(Uniform()), key=lambda f: f.expected) if policy.beats_uniform else found

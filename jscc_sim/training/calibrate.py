@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import Bank, block_energies
 from jscc_sim.prediction import Predictor
-from jscc_sim.units import BLOCK, RatioSet
+from jscc_sim.units import BLOCK
 from jscc_sim.zoo import Zoo
 
 SENDER_SNR_DB = (-2.0, 20.0)
@@ -29,7 +28,6 @@ LEAST_BLOCKS = 24
 RIDGE = 1e-3
 TINY = 1e-6
 SCORING_STEPS, SCORING_GAIN = 30, 1e-6
-WITHHELD_OCTAVES = 2.0
 
 
 @dataclass
@@ -104,19 +102,6 @@ def fit(samples: Samples, ratios: int) -> Predictor:
         if k:
             predictor.energy[k] = _regress(same_snr, np.concatenate(samples.energy)[chosen])
     return predictor
-
-
-def withhold(predictor: Predictor, ratios: RatioSet, uses: Sequence[int]) -> Predictor:
-    """The predictor, but so that whoever goes by it takes the ratios of these uses where nothing else fits:
-    they are held to err 2**WITHHELD_OCTAVES times as much as a block that is not sent.
-
-    For ratios at which a coder fails on whole regions, as no regression on single blocks can tell. Raises
-    InputError for uses that are not in the set.
-    """
-    mse, withheld = predictor.mse.copy(), ratios.indices(uses)
-    mse[withheld] = predictor.mse[0]
-    mse[withheld, 0] += WITHHELD_OCTAVES
-    return replace(predictor, mse=mse)
 
 
 def _regress(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
