@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
-from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.coding.ratio_map import decode_map, encode_map
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.images import pixel_limit
@@ -90,18 +90,14 @@ def quantise_snr_db(snr_db: float) -> float:
     return _LOWEST_SNR_DB + _SNR_STEP_DB * _snr_code(snr_db)
 
 
-def encode_header(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> NDArray[np.complex64]:
-    """The header's symbols, each of unit power.
-
-    dependable_snr_db: what the protection is made for: the SNR on AWGN, which one header in a
-    thousand does not survive; on slow fading the SNR that all but 5 % of the fades exceed.
-    """
-    return protect(_content(header, ratios), dependable_snr_db)
+def encode_header(header: FrameHeader, ratios: RatioSet, protection: Protection) -> NDArray[np.complex64]:
+    """The header's symbols, each of unit power."""
+    return protection.protect(_content(header, ratios))
 
 
-def header_uses(header: FrameHeader, ratios: RatioSet, dependable_snr_db: float) -> int:
+def header_uses(header: FrameHeader, ratios: RatioSet, protection: Protection) -> int:
     """Channel uses of encode_header's symbols, without making them."""
-    return protected_uses(len(_content(header, ratios)), dependable_snr_db)
+    return protection.uses(len(_content(header, ratios)))
 
 
 def decode_header(heard: Equalised, ratios_of: Callable[[int], RatioSet]) -> DecodedHeader:

@@ -16,6 +16,7 @@ from processes import one_process, photograph, program, save
 from refusals import assert_refused, channel, decode, encode, some_symbols, sound_place, train, transmit
 
 from jscc_sim.channels import Received
+from jscc_sim.coding.protection import Protection
 from jscc_sim.frame import FrameHeader, encode_header
 from jscc_sim.recording import write_received, write_recording
 from jscc_sim.units import STANDARD_RATIOS
@@ -144,7 +145,7 @@ def forged(height, width, zoo_id=None, uses=10_000):
     blocks = -(-height // 32) * -(-width // 32)
     zoo_id = load_zoo("linear").id if zoo_id is None else zoo_id
     header = FrameHeader(height, width, zoo_id, 1.0, 10.0, np.ones(blocks, np.int64))
-    symbols = encode_header(header, STANDARD_RATIOS, 10.0)
+    symbols = encode_header(header, STANDARD_RATIOS, Protection(10.0, 0))
     return Received(np.concatenate([symbols, some_symbols(uses)]), 0.01)
 
 

@@ -223,9 +223,10 @@ def test_planning_imports_neither_torch_nor_sionna():
 import sys
 import numpy as np
 from jscc_sim import frame, recording
+from jscc_sim.coding.protection import Protection
 from jscc_sim.units import STANDARD_RATIOS
 header = frame.FrameHeader(512, 768, 1, 1.0, 10.0, np.arange(384) // 40)
-frame.header_uses(header, STANDARD_RATIOS, 10.0)
+frame.header_uses(header, STANDARD_RATIOS, Protection(10.0, 0))
 print([name for name in sys.modules if name.split(".")[0] in {"torch", "sionna"}])
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

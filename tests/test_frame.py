@@ -44,11 +44,16 @@ def some_header(height=512, width=768, kind="natural", ratios=STANDARD_RATIOS, s
     return FrameHeader(height, width, ZOO, 0.7, 10.0, np.asarray(index, dtype=np.int64).reshape(-1))
 
 
+def made_for(snr_db):
+    """Just that, without a margin."""
+    return protection.Protection(snr_db, 0, 0.0)
+
+
 def whole_frame(header, ratios=STANDARD_RATIOS, snr_db=10.0, rng=None):
     """Header symbols and a payload of Gaussian symbols."""
     rng = rng or np.random.default_rng(0)
     payload = (rng.normal(size=(2, ratios.spent(header.index))) * np.sqrt(0.5)).astype(np.float32)
-    return np.concatenate([encode_header(header, ratios, snr_db), payload[0] + 1j * payload[1]])
+    return np.concatenate([encode_header(header, ratios, made_for(snr_db)), payload[0] + 1j * payload[1]])
 
 
 def receive(symbols, snr_db=300.0, ratios=STANDARD_RATIOS):
@@ -73,10 +78,10 @@ def assert_same(sent, got):
 @settings(max_examples=25, deadline=None)
 def test_round_trip_takes_what_was_planned(height, width, kind, ratios, snr_db, seed):
     header = some_header(height, width, kind, ratios, seed)
-    symbols = encode_header(header, ratios, snr_db)
+    symbols = encode_header(header, ratios, made_for(snr_db))
     assert symbols.dtype == np.complex64
     np.testing.assert_allclose(np.abs(symbols), 1, atol=1e-6)
-    assert len(symbols) == header_uses(header, ratios, snr_db)
+    assert len(symbols) == header_uses(header, ratios, made_for(snr_db))
     decoded = receive(whole_frame(header, ratios, snr_db), ratios=ratios)
     assert decoded.uses == len(symbols)
     assert_same(header, decoded.header)
@@ -86,13 +91,13 @@ def test_round_trip_takes_what_was_planned(height, width, kind, ratios, snr_db, 
 def test_extreme_sizes(height, width):
     header = some_header(height, width)
     decoded = receive(whole_frame(header))
-    assert decoded.uses == header_uses(header, STANDARD_RATIOS, 10.0)
+    assert decoded.uses == header_uses(header, STANDARD_RATIOS, made_for(10.0))
     assert_same(header, decoded.header)
 
 
 def test_a_kodak_header_is_small():
     """The target: 1.5 % of a frame at CBR 1/16 and 10 dB."""
-    uses = header_uses(some_header(), STANDARD_RATIOS, 10.0)
+    uses = header_uses(some_header(), STANDARD_RATIOS, made_for(10.0))
     print(f"header of a natural 16 x 24 map at 10 dB: {uses} uses")
     assert uses <= 0.015 * 512 * 768 * 3 / 16
 
@@ -136,7 +141,7 @@ def test_impossible_headers_are_refused(fields):
         "index": np.zeros(1, dtype=np.int64),
     }
     with pytest.raises(InputError):
-        encode_header(FrameHeader(**{**good, **fields}), STANDARD_RATIOS, 10.0)
+        encode_header(FrameHeader(**{**good, **fields}), STANDARD_RATIOS, made_for(10.0))
 
 
 # ---- outage, measured
@@ -152,7 +157,7 @@ def outages(header, snr_db, draws, seed=0):
             assert_same(header, receive(noisy(sent, snr_db, rng), snr_db).header)
         except OutageError:
             failed += 1
-    uses = header_uses(header, STANDARD_RATIOS, snr_db)
+    uses = header_uses(header, STANDARD_RATIOS, made_for(snr_db))
     print(f"{failed} outages in {draws} headers of {uses} uses at {snr_db} dB")
     return failed
 

@@ -21,6 +21,7 @@ from jscc_sim import frame as framing
 from jscc_sim.allocation import POLICIES, BlockStatistics, Uniform, load_policy
 from jscc_sim.blocks import Grid
 from jscc_sim.channels import AWGN
+from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.planning import plan_frame
@@ -57,7 +58,7 @@ def header_cost(grid, ratios=STANDARD_RATIOS):
     def cost(index_bytes, snr_db):
         index = np.frombuffer(index_bytes, np.int64)
         header = framing.FrameHeader(grid.height, grid.width, 7, 1.0, snr_db, index)
-        return framing.header_uses(header, ratios, snr_db)
+        return framing.header_uses(header, ratios, Protection(snr_db, 0, 0.0))
 
     return lambda index, snr_db: cost(index.astype(np.int64).tobytes(), snr_db)
 
@@ -200,7 +201,7 @@ def test_wherever_any_payload_fits_some_is_sent(size, above, snr_db, name):
     assert plan.header_uses + spent <= least + above
     one = Uniform().allocate(BlockStatistics(np.ones(len(plan.grid))), LINEAR.ratios, 8)
     header = framing.FrameHeader(*size, LINEAR.id, 1.0, snr_db, one)
-    if framing.header_uses(header, LINEAR.ratios, snr_db) + 8 <= least + above:
+    if framing.header_uses(header, LINEAR.ratios, Protection(snr_db, least + above)) + 8 <= least + above:
         assert spent > 0
     with pytest.raises(BudgetError):
         system.plan(picture, least - 1, belief)

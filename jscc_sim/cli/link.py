@@ -176,6 +176,7 @@ def _send(
         "side_info": spec.side_info,
         "snr_db": channel.snr_db,
         "sender_snr_db": belief.snr_db,
+        "header_margin_db": spec.header_margin_db,
         "cbr_budget": float(parse_cbr(arguments.cbr)),
         "budget_uses": job.budget,
         "uses": sent.uses,
@@ -220,7 +221,13 @@ def _spec(arguments: argparse.Namespace) -> SystemSpec:
     name = getattr(arguments, "system", BLOCK_JSCC)
     side_info = getattr(arguments, "side_info", SIDE_INFO[0])
     return SystemSpec(
-        name, arguments.zoo, arguments.policy, arguments.complexity, arguments.equaliser, side_info
+        name,
+        arguments.zoo,
+        arguments.policy,
+        arguments.complexity,
+        arguments.equaliser,
+        side_info,
+        header_margin_db=arguments.header_margin_db,
     )
 
 

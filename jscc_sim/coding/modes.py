@@ -86,6 +86,7 @@ class Plan:
         return cls(*divmod(number, len(LENGTHS)))
 
 
+@lru_cache(maxsize=4096)
 def cheapest_plan(bits: int, snr_db: float) -> Plan:
     """The plan of fewest uses that holds so many content bits and is heard at snr_db.
 

@@ -9,6 +9,8 @@ of that length exists.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +25,64 @@ from jscc_sim.coding.modes import (
     preamble_threshold_db,
     preamble_uses,
 )
-from jscc_sim.errors import OutageError
+from jscc_sim.errors import InputError, OutageError
+
+LARGEST_MARGIN_DB, MARGIN_STEP_DB = 10.0, 0.5
+MARGIN_SHARE = 0.02
+"""Of the payload, that a margin may cost."""
+
+MOST_MARGIN_DB = 40.0
+"""That a user may ask for."""
 
 _NO_PREAMBLE = -10.0  # nats of evidence; a preamble at its threshold has 25 +- 7, a wrong one -100
 
 WATERFALL_DB = 1.5
 """From one short block in a thousand lost to one in two."""
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a sender of analog payload makes a header for. Such a payload degrades gently where the channel
+    is worse than its sender believes; a header made for just that belief would be lost with all of it.
+
+    dependable_snr_db: see `protect`; budget: uses of the whole frame; margin_db: how much less than that the
+    header is made for, by default the largest margin up to LARGEST_MARGIN_DB that costs at most MARGIN_SHARE
+    of what the frame would carry without it, and leaves `payload` uses. Raises InputError for a margin
+    outside 0 to MOST_MARGIN_DB.
+    """
+
+    dependable_snr_db: float
+    budget: int
+    margin_db: float | None = None
+    payload: int = 0
+
+    def __post_init__(self) -> None:
+        check_margin_db(self.margin_db)
+
+    def made_for_db(self, bits: int) -> float:
+        """The SNR that a header of so many bits is made for."""
+        if self.margin_db is not None:
+            return self.dependable_snr_db - self.margin_db
+        bare = protected_uses(bits, self.dependable_snr_db)
+        most = min(bare + MARGIN_SHARE * (self.budget - bare), self.budget - self.payload)
+        margin_db = LARGEST_MARGIN_DB
+        while margin_db > 0 and protected_uses(bits, self.dependable_snr_db - margin_db) > most:
+            margin_db -= MARGIN_STEP_DB
+        return self.dependable_snr_db - margin_db
+
+    def uses(self, bits: int) -> int:
+        """Channel uses of a header of so many bits."""
+        return protected_uses(bits, self.made_for_db(bits))
+
+    def protect(self, message: Bits) -> NDArray[np.complex64]:
+        """Its symbols, each of unit power."""
+        return protect(message, self.made_for_db(len(message)))
+
+
+def check_margin_db(margin_db: float | None) -> None:
+    """Raises InputError for a header's margin that nobody can want."""
+    if margin_db is not None and not 0 <= margin_db <= MOST_MARGIN_DB:
+        raise InputError(f"header margin of {margin_db:g} dB is outside 0 to {MOST_MARGIN_DB:g} dB")
 
 
 def protect(message: Bits, dependable_snr_db: float) -> NDArray[np.complex64]:

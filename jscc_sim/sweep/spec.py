@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jscc_sim.allocation import load_policy
 from jscc_sim.channels import EQUALISERS
+from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import InputError
 from jscc_sim.systems.base import System
@@ -26,6 +27,9 @@ SIDE_INFO = ("transmitted", "genie")
 DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"}
 """Of block-jscc."""
 
+NUMBERS = ("sender_snr_db", "header_margin_db")
+"""Fields of a spec that are numbers, or None."""
+
 _FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
 
 
@@ -34,7 +38,8 @@ class SystemSpec:
     """What carries the pictures, as text that any worker can load. Each field is the option of
     `jscc-sim transmit` of that name. zoo, policy, complexity: empty for block-jscc's defaults; other
     systems have no policy and no estimator, and a zoo only if they are learned; sender_snr_db: what the
-    sender believes, None for the truth. Raises InputError, naming field, value and limit."""
+    sender believes, None for the truth; header_margin_db: see coding.protection.Protection. Raises
+    InputError, naming field, value and limit."""
 
     name: str
     zoo: str = ""
@@ -43,28 +48,32 @@ class SystemSpec:
     equaliser: str = "mmse"
     side_info: str = "transmitted"
     sender_snr_db: float | None = None
+    header_margin_db: float | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name != "sender_snr_db" and not isinstance(value, str):
+            if field.name not in NUMBERS and not isinstance(value, str):
                 raise InputError(f"system: {field.name} = {value!r} is not a string")
         for name, allowed in (("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
             if getattr(self, name) not in allowed:
                 raise InputError(
                     f"system: {name} = {getattr(self, name)!r} is not one of {', '.join(allowed)}"
                 )
+        for name in NUMBERS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, number(f"system: {name}", getattr(self, name)))
+        if self.sender_snr_db is not None:
+            check_snr_db(self.sender_snr_db, "system: sender_snr_db")
+        check_margin_db(self.header_margin_db)
         if self.name == BLOCK_JSCC:
             for name, default in DEFAULTS.items():
                 object.__setattr__(self, name, getattr(self, name) or default)
         else:
-            load_rival(self.name, self.equaliser, self.zoo)
+            load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
             for name, none in (("policy", ""), ("complexity", ""), ("side_info", SIDE_INFO[0])):
                 if getattr(self, name) != none:
                     raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
-        if self.sender_snr_db is not None:
-            object.__setattr__(self, "sender_snr_db", number("system: sender_snr_db", self.sender_snr_db))
-            check_snr_db(self.sender_snr_db, "system: sender_snr_db")
 
     def within(self, folder: Path) -> SystemSpec:
         """The same with Python files and zoo folders, given relative to `folder`, found from anywhere."""
@@ -84,10 +93,11 @@ class SystemSpec:
     def load(self, zoo: Zoo | None = None) -> System:
         """The system; its networks are loaded at first use. Raises InputError."""
         if self.name != BLOCK_JSCC:
-            return load_rival(self.name, self.equaliser, self.zoo)
+            return load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
         policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
         genie = self.side_info == "genie"
-        return BlockJSCC(zoo or load_zoo(self.zoo), policy, estimator, self.equaliser, genie)
+        zoo = zoo or load_zoo(self.zoo)
+        return BlockJSCC(zoo, policy, estimator, self.equaliser, genie, self.header_margin_db)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial, own_draws
+from jscc_sim.systems.payload import header_protection
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.systems.rehearsal import Rehearsal
 from jscc_sim.units import RatioSet
@@ -54,13 +55,15 @@ class Fitted:
 
 @dataclass(frozen=True)
 class BlockJSCC(LinkSystem):
-    """The project's own system. genie: side information free and error-free, for comparison only."""
+    """The project's own system. genie: side information free and error-free, for comparison only;
+    header_margin_db: see coding.protection.Protection."""
 
     zoo: Zoo
     policy: AllocationPolicy = field(default_factory=Lagrangian)
     estimator: ComplexityEstimator = field(default_factory=Variance)
     equaliser: str = "mmse"
     genie: bool = False
+    header_margin_db: float | None = None
 
     @property
     def realisable(self) -> bool:  # type: ignore[override]
@@ -105,7 +108,9 @@ class BlockJSCC(LinkSystem):
             if self.genie:
                 symbols = payload
             else:
-                front = framing.encode_header(header, self.ratios, belief.dependable_snr_db())
+                front = framing.encode_header(
+                    header, self.ratios, header_protection(belief, budget, self.header_margin_db)
+                )
                 symbols = np.concatenate([front, payload])
         if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
@@ -184,13 +189,13 @@ class BlockJSCC(LinkSystem):
     ) -> Fitted:
         """A policy's allocation; uniform's, whose header is the shortest, where that is held to be better and
         the policy asks for it, or where the policy's leaves no room for any payload."""
-        snr_db = belief.dependable_snr_db()
+        protection = header_protection(belief, budget, self.header_margin_db)
 
         def header_uses(index: NDArray[np.int64]) -> int:
             if self.genie:
                 return 0
             header = framing.FrameHeader(grid.height, grid.width, self.zoo.id, 1.0, belief.snr_db, index)
-            return framing.header_uses(header, self.ratios, snr_db)
+            return framing.header_uses(header, self.ratios, protection)
 
         least = header_uses(np.zeros(len(grid), np.int64))
 

@@ -16,6 +16,7 @@ from jscc_sim.channels import EQUALISERS
 from jscc_sim.codecs import CODECS, LEARNED, find_codec
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
+from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.errors import InputError
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import System
@@ -33,23 +34,31 @@ ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
 """Learned systems that are no codec with a code."""
 
 
-def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
+def load_rival(
+    name: str, equaliser: str = "mmse", zoo: str = "", header_margin_db: float | None = None
+) -> System:
     """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
-    released ones. Raises InputError for a system that does not exist."""
+    released ones; header_margin_db: of an analog one, see coding.protection.Protection. Raises InputError
+    for a system that does not exist."""
     if equaliser not in EQUALISERS:
         raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
+    check_margin_db(header_margin_db)
     if name in ANALOG:
-        return _load_analog(name, equaliser, zoo)
+        return _load_analog(name, equaliser, zoo, header_margin_db)
     coded, colon, option = name.partition(":")
     codec_name, plus, code = coded.partition("+")
     if zoo and (name == SOFTCAST or (codec_name in CODECS and codec_name not in LEARNED)):
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
-        return SoftCast(equaliser)
+        return SoftCast(equaliser, header_margin_db)
     if not plus or code not in CODES:
         raise InputError(
             f"system {name!r} is not {BLOCK_JSCC}, {', '.join((SOFTCAST, *ANALOG))} or CODEC+CODE; "
             f"codecs: {', '.join(CODECS)}; codes: {', '.join(CODES)}"
+        )
+    if header_margin_db is not None:
+        raise InputError(
+            f"system {name} has no header margin of {header_margin_db:g} dB: its payload has none either"
         )
     codec, informed = find_codec(codec_name, zoo), option == INFORMED
     if colon and not informed and code == "ideal":
@@ -61,16 +70,16 @@ def load_rival(name: str, equaliser: str = "mmse", zoo: str = "") -> System:
     return link if code == "ldpc" else DigitalAbstraction(link)
 
 
-def _load_analog(name: str, equaliser: str, zoo: str) -> System:
+def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -> System:
     """Those whose modules load torch are imported when they are asked for."""
     if name == "quantised+uep":
-        return QuantisedUEP(Quantised(zoo), equaliser)
+        return QuantisedUEP(Quantised(zoo), equaliser, margin_db)
     if name == "digits":
-        return DigitLink(zoo, equaliser)
+        return DigitLink(zoo, equaliser, margin_db)
     if name == "generative":
         from jscc_sim.systems.generative import Generative
 
-        return Generative(zoo, equaliser)
+        return Generative(zoo, equaliser, header_margin_db=margin_db)
     from jscc_sim.systems.vae_link import VAELink
 
-    return VAELink(int(name.partition(":")[2]), zoo, equaliser)
+    return VAELink(int(name.partition(":")[2]), zoo, equaliser, margin_db)

@@ -10,6 +10,7 @@ mean. The sender decodes some tiles under noise of its own at each of a few leve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from jscc_sim.channels import (
 from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
@@ -38,6 +39,7 @@ from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
+    header_protection,
     part_of,
     read_fields,
     unit_power_gain,
@@ -118,10 +120,12 @@ class Scaling:
 
 @dataclass(frozen=True)
 class DigitLink(LinkSystem):
-    """model: folder of the weights, the released ones by default. equaliser: see channels."""
+    """model: folder of the weights, the released ones by default. equaliser: see channels; header_margin_db:
+    see coding.protection.Protection."""
 
     model: str = ""
     equaliser: str = "mmse"
+    header_margin_db: float | None = None
 
     def prepare(self) -> None:
         """See System.prepare."""
@@ -152,7 +156,7 @@ class DigitLink(LinkSystem):
             gain = unit_power_gain(reals)
         with watch.stage("frame"):
             header = LatentHeader(height, width, self._weights.id, count, level, gain)
-            front = protect(header.bits(), belief.dependable_snr_db())
+            front = self._protection(picture, budget, belief).protect(header.bits())
             symbols = np.concatenate([front, symbols_of(gain * reals)])
         return Frame(symbols, len(front), height, width, seconds=watch.seconds)
 
@@ -210,6 +214,13 @@ class DigitLink(LinkSystem):
         heard = scaling.heard(equalise(received, self.equaliser), gain, len(tiles))
         return float(np.square(tiles_of(self._coder, heard, share(level)) - tiles).mean())
 
+    def _protection(self, picture: Picture, budget: int, belief: Channel) -> Protection:
+        """A latent of each tile is the least payload."""
+        from jscc_sim.nn.digits import tile_grid
+
+        least = -(-math.prod(tile_grid(*picture.shape[:2])) // 2)
+        return header_protection(belief, budget, self.header_margin_db, least)
+
     def _count(self, picture: Picture, budget: int, belief: Channel) -> int:
         """Latents per tile that fit."""
         from jscc_sim.nn.digits import tile_grid
@@ -217,7 +228,7 @@ class DigitLink(LinkSystem):
         height, width = picture.shape[:2]
         check_sides(height, width)
         rows, columns = tile_grid(height, width)
-        front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
+        front = self._protection(picture, budget, belief).uses(HEADER_BITS)
         count = min(self._latents, 2 * max(0, budget - front) // (rows * columns))
         if count < 1:
             least = front + -(-rows * columns // 2)

@@ -38,11 +38,13 @@ one that the prior was trained with: half precision leaves less than that."""
 @dataclass(frozen=True)
 class Generative(LinkSystem):
     """weights: the folder of the prior's, the released ones by default; steps: of the search, with 0 the
-    best of its starts is taken; equaliser: see channels."""
+    best of its starts is taken; equaliser: see channels; header_margin_db: see
+    coding.protection.Protection."""
 
     weights: str = ""
     equaliser: str = "mmse"
     steps: int = STEPS
+    header_margin_db: float | None = None
 
     @cached_property
     def model(self) -> Model:
@@ -52,7 +54,9 @@ class Generative(LinkSystem):
     @cached_property
     def sender(self) -> BlockJSCC:
         """What makes the frames."""
-        return BlockJSCC(load_zoo(SENDER), Uniform(), equaliser=self.equaliser)
+        return BlockJSCC(
+            load_zoo(SENDER), Uniform(), equaliser=self.equaliser, header_margin_db=self.header_margin_db
+        )
 
     @cached_property
     def bank(self) -> LinearBank:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Equalised
+from jscc_sim.channels import Channel, Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
+from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.frame import LONGEST_SIDE
 from jscc_sim.images import pixel_limit
@@ -24,6 +25,11 @@ def check_sides(height: int, width: int) -> None:
     """Raises InputError for a picture whose size no header holds."""
     if max(height, width) > LONGEST_SIDE:
         raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+
+
+def header_protection(belief: Channel, budget: int, margin_db: float | None, payload: int = 0) -> Protection:
+    """What a sender makes its header for. payload: uses that the payload cannot do without."""
+    return Protection(belief.dependable_snr_db(), budget, margin_db, payload)
 
 
 def write_fields(values: Sequence[int], widths: Sequence[int]) -> Bits:

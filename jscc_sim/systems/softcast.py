@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Channel, Received, equalise, reals_of, symbols_of
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.coding.protection import recover
 from jscc_sim.errors import BudgetError
 from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
@@ -27,6 +27,7 @@ from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
+    header_protection,
     part_of,
     read_fields,
     write_fields,
@@ -88,9 +89,10 @@ class Chunks:
 
 @dataclass(frozen=True)
 class SoftCast(LinkSystem):
-    """The analog rival. equaliser: see channels."""
+    """The analog rival. equaliser: see channels; header_margin_db: see coding.protection.Protection."""
 
     equaliser: str = "mmse"
+    header_margin_db: float | None = None
 
     def prepare(self) -> None:
         """See System.prepare."""
@@ -118,7 +120,7 @@ class SoftCast(LinkSystem):
             gain = math.sqrt(chunks.uses / energy) if energy > 0 else 1.0
         with watch.stage("frame"):
             chunks = Chunks(height, width, gain, means, chunks.codes)
-            front = protect(_header(chunks), belief.dependable_snr_db())
+            front = header_protection(belief, budget, self.header_margin_db).protect(_header(chunks))
             analog = symbols_of(gain * payload)
         return Frame(np.concatenate([front, analog]), len(front), height, width, seconds=watch.seconds)
 
@@ -145,7 +147,7 @@ class SoftCast(LinkSystem):
         return Reception(picture, watch.seconds)
 
     def _room(self, budget: int, belief: Channel) -> int:
-        header_uses = protected_uses(HEADER_BITS, belief.dependable_snr_db())
+        header_uses = header_protection(belief, budget, self.header_margin_db).uses(HEADER_BITS)
         if budget < header_uses:
             raise BudgetError(
                 f"budget of {budget} uses is below the {header_uses} uses that the frame's header needs"

@@ -24,14 +24,14 @@ from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import ldpc, soft_transport, transport
 from jscc_sim.coding.bits import BitReader, Bits
 from jscc_sim.coding.capacity import QAMS
-from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.frame import LONGEST_SIDE, FrameHeader
 from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.link_quality import foreseen_snr_db
-from jscc_sim.systems.payload import SIDE_BITS, check_pixels, part_of, write_fields
+from jscc_sim.systems.payload import SIDE_BITS, check_pixels, header_protection, part_of, write_fields
 
 Array = NDArray[np.float64]
 
@@ -94,10 +94,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class QuantisedUEP(LinkSystem):
-    """codec: its network makes the latents; equaliser: see channels."""
+    """codec: its network makes the latents; equaliser: see channels; header_margin_db: see
+    coding.protection.Protection."""
 
     codec: Quantised = field(default_factory=Quantised)
     equaliser: str = "mmse"
+    header_margin_db: float | None = None
 
     def prepare(self) -> None:
         """See System.prepare."""
@@ -127,7 +129,7 @@ class QuantisedUEP(LinkSystem):
             }
             for rate in reversed(RATES):
                 plan = _cheapest(height, width, rate, dependable)
-                header_uses = protected_uses(plan.header_bits, belief.dependable_snr_db())
+                header_uses = self._protection(plan, budget, belief).uses(plan.header_bits)
                 if header_uses + plan.uses <= budget:
                     return plan, header_uses
         raise BudgetError(
@@ -144,7 +146,7 @@ class QuantisedUEP(LinkSystem):
             symbols = self.codec.symbols(picture, plan.rate).reshape(-1)
             bits = planes_of(symbols, plan.rate.bits).reshape(-1)
         with watch.stage("frame"):
-            front = protect(self._header(plan), belief.dependable_snr_db())
+            front = self._protection(plan, budget, belief).protect(self._header(plan))
             payload, at = [], 0
             for part in plan.parts:
                 end = at + part.planes * plan.latents
@@ -172,6 +174,11 @@ class QuantisedUEP(LinkSystem):
             symbols = expected_symbols(np.concatenate(llrs)).reshape(grid(plan.rate, plan.height, plan.width))
             picture = self.codec.synthesise(symbols.astype(np.float32), plan.rate, plan.height, plan.width)
         return Reception(picture, watch.seconds)
+
+    def _protection(self, plan: Plan, budget: int, belief: Channel) -> Protection:
+        """The lowest rate does with a smaller margin where that makes it fit."""
+        needed = plan.uses if plan.rate == RATES[0] else 0
+        return header_protection(belief, budget, self.header_margin_db, needed)
 
     def _header(self, plan: Plan) -> Bits:
         fields = [(self.codec.model.id, ID_BITS), (plan.rate.channels - 1, CHANNEL_BITS)]

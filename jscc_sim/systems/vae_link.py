@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import LEAST_VARIANCE, Channel, Received, equalise, reals_of, symbols_of
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.protection import protect, protected_uses, recover
+from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
@@ -35,6 +35,7 @@ from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
+    header_protection,
     part_of,
     read_fields,
     unit_power_gain,
@@ -88,11 +89,13 @@ class LatentHeader:
 @dataclass(frozen=True)
 class VAELink(LinkSystem):
     """n: real latents per 4x4 pixels that it sends, one of CHOICES; it receives any of them. model: folder of
-    the weights, the released ones by default. equaliser: see channels. Raises InputError for another n."""
+    the weights, the released ones by default. equaliser: see channels; header_margin_db: see
+    coding.protection.Protection. Raises InputError for another n."""
 
     n: int
     model: str = ""
     equaliser: str = "mmse"
+    header_margin_db: float | None = None
 
     def __post_init__(self) -> None:
         if self.n not in CHOICES:
@@ -122,7 +125,7 @@ class VAELink(LinkSystem):
             gain = unit_power_gain(latents)
         with watch.stage("frame"):
             header = LatentHeader(height, width, self.n, self._weights.id, gain, snr_db)
-            front = protect(header.bits(), belief.dependable_snr_db())
+            front = self._protection(picture, budget, belief).protect(header.bits())
             payload = symbols_of(gain * latents[order_of(len(latents))])
         return Frame(np.concatenate([front, payload]), len(front), height, width, seconds=watch.seconds)
 
@@ -159,10 +162,14 @@ class VAELink(LinkSystem):
     def _coder(self) -> VAECoder:
         return loaded(self._weights, VAEArchitecture, VAECoder)
 
+    def _protection(self, picture: Picture, budget: int, belief: Channel) -> Protection:
+        payload = latent_count(self.n, *picture.shape[:2]) // 2
+        return header_protection(belief, budget, self.header_margin_db, payload)
+
     def _check(self, picture: Picture, budget: int, belief: Channel) -> None:
         height, width = picture.shape[:2]
         check_sides(height, width)
-        front = protected_uses(HEADER_BITS, belief.dependable_snr_db())
+        front = self._protection(picture, budget, belief).uses(HEADER_BITS)
         payload = latent_count(self.n, height, width) // 2
         if budget < front + payload:
             raise BudgetError(
