@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,10 @@ class Zoo:
         if companion.ratios.uses != self.ratios.uses or companion.id == self.id:
             raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
         return (self, companion)
+
+    def alone(self) -> Zoo:
+        """The zoo without its companion."""
+        return replace(self, manifest={**self.manifest, "companion": None})
 
     @property
     def sees_neighbours(self) -> bool:

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
 from jscc_sim.channels import AWGN
 from jscc_sim.errors import InputError
+from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.zoo import WEIGHTS, load_zoo, save_calibration, save_zoo
 
@@ -19,10 +20,11 @@ LINEAR = load_zoo("linear")
 BUDGET = 4000
 
 
-def zoo_that_promises(folder, octaves, companion="linear"):
+def zoo_that_promises(folder, octaves, companion="linear", flatness=1.0):
     """The linear coder, a little off so that its id differs, with errors predicted 2**octaves as large."""
     weights = load_file(LINEAR.folder / WEIGHTS)
     weights["mean"] = weights["mean"] + np.float32(0.5)
+    weights["variance"] = weights["variance"] ** np.float32(flatness)
     manifest = {"bank": "linear", "ratios": list(LINEAR.ratios.uses), "companion": companion}
     biased = LINEAR.predictor.mse.copy()
     biased[:, 0] += octaves
@@ -43,6 +45,36 @@ def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
     assert not sent.outage
     assert sent.coder == expected.name
     assert np.square(sent.picture.astype(float) - picture).mean() < 700
+
+
+@pytest.mark.parametrize("policy", [Uniform(), Lagrangian()], ids=repr)
+@pytest.mark.parametrize("octaves", [-0.3, 0.3])
+def test_coders_that_promise_about_the_same_are_tried(tmp_path, policy, octaves):
+    """The zoo's variances are wrong: whatever its calibration says, frames arrive better with the companion."""
+    zoo = zoo_that_promises(tmp_path / "zoo", octaves, flatness=0.5)
+    frame = BlockJSCC(zoo, policy).encode(photograph(), BUDGET, AWGN(10.0))
+    assert frame.coder == LINEAR.name
+
+
+@pytest.mark.parametrize("name", ["conv", "conv-small"])
+@pytest.mark.parametrize("cbr", [48, 8])
+@pytest.mark.parametrize("image", ["coffee", "rocket", "chelsea"])
+def test_quality_rises_with_the_snr(name, cbr, image):
+    """Through the SNRs at which the companion takes over."""
+    system, picture = BlockJSCC(load_zoo(name)), photograph(160, 192, image)
+    found = [
+        system.transmit(picture, AWGN(snr_db), picture.size // cbr, np.random.default_rng(0))
+        for snr_db in (4.0, 10.0, 14.0, 17.0, 20.0)
+    ]
+    psnrs_db = [psnr_between(sent.picture, picture) for sent in found]
+    assert psnrs_db == sorted(psnrs_db)
+
+
+def test_a_zoo_alone_never_takes_the_companion(tmp_path):
+    zoo = zoo_that_promises(tmp_path / "zoo", 1.0)
+    frame = BlockJSCC(zoo.alone()).encode(photograph(), BUDGET, AWGN(10.0))
+    assert frame.coder == zoo.name
+    assert zoo.alone().sha256 != zoo.sha256
 
 
 def test_a_receiver_without_the_companion_says_so(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_ratios_that_lose_colour_are_taken_by_no_policy(name, snr_db, policy):
     assert zoo.ratios.withheld == (0, 8)
     picture = np.pad(PICTURE, ((0, 128), (0, 128), (0, 0)), mode="edge")  # a third of it smooth
     budget = budget_uses(parse_cbr("1/48"), *picture.shape[:2])
-    alone = replace(zoo, manifest={**zoo.manifest, "companion": None})
+    alone = zoo.alone()
     plan = BlockJSCC(alone, policy).plan(picture, budget, AWGN(snr_db))
     assert len(set(plan.index)) > 1
     assert zoo.ratios.array[plan.index].min() > 8

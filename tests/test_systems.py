@@ -212,7 +212,7 @@ def test_maps_are_smoothed_for_coders_that_see_across_blocks():
     """The linear coder's errors are a block's own: there smoothing only costs."""
     smooth, plain = Lagrangian(smoothing=0.9), Lagrangian(smoothing=0.0)
     for zoo, alike in ((LINEAR, True), (load_zoo("conv-small"), False)):
-        alone = replace(zoo, manifest={**zoo.manifest, "companion": None})
+        alone = zoo.alone()
         found = [
             BlockJSCC(alone, policy).plan(photograph(), BUDGET, AWGN(10.0)) for policy in (smooth, plain)
         ]
