@@ -161,14 +161,24 @@ def test_alpha_of_a_tiff(tmp_path, dtype, channels):
     np.testing.assert_allclose(read_picture(tmp_path / "a.tif"), expected, atol=1.5)
 
 
-@pytest.mark.parametrize("dtype", ["u2", "u4", "f4"])
-def test_premultiplied_alpha_of_a_tiff(tmp_path, dtype):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("u1", 2), ("u2", 0.51), ("u4", 0.51), ("f4", 0.51)])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_premultiplied_alpha_of_a_tiff(tmp_path, dtype, tolerance, colours):
+    """Of 8 bits Pillow divides by alpha and multiplies again, in whole levels."""
     peak = peak_of(dtype)
-    alpha = RNG.random((5, 7, 1))
-    samples = (np.concatenate([RNG.random((5, 7, 3)) * alpha, alpha], axis=2) * peak).astype(dtype)
-    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
-    expected = 255 * (samples[:, :, :3] / peak + 1 - samples[:, :, 3:] / peak)
-    np.testing.assert_allclose(read_picture(tmp_path / "a.tif"), expected, atol=0.51)
+    alpha = 0.2 + 0.8 * RNG.random((5, 7, 1))
+    samples = (np.concatenate([RNG.random((5, 7, colours)) * alpha, alpha], axis=2) * peak).astype(dtype)
+    photometric = "rgb" if colours == 3 else "minisblack"
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        samples,
+        photometric=photometric,
+        planarconfig="contig",
+        extrasamples=["assocalpha"],
+    )
+    expected = 255 * (samples[:, :, :-1] / peak + 1 - samples[:, :, -1:] / peak)
+    read = read_picture(tmp_path / "a.tif")
+    np.testing.assert_allclose(read, np.broadcast_to(expected, read.shape), atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", ["u2", "f4"])

@@ -49,11 +49,9 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         )
         if image.mode != "CMYK":
             # sRGB in other words, as most profiles are, must not cost a level of rounding here and there.
-            colours = _specimen(image.mode)
-            shift = np.asarray(ImageCms.applyTransform(colours, transform), dtype=int) - colours.convert(
-                "RGB"
-            )
-            if np.abs(shift).max() <= 1:
+            before = _specimen(image.mode)
+            after = np.asarray(ImageCms.applyTransform(before, transform), dtype=int)
+            if np.abs(after - before.convert("RGB")).max() <= 1:
                 return plain
         return ImageCms.applyTransform(image, transform) or plain
     except Exception:  # littleCMS's own, and whatever a damaged profile does to Pillow
