@@ -6,15 +6,14 @@ import os
 from pathlib import Path
 
 from jscc_sim.errors import InputError
+from jscc_sim.images import check_output_suffix
 
 
 def writable(path: str | os.PathLike[str], picture: bool = False) -> None:
-    """Raises InputError for an output that cannot be written. picture: it has an image suffix."""
-    from PIL import Image
-
+    """Raises InputError for an output that cannot be written. picture: by the suffix it is a lossless one."""
     target = Path(path)
-    if picture and target.suffix.lower() not in Image.registered_extensions():
-        raise InputError(f"output {path} has no image suffix such as .png")
+    if picture:
+        check_output_suffix(target)
     parent = target.parent
     if not parent.is_dir():
         raise InputError(f"output {path} cannot be written: folder {parent} does not exist")
