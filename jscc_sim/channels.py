@@ -31,9 +31,14 @@ LEAST_VARIANCE = 1e-12
 """Of the noise, as receivers assume it: 0 would divide 0 by 0 where the gain vanishes."""
 
 LARGEST_K = 1e6
-"""Largest Rician K: nothing fades by then, and SciPy's quantiles fail from 1e11."""
+"""Largest Rician K: nothing fades by then."""
+
+MOST_NONCENTRALITY = 1e10
+"""Of the power of estimates, from where on it is taken not to vary; SciPy's quantiles fail from 1e11."""
 
 EQUALISERS = ("none", "zf", "mmse")
+
+PERFECT = "perfect"
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,15 @@ class Channel(ABC):
     ) -> Received:
         """The same with the three random streams given one by one."""
 
+    @property
+    @abstractmethod
+    def estimated(self) -> bool:
+        """Whether a receiver estimates its fading; how well is its CSI."""
+
+    def told(self, equaliser: str) -> bool:
+        """Whether the noise variance that such an equaliser passes on holds all that befalls a use."""
+        return True
+
     @abstractmethod
     def effective_snrs_db(self) -> NDArray[np.float64]:
         """[Q] equally likely values of the SNR that a block meets after equalisation, for planning."""
@@ -126,6 +140,8 @@ class Channel(ABC):
 @dataclass(frozen=True)
 class AWGN(Channel):
     """Complex additive white Gaussian noise."""
+
+    estimated = False
 
     def disturb(
         self,
@@ -153,8 +169,9 @@ class Fading(Channel):
 
     k_factor: power of the fixed path over that of the scattered ones (linear, not dB).
     coherence: uses that share one h; None for one h a frame (slow), 1 for fast fading.
-    csi_db: the receiver's estimate of h has error variance 10**(-csi_db/10), which is added to the
-    noise variance that it passes on; None for perfect knowledge.
+    csi_db: the receiver has least-squares estimates of h with error variance 10**(-csi_db/10), and makes
+    linear MMSE ones of them, since it knows K; the variance that these leave is added to the noise variance
+    that it passes on. None for perfect knowledge. Source: Kay 1993, eq. (12.6).
     real: multiply by abs(h), as some published code does, where the receiver is not told (no
     estimate, no equaliser).
     """
@@ -172,6 +189,8 @@ class Fading(Channel):
             raise InputError(f"fading block of {self.coherence} uses is below 1")
         if self.csi_db is not None:
             check_snr_db(self.csi_db, "CSI quality")
+            if self.real:
+                raise InputError("real fading has no channel estimate: its CSI cannot be noisy")
 
     def disturb(
         self,
@@ -184,21 +203,30 @@ class Fading(Channel):
         uses = len(symbols)
         span = max(min(self.coherence or uses, uses), 1)
         fades = -(-uses // span)
-        fixed = math.sqrt(self.k_factor / (1 + self.k_factor))
-        h = fixed + complex_normal(fades, 1 / (1 + self.k_factor), fading)
+        h = self._fixed + complex_normal(fades, self._scattered, fading)
         variance = noise_variance(self.snr_db)
         if self.real:
             spread = np.repeat(np.abs(h), span)[:uses]
             return Received(symbols * spread + complex_normal(uses, variance, noise), variance)
         estimate, known = h, variance
         if self.csi_db is not None:
-            error = db_to_power(-self.csi_db)
-            estimate, known = h + complex_normal(fades, error, estimation), variance + error
+            error = complex_normal(fades, db_to_power(-self.csi_db), estimation)
+            estimate = (self._fixed + self._trust * (h + error - self._fixed)).astype(np.complex64)
+            known = variance + self._left
         received = symbols * np.repeat(h, span)[:uses] + complex_normal(uses, variance, noise)
         return Received(received, known, np.repeat(estimate, span)[:uses])
 
+    @property
+    def estimated(self) -> bool:
+        """See Channel.estimated."""
+        return not self.real
+
+    def told(self, equaliser: str) -> bool:
+        """See Channel.told."""
+        return self.estimated and equaliser != "none"
+
     def effective_snrs_db(self) -> NDArray[np.float64]:
-        """[16] quantiles of abs(h)**2 / N0, the estimation error counted as noise."""
+        """[16] quantiles of the estimate's power over N0, what estimation leaves counted as noise."""
         power = np.maximum(self._power_quantile((np.arange(16) + 0.5) / 16), WEAKEST_POWER)
         return np.asarray(self._known_snr_db() + 10 * np.log10(power), dtype=np.float64)
 
@@ -210,16 +238,40 @@ class Fading(Channel):
             return power_to_db(float(2 ** np.log2(1 + snrs).mean() - 1)) - 2.0
         return self._known_snr_db() + power_to_db(float(self._power_quantile(np.array(DEPENDABLE_SHARE))))
 
-    def _known_snr_db(self) -> float:
+    @property
+    def _fixed(self) -> float:
+        """Amplitude of the fixed path."""
+        return math.sqrt(self.k_factor / (1 + self.k_factor))
+
+    @property
+    def _scattered(self) -> float:
+        """Power of the scattered ones."""
+        return 1 / (1 + self.k_factor)
+
+    @property
+    def _trust(self) -> float:
+        """Weight of a least-squares estimate's deviation from the fixed path."""
         error = 0.0 if self.csi_db is None else db_to_power(-self.csi_db)
-        return -power_to_db(noise_variance(self.snr_db) + error)
+        return self._scattered / (self._scattered + error)
+
+    @property
+    def _left(self) -> float:
+        """Variance of h about its estimate."""
+        return self._scattered * (1 - self._trust)
+
+    def _known_snr_db(self) -> float:
+        return -power_to_db(noise_variance(self.snr_db) + self._left)
 
     def _power_quantile(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
-        """abs(h)**2 is a noncentral chi-square of two degrees of freedom."""
+        """The estimate's abs()**2 is a noncentral chi-square of two degrees of freedom."""
         from scipy import stats
 
-        scale = 1 / (2 * (1 + self.k_factor))
-        return np.asarray(stats.ncx2.ppf(share, 2, 2 * self.k_factor, scale=scale), dtype=np.float64)
+        spread = self._scattered * self._trust
+        noncentrality = 2 * self._fixed**2 / spread
+        if noncentrality > MOST_NONCENTRALITY:
+            return np.full(np.shape(share), self._fixed**2)
+        found = stats.ncx2.ppf(share, 2, noncentrality, scale=spread / 2)
+        return np.asarray(found, dtype=np.float64)
 
 
 def complex_normal(count: int, variance: float, rng: np.random.Generator) -> Symbols:
@@ -248,14 +300,15 @@ def equalise(received: Received, method: str = "mmse") -> Equalised:
     return Equalised(symbols, power / denominator, power * variance / denominator**2)
 
 
-def parse_channel(name: str, snr_db: float, csi: str = "perfect") -> Channel:
+def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
     """A channel from its command-line name, such as `awgn`, `rayleigh-block:64` or `rician-slow:4`.
 
-    csi: `perfect` or `noisy:DB`. Raises InputError for anything else.
+    csi: `perfect`, or `noisy:DB` where there is fading to estimate. Raises InputError for anything else.
     """
-    csi_db = _parse_csi(csi)
+    csi_db = parse_csi(csi)
     kind, *arguments = name.split(":")
     if kind == "awgn" and not arguments:
+        _check_csi(name, csi_db)
         return AWGN(snr_db)
     family, _, speed = kind.partition("-")
     real = speed == "real-fast"
@@ -273,11 +326,19 @@ def parse_channel(name: str, snr_db: float, csi: str = "perfect") -> Channel:
             coherence = int(arguments[-1])
     except ValueError:
         raise InputError(f"channel {name!r}: K is a number and L a whole number of uses") from None
+    if real:
+        _check_csi(name, csi_db)
     return Fading(snr_db, k_factor, coherence, csi_db, real)
 
 
-def _parse_csi(text: str) -> float | None:
-    if text == "perfect":
+def _check_csi(name: str, csi_db: float | None) -> None:
+    if csi_db is not None:
+        raise InputError(f"channel {name} has no channel estimate, so its CSI cannot be noisy:{csi_db:g}")
+
+
+def parse_csi(text: str) -> float | None:
+    """Quality of a channel estimate in dB, None for perfect. Raises InputError for anything else."""
+    if text == PERFECT:
         return None
     kind, _, quality = text.partition(":")
     try:

@@ -179,16 +179,22 @@ def test_real_fading_multiplies_by_the_magnitude_and_tells_nothing():
 
 
 @pytest.mark.parametrize("k_factor", K_FACTORS)
-@pytest.mark.parametrize("csi_db", [5, 20])
-def test_csi_error_variance(k_factor, csi_db):
+@pytest.mark.parametrize("csi_db", [-20, 0, 5, 20])
+def test_estimates_of_the_channel_are_linear_mmse(k_factor, csi_db):
+    """What is left of h is uncorrelated with the estimate: it is neither too long, as least squares is by
+    1 / (1 + e) (half of it at 0 dB), nor too short."""
     exact, noisy = (Fading(6, k_factor, 1, csi)(QPSK, rng(8)) for csi in (None, csi_db))
     np.testing.assert_array_equal(exact.symbols, noisy.symbols)
     error = noisy.estimate - exact.estimate
     noise = exact.symbols - exact.estimate * QPSK
-    assert mean_is(np.abs(error) ** 2, 10 ** (-csi_db / 10))
+    scattered, least_squares = 1 / (1 + k_factor), 10 ** (-csi_db / 10)
+    left = scattered * least_squares / (scattered + least_squares)
+    assert mean_is(np.abs(error) ** 2, left)
+    assert mean_is(error.real, 0)
+    assert uncorrelated(error, noisy.estimate - np.sqrt(1 - scattered))
     assert uncorrelated(error, np.conj(error))
     assert uncorrelated(error, noise)
-    assert noisy.noise_variance == pytest.approx(10**-0.6 + 10 ** (-csi_db / 10))
+    assert noisy.noise_variance == pytest.approx(10**-0.6 + left)
 
 
 def test_csi_error_counts_as_noise():
@@ -285,9 +291,8 @@ def test_part_of_a_frame():
 
 def block_snrs(channel, seed=0):
     """Measured SNR of each of USES fades, as the receiver sees it."""
-    received = replace(channel, coherence=1, csi_db=None)(NOTHING, rng(seed))
-    known = 10 ** (-channel.snr_db / 10) + (0 if channel.csi_db is None else 10 ** (-channel.csi_db / 10))
-    return 10 * np.log10(np.abs(received.estimate) ** 2 / known)
+    received = replace(channel, coherence=1)(NOTHING, rng(seed))
+    return 10 * np.log10(np.abs(received.estimate) ** 2 / received.noise_variance)
 
 
 @pytest.mark.parametrize("k_factor", K_FACTORS)
@@ -326,7 +331,6 @@ def test_awgn_depends_on_its_snr():
     ("name", "csi", "channel"),
     [
         ("awgn", "perfect", AWGN(5)),
-        ("awgn", "noisy:10", AWGN(5)),
         ("rayleigh-slow", "perfect", Fading(5)),
         ("rayleigh-block:64", "perfect", Fading(5, 0, 64)),
         ("rayleigh-fast", "noisy:20", Fading(5, 0, 1, 20)),
@@ -359,6 +363,12 @@ def test_what_is_no_channel(name):
 def test_what_is_no_csi(csi):
     with pytest.raises(InputError, match="CSI"):
         parse_channel("rayleigh-slow", 5, csi)
+
+
+@pytest.mark.parametrize("name", ["awgn", "rayleigh-real-fast", "rician-real-fast:2"])
+def test_noisy_csi_of_what_is_not_estimated(name):
+    with pytest.raises(InputError, match=f"channel {name} has no channel estimate, .* noisy:20"):
+        parse_channel(name, 5, "noisy:20")
 
 
 @pytest.mark.parametrize("snr_db", [math.nan, math.inf, -31, 61])

@@ -50,7 +50,7 @@ def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
 @pytest.mark.parametrize("policy", [Uniform(), Lagrangian()], ids=repr)
 @pytest.mark.parametrize("octaves", [-0.3, 0.3])
 def test_coders_that_promise_about_the_same_are_tried(tmp_path, policy, octaves):
-    """The zoo's variances are wrong: whatever its calibration says, frames arrive better with the companion."""
+    """The zoo's variances are wrong: whatever its calibration says, the companion is better."""
     zoo = zoo_that_promises(tmp_path / "zoo", octaves, flatness=0.5)
     frame = BlockJSCC(zoo, policy).encode(photograph(), BUDGET, AWGN(10.0))
     assert frame.coder == LINEAR.name

@@ -3,10 +3,12 @@
 import dataclasses
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from processes import photograph, save
 from sweeps import write_grid
 
+from jscc_sim.channels import parse_channel
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN
 from jscc_sim.sweep import Grid, SystemSpec
@@ -83,7 +85,27 @@ def test_awgn_has_no_channel_state_to_know(folder):
     assert {(t.channel, t.csi) for t in trials} == {
         ("awgn", "perfect"), ("rayleigh-slow", "perfect"), ("rayleigh-slow", "noisy:20")
     }  # fmt: skip
-    assert read(folder, ISSUE.replace("repeats", 'csi = "noisy:20"\nrepeats')).csi == ("noisy:20",)
+    fading = ISSUE.replace('"awgn", ', "").replace("repeats", 'csi = "noisy:20"\nrepeats')
+    assert read(folder, fading).csi == ("noisy:20",)
+
+
+@pytest.mark.parametrize("channel", ["awgn", "rayleigh-real-fast"])
+def test_a_channel_without_an_estimate_and_no_perfect_csi(folder, channel):
+    with pytest.raises(InputError, match=f"channels: {channel} has no channel estimate: csi must hold"):
+        Grid([str(folder / "a.png")], [LINEAR], [channel], [10], ["1/16"], csi=["noisy:20"])
+
+
+@pytest.mark.parametrize("name", ["jpeg+ldpc-abstraction", "jpeg+ideal"])
+@pytest.mark.parametrize(("channel", "equaliser"), [("rician-real-fast:1", "zf"), ("rayleigh-slow", "none")])
+def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, equaliser):
+    system = SystemSpec(name, equaliser=equaliser)
+    with pytest.raises(InputError, match="not told of the fading"):
+        Grid(["chelsea"], [system], [channel], [10], ["1/16"]).trials()
+    with pytest.raises(InputError, match="not told of the fading"):
+        system.load().transmit(
+            np.zeros((32, 32, 3), np.uint8), parse_channel(channel, 10.0), 900, np.random.default_rng(0)
+        )
+    assert Grid(["chelsea"], [system], ["awgn"], [10], ["1/16"]).trials()
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     channel, belief = _channels(arguments)
     spec = _spec(arguments)
     system = spec.load()
+    system.check(channel)
     jobs = _jobs(arguments)
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job):

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from jscc_sim.channels import AWGN, parse_channel
+from jscc_sim.channels import PERFECT, parse_channel, parse_csi
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.plugins import errors_named
@@ -40,7 +40,7 @@ class Grid:
     channels: Sequence[str]
     snr_db: Sequence[float]
     cbr: Sequence[Fraction]
-    csi: Sequence[str] = ("perfect",)
+    csi: Sequence[str] = (PERFECT,)
     repeats: int = 1
     seed: int = 0
 
@@ -61,8 +61,7 @@ class Grid:
         snrs_db = tuple(check_snr_db(number("snr_db", value), "snr_db") for value in self.snr_db)
         object.__setattr__(self, "snr_db", snrs_db)
         object.__setattr__(self, "cbr", tuple(map(_cbr, self.cbr)))
-        for channel, csi in product(self.channels, self.csi):
-            parse_channel(channel, 0.0, csi)
+        _ = self.air
         _whole("repeats", self.repeats, 1, MOST_TRIALS)
         _whole("seed", self.seed, 0, LARGEST_SEED)
         self._check_doubles()
@@ -77,6 +76,21 @@ class Grid:
         for axis in axes:
             count *= len(axis)
         return count
+
+    @property
+    def air(self) -> list[tuple[str, str]]:
+        """(channel, CSI): each channel with what a receiver can know of it; one without a channel estimate
+        has no CSI but perfect. Raises InputError for a channel that is left with none."""
+        for csi in self.csi:
+            parse_csi(csi)
+        found = []
+        for channel in self.channels:
+            estimated = parse_channel(channel, 0.0).estimated
+            known = [csi for csi in self.csi if estimated or csi == PERFECT]
+            if not known:
+                raise InputError(f"channels: {channel} has no channel estimate: csi must hold {PERFECT!r}")
+            found += [(channel, csi) for csi in known]
+        return found
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Grid:
@@ -102,12 +116,11 @@ class Grid:
         for system in self.systems:
             with errors_named(f"system {system.name}, policy {system.policy}"):
                 spec = system.within(Path())
-                systems.append((spec, Fingerprint.of(spec.load())))
-        air = {  # AWGN has no channel state that one could know
-            (channel, "perfect" if isinstance(parse_channel(channel, 0.0), AWGN) else csi): None
-            for channel, csi in product(self.channels, self.csi)
-        }
-        points = list(product(systems, air, self.snr_db, self.cbr, range(self.repeats)))
+                loaded = spec.load()
+                systems.append((spec, Fingerprint.of(loaded)))
+            for channel, csi in self.air:
+                loaded.check(parse_channel(channel, 0.0, csi))
+        points = list(product(systems, self.air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
         for image in self.images:
             picture = read_picture(image)

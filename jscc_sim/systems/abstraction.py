@@ -17,7 +17,7 @@ from jscc_sim.coding.protection import heard_from_db
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
 from jscc_sim.systems.digital import HEADER_BITS, Digital
-from jscc_sim.systems.link_quality import effective_snr_db, probe_db
+from jscc_sim.systems.link_quality import check_told, effective_snr_db, probe_db
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class DigitalAbstraction(System):
         """See System.version."""
         return f"by lot, {self.link.version()}"
 
+    def check(self, channel: Channel) -> None:
+        """See System.check."""
+        check_told(channel, self.link.equaliser, "measured error rates")
+
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""
         self.link.rehearse(picture, budget, belief)
@@ -47,6 +51,7 @@ class DigitalAbstraction(System):
         belief: Channel | None = None,
     ) -> Transmission:
         """See System.transmit."""
+        self.check(channel)
         foresight = true_fading(channel, rng) if self.link.informed else None
         shipment = self.link.ship(picture, budget, belief or channel, foresight)
         watch = Stopwatch()

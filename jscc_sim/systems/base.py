@@ -106,6 +106,9 @@ class System(ABC):
         """Of all that its results depend on and its fields do not show."""
         return ""
 
+    def check(self, channel: Channel) -> None:  # noqa: B027
+        """Raises InputError for a kind of channel on which its results would mean nothing."""
+
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:  # noqa: B027
         """Find out before anything is sent whether a frame fits. Raises BudgetError if none does."""
 

@@ -20,7 +20,7 @@ from jscc_sim.coding.capacity import shannon_bits
 from jscc_sim.errors import BudgetError
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
-from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db, probe_db
+from jscc_sim.systems.link_quality import check_told, foreseen_snr_db, informed_snr_db, probe_db
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class IdealDigital(System):
         """See System.version."""
         return self.codec.version()
 
+    def check(self, channel: Channel) -> None:
+        """See System.check."""
+        check_told(channel, self.equaliser, "capacities")
+
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""
         snr_db = belief.snr_db if self.informed else foreseen_snr_db(belief, budget)
@@ -55,6 +59,7 @@ class IdealDigital(System):
         belief: Channel | None = None,
     ) -> Transmission:
         """See System.transmit."""
+        self.check(channel)
         if budget < 1:
             raise BudgetError(f"budget of {budget} uses is below 1")
         watch = Stopwatch()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, Symbols, equalise
 from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_bits, snr_db_for_bits
+from jscc_sim.errors import InputError
 from jscc_sim.systems.base import Trial, own_stream
 
 Array = NDArray[np.float64]
@@ -27,6 +28,17 @@ DRAWS = 100
 
 DEPENDABLE_SHARE = 0.05
 """Share of frames whose fading may be worse than planned for."""
+
+
+def check_told(channel: Channel, equaliser: str, what: str) -> None:
+    """Raises InputError where the noise variance at the receiver does not hold the fading: the SNR of a use
+    is then not known to it, and what `what` says of the SNR does not hold."""
+    if not channel.told(equaliser):
+        where = f"with equaliser {equaliser}" if channel.estimated else "of a channel without estimate"
+        raise InputError(
+            f"the receiver {where} is not told of the fading, and {what} hold for a known SNR alone: "
+            "CODEC+ldpc really decodes"
+        )
 
 
 def effective_snr_db(snrs_db: Array, bits_per_symbol: int = SHANNON) -> Array:
