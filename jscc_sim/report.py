@@ -30,6 +30,7 @@ from jscc_sim.plots.table import (
     Axis,
     Curves,
     check_table,
+    coders,
     format_value,
     with_gains,
 )
@@ -39,6 +40,7 @@ MADE_WITH = ("jscc_sim", "matplotlib", "numpy", "pandas")
 MOST_VALUES, MOST_FAILURES = 12, 50
 OUTCOMES = frozenset({
     *("key", "height", "width", "budget_uses", "uses", "header_uses", "cbr", "mse", "outage", "seconds"),
+    *("coder", "papr_db"),
     *("status", "belief", "ratio_blocks", "stage_seconds", "error", *MEASURES),
 })  # fmt: skip
 """Columns that do not say what was run."""
@@ -150,7 +152,8 @@ def _figure(draw: Callable[[], Figure], words: str) -> str:
 def _points(table: pd.DataFrame) -> str:
     """Every point of every curve, with what the figures do not show."""
     head = ["scheme", "SNR dB", "CBR budget", "images", "frames", "CBR spent", "header", "PSNR dB",
-            "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "seconds"]  # fmt: skip
+            "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "coder", "PAPR dB",
+            "seconds"]  # fmt: skip
     rows = []
     for (scheme, snr_db, budget), group in _places(table):
         good = group[group["status"] == "ok"]
@@ -162,7 +165,7 @@ def _points(table: pd.DataFrame) -> str:
             len(good),
         ]
         if not len(good):
-            rows.append([*where, *[""] * 8, "/".join(sorted(set(group["status"])))])
+            rows.append([*where, *[""] * 10, "/".join(sorted(set(group["status"])))])
             continue
         each = good.groupby("image")
         kept = good[~good["outage"]]
@@ -177,12 +180,20 @@ def _points(table: pd.DataFrame) -> str:
                 _spread(kept.groupby("image")["psnr_db"].mean(), 2) if good["outage"].any() else "",
                 *(_spread(each[y].mean(), 4) for y in ("ssim", "ms_ssim")),
                 f"{good['outage'].mean():.2%}",
+                _coders(good),
+                _spread(each["papr_db"].mean(), 1),
                 f"{good['seconds'].mean():.2f}",
             ]
         )
     return _table(
         "Points", "Means over the images that have a value; frames: images times repeats.", head, rows
     )
+
+
+def _coders(rows: pd.DataFrame) -> str:
+    """`conv`, or `conv 21, linear 3` where frames have several."""
+    counts = coders(rows)
+    return next(iter(counts), "") if len(counts) < 2 else ", ".join(f"{n} {c}" for n, c in counts.items())
 
 
 def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:

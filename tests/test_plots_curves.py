@@ -139,6 +139,36 @@ def test_outages_count_or_not():
     assert "without outages" in left_out.axes[0].get_ylabel()
 
 
+def test_a_companions_frames_are_named():
+    table = results(snrs=(10.0, 20.0))
+    assert "Coded" not in notes(quality_figure(table)), "a table of before there was the column"
+    table = table.assign(coder="conv")
+    assert "Coded" not in notes(quality_figure(table))
+    high = (table["policy"] == "lagrangian") & (table["snr_db"] == 20)
+    table.loc[high & (table["cbr_budget"] == CBRS[-1]) & (table["image"] != "0.png"), "coder"] = "linear"
+    words = "Coded: lagrangian by conv 13, linear 3 of 16 frames (20 dB)."
+    assert words in notes(quality_figure(table))
+    assert words in notes(gain_figure(table))
+    assert words in notes(outage_figure(table, "cbr"))
+    alone = results(("uniform",), coder="linear")
+    assert "Coded: uniform by linear 16 of 16 frames." in notes(quality_figure(alone))
+    assert "Coded" not in notes(quality_figure(results(("uniform",), coder="conv", zoo_sha256="a" * 64)))
+
+
+def test_a_digital_chains_modes_are_named():
+    chain = {"system": "hevc+ldpc", "policy": "", "complexity": "", "zoo": ""}
+    table = results(("uniform",), snrs=(1.0, 10.0, 16.0), cbrs=(1 / 16,), coder="16qam-658").assign(**chain)
+    assert "Coded" not in notes(quality_figure(table))
+    table.loc[table["snr_db"] == 1, "coder"] = "qpsk-602"
+    assert "Coded: hevc+ldpc by 16qam-658 8, qpsk-602 4 of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
+    table["coder"] = [f"mode-{number // 2}" for number in range(12)]
+    assert "by mode-0 2, mode-1 2, mode-2 2, mode-3 2, 2 others of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
+
+
 def test_a_genie_is_marked():
     table = pd.concat([results(), results(side_info="genie")], ignore_index=True)
     figure = quality_figure(table)

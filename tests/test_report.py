@@ -93,6 +93,14 @@ def test_tables_and_provenance(page):
         assert words in text, words
 
 
+def test_points_say_who_coded(table):
+    mixed = table.assign(coder=["conv", *["linear"] * (len(table) - 1)], papr_db=9.0)
+    text = " ".join("\n".join(Tags(report(mixed, "T")).text).split())
+    assert "25.00% linear 9.0 ± 0.0 0.50" in text
+    assert "linear 3, conv 1 9.0" in text
+    assert "coder" not in text[text.index("What was run") :], "an outcome is no condition"
+
+
 def test_a_table_of_one_point_has_a_page_and_always_the_same():
     point = results(("uniform",), cbrs=(1 / 16,), images=1)
     page = report(point, "T")

@@ -34,7 +34,7 @@ class Mine(AllocationPolicy):
 SENT = {
     *("uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "ratio_blocks", "seed"),
     *("height", "width", "budget_uses", "cbr_budget", "snr_db", "sender_snr_db", "image", "system", "zoo"),
-    *("policy", "complexity", "channel", "csi", "equaliser", "side_info"),
+    *("policy", "complexity", "channel", "csi", "equaliser", "side_info", "coder", "papr_db"),
 }
 """What a row shares with `transmit --json`."""
 
@@ -137,6 +137,7 @@ def test_what_a_trial_becomes(folder):
     assert rows["ok"].error is None
     assert rows["ok"].seconds == sum(rows["ok"].stage_seconds.values()) > 0
     assert sum(rows["ok"].ratio_blocks.values()) == 4
+    assert (rows["ok"].coder, rows["infeasible"].coder, rows["infeasible"].papr_db) == ("linear", None, None)
     assert (rows["ok"].versions, rows["ok"].git_commit) == (versions(), git_commit())
     assert rows["infeasible"].error.startswith("budget of 38 uses is below the")
     assert rows["failed"].error == "Mine raised ValueError: two lines"
@@ -210,3 +211,21 @@ def test_a_frame_belongs_to_what_the_sender_believes(folder):
     rows = [run_trial(one("lagrangian", cbr="1/2", channel=c)) for c in ("awgn", "rayleigh-slow")]
     assert all(row.status == "ok" for row in rows)
     assert _frame.cache_info().misses == 2
+
+
+def test_a_row_says_who_coded_and_how_peaky(folder, tmp_path):
+    """The companion's frames are named; a system without symbols has no peaks."""
+    own, companions = (one(zoo="conv-small", cbr=cbr) for cbr in ("1/6", "1/2"))
+    assert run_trial(own).coder == "conv-small"
+    assert run_trial(dataclasses.replace(companions, snr_db=20.0)).coder == "linear"
+    shutil.copytree(load_zoo("linear").folder, "deep/mine")
+    assert run_trial(one(zoo="deep/mine")).coder == "mine"
+
+    def rival(name):
+        (only,) = Grid(["a.png"], [SystemSpec(name)], ["awgn"], [10], ["1/3"]).trials()
+        return run_trial(only)
+
+    real, lot, ideal = (rival(f"jpeg+{code}") for code in ("ldpc", "ldpc-abstraction", "ideal"))
+    assert real.coder == lot.coder == "16qam-658"
+    assert real.papr_db == pytest.approx(2.55, abs=0.1)  # of 16QAM 10 log10(18 / 10); corners are as frequent
+    assert lot.papr_db is ideal.papr_db is None

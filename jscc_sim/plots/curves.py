@@ -237,6 +237,7 @@ class _Page:
         self.drawn: list[Curve] = []
         self.notes: list[str] = []
         self.left_out: list[tuple[str, float, int, LeftOut]] = []
+        self.coded_by: dict[str, list[float]] = {}
         if len(self.panels) > MOST_PANELS:
             other = COLUMN_OF[OTHER[curves.x]]
             raise InputError(
@@ -277,6 +278,9 @@ class _Page:
                 axes.label_outer()
                 self.drawn += drawn
                 self.left_out += [(c.label, value, c.images, point) for c in drawn for point in c.left_out]
+                for curve in filter(lambda curve: curve.coded_by, drawn):
+                    words = f"{curve.label} by {curve.coded_by}"
+                    self.coded_by.setdefault(words, []).append(value)
             for number in range(len(self.panels), grid.size):
                 above = grid.flat[number - columns]
                 grid.flat[number].remove()
@@ -295,7 +299,7 @@ class _Page:
                 self.figure,
                 self.height,
                 self.entries,
-                [everywhere, *self.notes]
+                [everywhere, *self.notes, *_coders(self)]
                 + ["genie: side information free and error-free, for comparison only."] * genie,
             )
         return self.figure
@@ -393,6 +397,15 @@ def _left_out(page: _Page) -> list[str]:
         images = max(count for _, _, count in found)
         words.append(f"{label} at {place_name(x, at)}{where} ({why}: {counts} of {images} images)")
     return [f"Left out: {'; '.join(words)}."] if words else []
+
+
+def _coders(page: _Page) -> list[str]:
+    """A note on curves whose frames were not all coded by the same coder, and that the zoo's own."""
+    words = []
+    for what, values in page.coded_by.items():
+        places = ", ".join(place_name(OTHER[page.curves.x], value) for value in values)
+        words.append(f"{what} ({places})" if len(page.panels) > 1 else what)
+    return [f"Coded: {'; '.join(words)}."] if words else []
 
 
 def _lost(table: pd.DataFrame) -> str:

@@ -40,13 +40,20 @@ TEXTS = (
     "equaliser",
     "side_info",
     "status",
+    "coder",
 )
 NUMBERS = (
     *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
-    *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat"),
+    *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat", "papr_db"),
 )
 CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 """Columns that every table of results has."""
+
+LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan}
+"""Those of them that older tables lack, and what stands in for them."""
+
+MOST_CODERS = 4
+"""Coders of one curve that are named."""
 
 TOLERANCE = 0.01
 """How far below uniform's smallest frame, relatively, a frame is compared with it."""
@@ -77,7 +84,7 @@ class Curve:
     """Points of one scheme under one condition: means over images with their 95 % half-widths.
 
     scheme: index of its style, the same with and without a genie; left_out: where some image
-    has no value.
+    has no value; coded_by: what coded its frames, where that is not all the zoo's own.
     """
 
     label: str
@@ -89,6 +96,7 @@ class Curve:
     half_width: Array
     images: int
     left_out: tuple[LeftOut, ...]
+    coded_by: str
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -97,10 +105,11 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
-    """The table with the types that the figures rely on, and a `belief` column.
+    """The table with the types that the figures rely on, a `belief` column, and what is in LATER.
 
     Raises InputError naming the column that is missing, or that holds something else than numbers.
     """
+    table = table.assign(**{column: value for column, value in LATER.items() if column not in table})
     table = _typed(table, TEXTS, NUMBERS, name, more=("outage", "seed"))
     for column, digest in DIGESTS.items():
         if digest not in table:
@@ -234,7 +243,8 @@ class Curves:
         keys = sorted(set(self.table[list(SCHEME)].itertuples(index=False, name=None)), key=_order)
         wrong = self.table["belief"].any()  # said even where it is all that there is
         varies = [len(stated(self.table[name])) > 1 or (name == "belief" and wrong) for name in SCHEME]
-        varying = [number for number, told in enumerate(varies) if told] or [0]
+        one = "policy" if stated(self.table["policy"]) else "system"
+        varying = [number for number, told in enumerate(varies) if told] or [SCHEME.index(one)]
         short = {key: _label(key, varying, brief=True) for key in keys}
         unique = len(set(short.values())) == len(short)
         self.labels = short if unique else {key: _label(key, varying, brief=False) for key in keys}
@@ -250,9 +260,18 @@ class Curves:
         for key, side_info, mine in self.groups(rows):
             points, left_out = self._points(mine, y)
             at, place, mean, half_width = np.array(points, float).reshape(-1, 4).T
-            genie, images = side_info == "genie", mine["image"].nunique()
-            label = self.labels[key] + (" (genie)" if genie else "")
-            yield Curve(label, self.order[key], genie, at, place, mean, half_width, images, tuple(left_out))
+            yield Curve(
+                self.labels[key] + (" (genie)" if side_info == "genie" else ""),
+                self.order[key],
+                side_info == "genie",
+                at,
+                place,
+                mean,
+                half_width,
+                mine["image"].nunique(),
+                tuple(left_out),
+                _coded_by(mine if self.outages else mine[~mine["outage"]]),
+            )
 
     def _points(self, mine: pd.DataFrame, y: str) -> tuple[list[tuple[float, ...]], list[LeftOut]]:
         """(budget or SNR, its place on the axis, mean, half-width) of each point, and what is left out."""
@@ -288,6 +307,24 @@ class Curves:
         found = dict(list(rows.groupby([*SCHEME, "side_info"])))
         for place in sorted(found, key=lambda p: (self.order[p[:-1]], p[-1] == "genie")):
             yield place[:-1], place[-1], found[place]
+
+
+def coders(rows: pd.DataFrame) -> dict[str, int]:
+    """Frames by what coded them, the most frequent first; without those whose system has one coder alone."""
+    counts = Counter(rows.loc[(rows["status"] == "ok") & (rows["coder"] != ""), "coder"])
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _coded_by(rows: pd.DataFrame) -> str:
+    """`conv 21, linear 3 of 24 frames`; empty where one coder made them all, a zoo's its own."""
+    counts = coders(rows)
+    zoo, commonest = str(rows["zoo"].iloc[0]) if len(rows) else "", next(iter(counts), "")
+    own = zoo in ("", commonest) or zoo.startswith(f"{commonest} ")  # a digest may follow the name
+    if not counts or (len(counts) == 1 and own):
+        return ""
+    words = [f"{name} {frames}" for name, frames in list(counts.items())[:MOST_CODERS]]
+    words += [f"{len(counts) - MOST_CODERS} others"] * (len(counts) > MOST_CODERS)
+    return f"{', '.join(words)} of {sum(counts.values())} frames"
 
 
 def stated(column: pd.Series) -> set[str]:

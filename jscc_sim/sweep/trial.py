@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,8 @@ def _measured(trial: Trial) -> dict[str, Any]:
         "ssim": quality.ssim,
         "ms_ssim": quality.ms_ssim,
         "outage": sent.outage,
+        "coder": Path(sent.coder).name,
+        "papr_db": sent.papr_db,
         "ratio_blocks": None if ratios is None or index is None else ratios.blocks_of(index),
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
