@@ -20,8 +20,12 @@ from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
 from jscc_sim.sweep import Grid, LocalProcesses, Trial, run, table
+from jscc_sim.sweep.row import git_commit
 
 REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
+REPLAYED = ("cbr_fraction", "format")
+"""Columns of a published table besides the figures' own."""
+
 QUICK_IMAGES, QUICK_ZOO = 3, "conv-small"
 
 
@@ -78,8 +82,9 @@ class Study:
         part: str = "",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV."""
-        shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
+        """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV, and
+        any row of it can be sent again with `jscc_sim.sweep.replay`."""
+        shown = [column for column in rows.columns if column in CONTRACT or column in REPLAYED]
         own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "trials": len(rows),
@@ -99,7 +104,7 @@ class Study:
         added to the name. part: is added to the name."""
         name = f"{self.name}_{part}" if part else self.name
         path = write_table(table, self.folder / f"{name}.csv")
-        made = [path, write_json({"command": command(), **summary}, path.with_suffix(".json"))]
+        made = [path, write_json({**made_by(), **summary}, path.with_suffix(".json"))]
         for suffix, figure in figures.items():
             made += save_both(figure, self.folder, f"{name}{suffix}")
         print("\n".join(map(str, made)))
@@ -118,6 +123,11 @@ def made_folder(name: str) -> Path:
     except OSError as error:
         raise InputError(f"folder {folder} cannot be made: {error.strerror}") from None
     return folder
+
+
+def made_by() -> dict[str, Any]:
+    """What every JSON begins with: the command that is running, and the commit of the code that runs."""
+    return {"command": command(), "git_commit": [str(git_commit())]}
 
 
 def command() -> str:

@@ -12,6 +12,8 @@ import pytest
 from processes import photograph, save
 
 from jscc_sim.plots.table import read_csv
+from jscc_sim.sweep import replay
+from jscc_sim.sweep.row import git_commit
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 STUDIES = (
@@ -38,6 +40,8 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_ends_with_its_files(work, name):
     words = ("--images", "images", "--quick", "--zoo", "linear")
+    (work / "out").mkdir(exist_ok=True)
+    (work / "out" / f"{name}_quick.json").write_text('{"command": "earlier", "stale": "for a reason"}')
     done = script(name, *words, cwd=work)
     assert done.returncode == 0, done.stderr
     assert "trials with 1 workers" in done.stdout
@@ -45,6 +49,13 @@ def test_a_study_ends_with_its_files(work, name):
     made = json.loads((work / "out" / f"{name}_quick.json").read_text())
     assert made["trials"] == len(table)
     assert name in made["command"]
+    assert "stale" not in made
+    assert made["git_commit"] == [str(git_commit())]
+    row = table[table["status"] == "ok"].iloc[-1]
+    if name != "side_information":  # its pictures are gone
+        again = replay(row, str(work / "images" / row["image"]))
+        assert again["psnr_db"] == pytest.approx(row["psnr_db"], abs=1e-3)
+        assert again["coder"] == row["coder"]
     for figure in (work / "out").glob(f"{name}_quick*.png"):
         assert figure.stat().st_size > 10_000
     assert (work / "out" / f"{name}_quick.pdf").exists()

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import shutil
+import subprocess
 from fractions import Fraction
 
 import pytest
 from processes import photograph, save
 from sweeps import trial, write_grid
 
+import jscc_sim
 from jscc_sim.cli import main
 from jscc_sim.images import read_picture
 from jscc_sim.sweep import Grid, SystemSpec, run_trial
@@ -229,3 +231,33 @@ def test_a_row_says_who_coded_and_how_peaky(folder, tmp_path):
     assert real.coder == lot.coder == "16qam-658"
     assert real.papr_db == pytest.approx(2.55, abs=0.1)  # of 16QAM 10 log10(18 / 10); corners are as frequent
     assert lot.papr_db is ideal.papr_db is None
+
+
+def test_only_what_makes_results_makes_a_checkout_dirty(tmp_path, monkeypatch):
+    def git(*words):
+        name = ["-c", "user.name=A", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *name, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    for file in ("jscc_sim/__init__.py", "models/a", "results/a.csv", "README.md", "setup.cfg"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("1")
+    git("init", "-q")
+    monkeypatch.setattr(jscc_sim, "__file__", str(tmp_path / "jscc_sim/__init__.py"))
+    assert git_commit.__wrapped__() is None, "no commit yet"
+    git("add", ".")
+    git("commit", "-qm", "1")
+    commit = git("rev-parse", "HEAD")
+    assert git_commit.__wrapped__() == commit
+    for file in ("results/a.csv", "results/new.csv", "README.md", "notes"):
+        (tmp_path / file).write_text("2")
+    assert git_commit.__wrapped__() == commit
+    for file in ("jscc_sim/__init__.py", "models/new", "setup.cfg"):
+        before = (tmp_path / file).read_text() if (tmp_path / file).exists() else None
+        (tmp_path / file).write_text("2")
+        assert git_commit.__wrapped__() == f"{commit}-dirty", file
+        (tmp_path / file).unlink() if before is None else (tmp_path / file).write_text(before)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "jscc_sim").rename(tmp_path / "deep/jscc_sim")
+    monkeypatch.setattr(jscc_sim, "__file__", str(tmp_path / "deep/jscc_sim/__init__.py"))
+    assert git_commit.__wrapped__() is None, "somebody else's checkout"
