@@ -72,6 +72,22 @@ class Trial:
         return budget_uses(self.cbr, self.height, self.width)
 
     @property
+    def sent_over(self) -> Channel:
+        """The channel as it is."""
+        return parse_channel(self.channel, self.snr_db, self.csi)
+
+    @property
+    def belief(self) -> Channel:
+        """The channel as the sender believes it to be."""
+        believed = self.system.sender_snr_db
+        return self.sent_over if believed is None else self.sent_over.at(believed)
+
+    @property
+    def frame(self) -> tuple[SystemSpec, Fingerprint, str, str, int, Channel]:
+        """All that a sender's work depends on: trials of which it is the same share one frame."""
+        return (self.system, self.fingerprint, self.path, self.pixels_sha256, self.budget, self.belief)
+
+    @property
     def coordinates(self) -> str:
         """The point in words."""
         spec, csi = self.system.label, "" if self.csi == "perfect" else f" csi {self.csi}"
@@ -175,17 +191,14 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
     """What `jscc-sim transmit` would measure with this seed of the channel."""
     picture = _picture(trial.path, trial.pixels_sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(trial.system, trial.fingerprint)
-    channel = parse_channel(trial.channel, trial.snr_db, trial.csi)
-    believed = trial.system.sender_snr_db
+    channel = trial.sent_over
     if trial.budget < 1:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
-    belief = channel if believed is None else channel.at(believed)
     rng = np.random.default_rng(seed)
     if isinstance(system, LinkSystem) and not system.foresees:
-        frame = _frame(trial.system, trial.fingerprint, trial.path, trial.pixels_sha256, trial.budget, belief)
-        sent = system.send(frame, channel, rng)
+        sent = system.send(_frame(*trial.frame), channel, rng)
     else:
-        sent = system.transmit(picture, channel, trial.budget, rng, belief)
+        sent = system.transmit(picture, channel, trial.budget, rng, trial.belief)
     quality = measure(sent.picture, picture)
     ratios, index = system.ratios, sent.index
     return {
@@ -224,6 +237,11 @@ def _frame(
     system = load_system(spec, fingerprint)
     assert isinstance(system, LinkSystem)
     return system.encode(picture, budget, belief)
+
+
+def forget_frames() -> None:
+    """The next trial makes its frame itself."""
+    _frame.cache_clear()
 
 
 @contextmanager
