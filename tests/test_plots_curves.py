@@ -11,7 +11,7 @@ from tables import CBRS, GAINS_DB, HEIGHT, REFERENCES, WIDTH, lose, psnr_of, res
 from jscc_sim.errors import InputError
 from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
 from jscc_sim.plots.style import COLOURS
-from jscc_sim.plots.table import check_table, envelopes, read_references, with_gains
+from jscc_sim.plots.table import as_fraction, check_table, envelopes, read_references, with_gains
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
 
 UNIFORM_USES = [int(cbr * 3 * HEIGHT * WIDTH) for cbr in CBRS]
@@ -84,6 +84,14 @@ def test_repeats_are_no_further_images():
     np.testing.assert_allclose(one.lines[0].get_ydata(), two.lines[0].get_ydata())
     bands = [list(band(axes.collections[0]).values()) for axes in (one, two)]
     np.testing.assert_allclose(*bands)
+
+
+def test_budgets_of_six_digits_are_the_fractions_that_they_were():
+    """As published tables have them."""
+    assert [as_fraction(float(f"{1 / n:.6g}")) for n in (96, 48, 24, 12, 3)] == [
+        "1/96", "1/48", "1/24", "1/12", "1/3",
+    ]  # fmt: skip
+    assert as_fraction(0.0208) == "0.0208"
 
 
 def test_over_snr_and_in_panels():

@@ -354,7 +354,7 @@ def place_name(axis: Axis, value: float) -> str:
 def as_fraction(value: float) -> str:
     """1/16 for 0.0625; a decimal for what is no simple fraction."""
     near = Fraction(value).limit_denominator(1000)
-    simple = near.numerator < 10 and abs(float(near) - value) < 1e-6 * value
+    simple = near.numerator < 10 and abs(float(near) - value) < 1e-5 * value  # six digits in a CSV
     return str(near) if simple else f"{value:.4g}"
 
 
