@@ -10,6 +10,7 @@ from tables import CBRS, GAINS_DB, HEIGHT, REFERENCES, WIDTH, lose, psnr_of, res
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
+from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.plots.style import COLOURS
 from jscc_sim.plots.table import as_fraction, check_table, envelopes, read_references, with_gains
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
@@ -302,6 +303,14 @@ def test_the_headers_share_is_over_all_pictures_of_a_size_or_left_out():
     np.testing.assert_allclose(most.get_ydata(), [20 / UNIFORM_USES[3], 40 / UNIFORM_USES[3]])
     assert "Means over 3 to 4 pictures of each size" in notes(figure)
     assert "Left out, not all pictures have a frame: 3072 pixels at CBR 1/48." in notes(figure)
+
+
+def test_plain_curves_have_bands_where_half_widths_are_given():
+    curves = {"plain": ([1, 2], [3, 4]), "banded": ([1, 2], [5, 6], [0.5, 0.25])}
+    axes = lines_figure([Panel("x", "y", curves)]).axes[0]
+    assert [list(line.get_ydata()) for line in axes.lines] == [[3, 4], [5, 6]]
+    (filled,) = axes.collections
+    assert band(filled) == {1: (4.5, 5.5), 2: (5.75, 6.25)}
 
 
 # --- uniform's envelope and gains ------------------------------------------------------------------
