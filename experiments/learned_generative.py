@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-from study import Study
+from study import Study, words_of
 
 from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.statistics import interval
 from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.units import parse_cbr
 
@@ -26,17 +27,28 @@ def make(study: Study) -> None:
         )
     )
     found = gains(rows)
-    means = found.groupby(["snr_db", "cbr"])["gain_db"].mean().unstack("cbr")
+    groups = found.groupby(["snr_db", "cbr"])["gain_db"]
+    means, halves = (groups.agg(part).unstack("cbr") for part in (_mean, _half_width))
     print(means.round(2).to_string())
-    curves = {f"{snr_db:g} dB": (means.columns.tolist(), line.tolist()) for snr_db, line in means.iterrows()}
-    note = f"Mean over {len(study.images)} images of the gain on the same frame and noise, for each SNR."
+    curves = {
+        f"{snr_db:g} dB": (means.columns.tolist(), line.tolist(), halves.loc[snr_db].tolist())
+        for snr_db, line in means.iterrows()
+    }
+    note = f"Gain on the same frame and noise, mean over {len(study.images)} images; bands: 95 % intervals."
     panel = Panel("CBR", "PSNR over the linear receiver's (dB)", curves, log_x=True)
     summary = {
-        "mean_gain_db": {f"{snr:g} dB": line.round(3).tolist() for snr, line in means.iterrows()},
-        "cbr": [round(cbr, 5) for cbr in means.columns],
+        "gain_db": {f"{snr:g} dB, CBR {cbr:.5f}": words_of(gain) for (snr, cbr), gain in groups},
         "least_gain_of_an_image_db": round(float(found["gain_db"].min()), 3),
     }
     study.publish(rows, {"": lines_figure([panel], [note])}, "generative", summary)
+
+
+def _mean(gain_db: pd.Series) -> float:
+    return interval(gain_db).mean
+
+
+def _half_width(gain_db: pd.Series) -> float:
+    return interval(gain_db).half_width
 
 
 def gains(rows: pd.DataFrame) -> pd.DataFrame:

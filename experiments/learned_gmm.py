@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
-from study import Study
+from study import Study, words_of
 from study import means as means_of
 
 from jscc_sim.codecs import find_codec
@@ -38,9 +38,10 @@ def make(study: Study) -> None:
     codecs = list(LEVELS)[: 2 if study.quick else None]
     pictures = named_pictures(study)
     files = ladders(pictures, codecs, 3 if study.quick else 1)
-    means = at_equal_bits(files)
+    each = at_equal_bits(files)
+    means = each.groupby(["set", "bpp"], sort=False).agg(lambda values: values.mean(skipna=False))
     print(means.round(2).to_string())
-    comes_to = summary(means, files)
+    comes_to = summary(each, files)
     print(comes_to)
     provenance = {"weights_sha256": GMM().model.sha256, **comes_to}
     study.write(files, {"": figure(means, files)}, "gmm", provenance)
@@ -77,26 +78,30 @@ def ladders(pictures: Pictures, codecs: list[str], step: int = 1) -> pd.DataFram
 
 
 def at_equal_bits(files: pd.DataFrame) -> pd.DataFrame:
-    """Mean PSNR of each set (rows: set, bpp; columns: codec) from each image's own curve, interpolated
-    over the logarithm of the bits; none where an image's curve does not reach."""
+    """PSNR of each image (rows: set, image, bpp; columns: codec) from its own curve, interpolated over the
+    logarithm of the bits; none where that does not reach."""
     found = []
-    for (name, codec, _), curve in files.groupby(["set", "codec", "image"], sort=False):
+    for (name, codec, image), curve in files.groupby(["set", "codec", "image"], sort=False):
         points = curve.sort_values("bpp").drop_duplicates("bpp")
         line = PchipInterpolator(np.log(points["bpp"]), points["psnr_db"], extrapolate=False)
-        found += [(name, codec, bpp, psnr_db) for bpp, psnr_db in zip(BPPS, line(np.log(BPPS)), strict=True)]
-    table = pd.DataFrame(found, columns=["set", "codec", "bpp", "psnr_db"])
-    mean = table.groupby(["set", "bpp", "codec"], sort=False)["psnr_db"].agg(lambda x: x.mean(skipna=False))
-    return mean.unstack("codec")
+        points = zip(BPPS, line(np.log(BPPS)), strict=True)
+        found += [(name, image, codec, bpp, psnr_db) for bpp, psnr_db in points]
+    table = pd.DataFrame(found, columns=["set", "image", "codec", "bpp", "psnr_db"])
+    return table.set_index(["set", "image", "bpp", "codec"])["psnr_db"].unstack("codec", sort=False)
 
 
-def summary(means: pd.DataFrame, files: pd.DataFrame) -> dict[str, Any]:
-    """What the figures come to: gains over JPEG, the files' excess over the estimate, steps of the ladder
-    that do not rise in bits and in PSNR."""
+def summary(each: pd.DataFrame, files: pd.DataFrame) -> dict[str, Any]:
+    """What the figures come to: paired differences to the other codecs, the files' excess over the estimate,
+    steps of the ladder that do not rise in bits and in PSNR."""
     own = files[files["codec"] == GMM.name]
-    gains = (means[GMM.name] - means["jpeg"]).round(2).dropna()
+    over: dict[str, dict[str, str]] = {}
+    for other in each.columns.drop(GMM.name):
+        for (name, bpp), values in (each[GMM.name] - each[other]).groupby(["set", "bpp"], sort=False):
+            if words := words_of(values):
+                over.setdefault(f"over {other}, dB", {})[f"{name}, {bpp:g} bpp"] = words
     steps = own.groupby(["set", "image"])[["bpp", "psnr_db"]].diff().dropna()
     return {
-        "gain_over_jpeg_db": {f"{name}, {bpp:g} bpp": gain for (name, bpp), gain in gains.items()},
+        **over,
         "largest_excess_over_estimate": round(float((own["bpp"] / own["estimated_bpp"] - 1).max()), 4),
         "steps_that_do_not_rise": int((steps <= 0).any(axis=1).sum()),
     }

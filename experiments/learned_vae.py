@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
-from study import Study
+from study import Study, words_of
 
 from jscc_sim.channels import AWGN, Channel
 from jscc_sim.images import Picture, read_picture
@@ -40,13 +42,15 @@ def make(study: Study) -> None:
     ]
     rows = study.rows(*grids)
     by = rows.groupby(["channel", "system", "snr_db"])["psnr_db"].mean()
-    found = pd.concat([by["awgn"].unstack("snr_db"), linear(study.images, snrs_db)])
+    klt = linear(study.images, snrs_db)
+    found = pd.concat([by["awgn"].unstack("snr_db"), klt.groupby("system").mean()])
     print(found.round(2).to_string())
     shown = [snr_db for snr_db in snrs_db if snr_db != NOISELESS_DB]
     curves = {name: (shown, line[shown].tolist()) for name, line in found.iterrows()}
     note = f"Mean over {len(study.images)} images. The link's headers are sent; the KLT needs none."
     summary = {
         "psnr_db": {name: dict(line.round(3)) for name, line in found.iterrows()},
+        "over_klt_db": over_klt(rows, klt),
         "psnr_db_fading": {name: dict(by[name].unstack("system").iloc[0].round(3)) for name in RAYLEIGH},
         "cbr": rows.groupby("system")["cbr"].mean().round(5).to_dict(),
     }
@@ -54,17 +58,25 @@ def make(study: Study) -> None:
 
 
 def linear(images: list[str], snrs_db: tuple[float, ...]) -> pd.DataFrame:
-    """Mean PSNR of the rival by name and SNR."""
+    """PSNR of the rival: rows by its name and image, a column each SNR."""
     klt = PatchKLT.beside(Model.find(VAE))
-    pictures = [read_picture(image) for image in images]
-    found = {
-        f"KLT {n}": {
-            snr_db: np.mean([_psnr_db(klt, n, AWGN(snr_db), picture) for picture in pictures])
-            for snr_db in snrs_db
-        }
+    found = {}
+    for image in images:
+        picture = read_picture(image)
+        for n in CHOICES:
+            line = {snr_db: _psnr_db(klt, n, AWGN(snr_db), picture) for snr_db in snrs_db}
+            found[f"KLT {n}", Path(image).name] = line
+    return pd.DataFrame(found).T.rename_axis(["system", "image"])
+
+
+def over_klt(rows: pd.DataFrame, klt: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Paired differences of each link to the KLT with as many coefficients, AWGN, by SNR."""
+    own = rows[rows["channel"] == "awgn"].pivot_table("psnr_db", ["system", "image"], "snr_db")
+    return {
+        f"{VAE}:{n}": {f"{snr_db:g}": words_of(own.loc[f"{VAE}:{n}", snr_db] - klt.loc[f"KLT {n}", snr_db])
+                       for snr_db in klt}
         for n in CHOICES
-    }
-    return pd.DataFrame(found).T
+    }  # fmt: skip
 
 
 def _psnr_db(klt: PatchKLT, n: int, channel: Channel, picture: Picture) -> float:

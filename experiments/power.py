@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from held_out import held_out_parser, held_out_pictures
-from study import add_out, command, guarded, made_folder, save_both, write_json, write_table
+from study import add_out, guarded, made_by, made_folder, save_both, write_json, write_table
 
 from jscc_sim.allocation import Lagrangian, Uniform
 from jscc_sim.channels import AWGN
@@ -60,7 +60,7 @@ def main() -> None:
         write_table(found, folder / "power.csv"),
         *save_both(lines_figure(panels, [note]), folder, "power"),
     ]
-    made.append(write_json({"command": command(), "zoo_sha256": zoo.sha256}, folder / "power.json"))
+    made.append(write_json({**made_by(), "zoo_sha256": zoo.sha256}, folder / "power.json"))
     print("\n".join(map(str, made)))
 
 

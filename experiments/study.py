@@ -19,9 +19,14 @@ from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
+from jscc_sim.statistics import interval
 from jscc_sim.sweep import Grid, LocalProcesses, Trial, run, table
+from jscc_sim.sweep.row import git_commit
 
 REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
+REPLAYED = ("cbr_fraction", "format")
+"""Columns of a published table besides the figures' own."""
+
 QUICK_IMAGES, QUICK_ZOO = 3, "conv-small"
 
 
@@ -78,8 +83,9 @@ class Study:
         part: str = "",
         summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV."""
-        shown = [column for column in rows.columns if column in CONTRACT or column == "cbr_fraction"]
+        """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV, and
+        any row of it can be sent again with `jscc_sim.sweep.replay`."""
+        shown = [column for column in rows.columns if column in CONTRACT or column in REPLAYED]
         own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "trials": len(rows),
@@ -99,7 +105,7 @@ class Study:
         added to the name. part: is added to the name."""
         name = f"{self.name}_{part}" if part else self.name
         path = write_table(table, self.folder / f"{name}.csv")
-        made = [path, write_json({"command": command(), **summary}, path.with_suffix(".json"))]
+        made = [path, write_json({**made_by(), **summary}, path.with_suffix(".json"))]
         for suffix, figure in figures.items():
             made += save_both(figure, self.folder, f"{name}{suffix}")
         print("\n".join(map(str, made)))
@@ -120,6 +126,11 @@ def made_folder(name: str) -> Path:
     return folder
 
 
+def made_by() -> dict[str, Any]:
+    """What every JSON begins with: the command that is running, and the commit of the code that runs."""
+    return {"command": command(), "git_commit": [str(git_commit())]}
+
+
 def command() -> str:
     """The command that is running, folders by their last name."""
     script = f"experiments/{Path(sys.argv[0]).name}"
@@ -134,7 +145,7 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
 
 def write_json(content: Mapping[str, Any], path: Path) -> Path:
     """Write it for people too. Returns the path."""
-    text = json.dumps(content, indent=2) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_whole(path, lambda handle: handle.write(text.encode()))
     return path
 
@@ -161,6 +172,15 @@ def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr
     """A table of means over images, to print; none where an image has no value."""
     table = rows.pivot_table(value, list(by), across, aggfunc=_mean_of_all, sort=False)
     return str(table.round(2).to_string())
+
+
+def words_of(differences: pd.Series) -> str:
+    """Paired differences of images in dB: `+1.54 ± 0.15, above in 24 of 24`; empty where one has none."""
+    if differences.isna().any():
+        return ""
+    found = interval(differences)
+    half = f" ± {found.half_width:.2f}" if found.count > 1 else ""
+    return f"{found.mean:+.2f}{half}, above in {int((differences > 0).sum())} of {found.count}"
 
 
 def guarded(main: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from study import add_out, guarded, made_folder, save_both, write_json
+from study import add_out, guarded, made_by, made_folder, save_both, write_json
 
 from jscc_sim.channels import AWGN
 from jscc_sim.coding.mcs import find_scheme
@@ -45,7 +45,7 @@ def main() -> None:
     print(f"images of {options.frames} lost at", np.round(snrs_db, 2).tolist(), lost)
     save_both(agreement_figure(snrs_db, lost, options.frames), folder, "waterfalls_agreement")
     found = {
-        "command": "python experiments/waterfalls.py --out results",
+        **made_by(),
         "snr_db_at_0.1": {name: np.round(pair, 3).tolist() for name, pair in opinions.items()},
         "agreement": {"snr_db": np.round(snrs_db, 3).tolist(), "frames": options.frames, **lost},
     }

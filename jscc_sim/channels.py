@@ -90,6 +90,13 @@ def reals_of(symbols: Symbols) -> NDArray[np.float64]:
     return symbols.astype(np.complex128).view(np.float64)
 
 
+def papr_db(symbols: Symbols) -> float | None:
+    """Peak to average power ratio of a frame in dB: 10 log10(max abs(s)**2 / mean abs(s)**2). symbols: [uses]
+    complex. None where nothing has power."""
+    power = np.abs(symbols.astype(np.complex128)) ** 2
+    return power_to_db(float(power.max() / power.mean())) if power.any() else None
+
+
 @dataclass(frozen=True)
 class Channel(ABC):
     """A channel at one SNR. snr_db: Es/N0 in dB, symbols of unit mean power."""

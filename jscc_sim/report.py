@@ -30,6 +30,7 @@ from jscc_sim.plots.table import (
     Axis,
     Curves,
     check_table,
+    coders,
     format_value,
     with_gains,
 )
@@ -39,6 +40,7 @@ MADE_WITH = ("jscc_sim", "matplotlib", "numpy", "pandas")
 MOST_VALUES, MOST_FAILURES = 12, 50
 OUTCOMES = frozenset({
     *("key", "height", "width", "budget_uses", "uses", "header_uses", "cbr", "mse", "outage", "seconds"),
+    *("coder", "papr_db"),
     *("status", "belief", "ratio_blocks", "stage_seconds", "error", *MEASURES),
 })  # fmt: skip
 """Columns that do not say what was run."""
@@ -150,7 +152,8 @@ def _figure(draw: Callable[[], Figure], words: str) -> str:
 def _points(table: pd.DataFrame) -> str:
     """Every point of every curve, with what the figures do not show."""
     head = ["scheme", "SNR dB", "CBR budget", "images", "frames", "CBR spent", "header", "PSNR dB",
-            "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "seconds"]  # fmt: skip
+            "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "coder", "PAPR dB",
+            "seconds"]  # fmt: skip
     rows = []
     for (scheme, snr_db, budget), group in _places(table):
         good = group[group["status"] == "ok"]
@@ -162,27 +165,40 @@ def _points(table: pd.DataFrame) -> str:
             len(good),
         ]
         if not len(good):
-            rows.append([*where, *[""] * 8, "/".join(sorted(set(group["status"])))])
+            rows.append([*where, *[""] * 10, "/".join(sorted(set(group["status"])))])
             continue
         each = good.groupby("image")
-        kept = good[~good["outage"]]
+        arrived = good[~good["outage"]]
+        kept = _of_images(arrived, "psnr_db").reindex(each.groups)
         psnr_mse = psnr_of_mse(each["mse"].mean().mean())
         rows.append(
             [
                 *where,
                 f"{each['cbr'].mean().mean():.5f}",
                 f"{good['header_uses'].sum() / max(good['uses'].sum(), 1):.2%}",
-                _spread(each["psnr_db"].mean(), 2),
+                _spread(_of_images(good, "psnr_db"), 2),
                 "" if psnr_mse is None else f"{psnr_mse:.2f}",
-                _spread(kept.groupby("image")["psnr_db"].mean(), 2) if good["outage"].any() else "",
-                *(_spread(each[y].mean(), 4) for y in ("ssim", "ms_ssim")),
+                f"{_spread(kept, 2)}, {len(arrived)} frames" if 0 < len(arrived) < len(good) else "",
+                *(_spread(_of_images(good, y), 4) for y in ("ssim", "ms_ssim")),
                 f"{good['outage'].mean():.2%}",
+                _coders(good),
+                _spread(each["papr_db"].mean(), 1),
                 f"{good['seconds'].mean():.2f}",
             ]
         )
     return _table(
-        "Points", "Means over the images that have a value; frames: images times repeats.", head, rows
+        "Points",
+        "Means over images; where some have no value (a lossless picture no PSNR, one of which no frame "
+        "arrived none without outages), over how many that have. frames: images times repeats.",
+        head,
+        rows,
     )
+
+
+def _coders(rows: pd.DataFrame) -> str:
+    """`conv`, or `conv 21, linear 3` where frames have several."""
+    counts = coders(rows)
+    return next(iter(counts), "") if len(counts) < 2 else ", ".join(f"{n} {c}" for n, c in counts.items())
 
 
 def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:
@@ -239,15 +255,21 @@ def _provenance(table: pd.DataFrame) -> str:
     )
 
 
+def _of_images(rows: pd.DataFrame, y: str) -> pd.Series:
+    """Mean of each image's frames; none where one of them has no value."""
+    return rows.groupby("image")[y].agg(lambda values: values.mean(skipna=False))
+
+
 def _spread(values: Any, places: int) -> str:
-    """Mean and half-width of the interval; empty without values."""
-    sample = np.asarray(values, float)
-    sample = sample[np.isfinite(sample)]
+    """Mean and half-width of the interval, and how many values have one if not all; empty without."""
+    every = np.asarray(values, float)
+    sample = every[np.isfinite(every)]
     if not len(sample):
         return ""
     result: Interval = interval(sample)
     half = "" if np.isnan(result.half_width) else f" ± {result.half_width:.{places}f}"
-    return f"{result.mean:.{places}f}{half}"
+    fewer = f" ({len(sample)} of {len(every)} images)" if len(sample) < len(every) else ""
+    return f"{result.mean:.{places}f}{half}{fewer}"
 
 
 def _table(title: str, how: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

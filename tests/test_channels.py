@@ -18,6 +18,7 @@ from jscc_sim.channels import (
     Received,
     complex_normal,
     equalise,
+    papr_db,
     parse_channel,
 )
 from jscc_sim.errors import InputError
@@ -382,3 +383,10 @@ def test_a_nearly_fixed_path_is_planned_for_as_awgn():
     channel = parse_channel("rician-slow:1e6", 5)
     assert channel.dependable_snr_db() == pytest.approx(5, abs=0.05)
     assert channel.effective_snrs_db() == pytest.approx(np.full(16, 5), abs=0.05)
+
+
+def test_peak_to_average_power_ratio():
+    assert papr_db(QPSK) == pytest.approx(0, abs=1e-6)
+    assert papr_db(np.array([0, 0, 3j, 0], np.complex64)) == pytest.approx(10 * math.log10(4))
+    assert papr_db(np.array([1, 1j, 2, -2j], np.complex64)) == pytest.approx(10 * math.log10(4 / 2.5))
+    assert papr_db(np.zeros(4, np.complex64)) is papr_db(np.zeros(0, np.complex64)) is None

@@ -30,7 +30,7 @@ COMMANDS = (
 KEYS = {
     *("image", "height", "width", "system", "zoo", "policy", "complexity", "channel", "snr_db", "cbr_budget"),
     *("budget_uses", "uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "seconds"),
-    "seed",
+    *("seed", "coder", "papr_db"),
 }
 POLICY = """
 from dataclasses import dataclass
@@ -136,6 +136,20 @@ def test_a_table_for_people(folder, capsys):
     assert "header" in head
     assert line.startswith("a.png")
     assert line.endswith("OUTAGE")
+
+
+def test_the_table_says_who_coded_if_it_is_not_the_zoo(folder, capsys):
+    """At 20 dB and many uses conv-small's companion is better."""
+    for options in (
+        "--snr-db 20 --zoo conv-small --cbr 1/2",
+        "--snr-db 10 --zoo conv-small --cbr 1/6",
+        "--snr-db 10 --system jpeg+ldpc --cbr 1/3",
+    ):
+        assert main(["transmit", "a.png", "--no-ssim", *options.split()]) == 0
+    _, companion, _, own, _, mode = capsys.readouterr().out.splitlines()
+    assert companion.endswith("coder linear")
+    assert "coder" not in own
+    assert re.search(r"coder \w+qam-\d+$", mode)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])

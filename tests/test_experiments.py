@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from processes import photograph, save
+from tables import results
 
 from jscc_sim.plots.table import read_csv
+from jscc_sim.statistics import interval
+from jscc_sim.sweep import replay
+from jscc_sim.sweep.row import git_commit
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 STUDIES = (
@@ -38,6 +44,8 @@ def work(tmp_path_factory):
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_ends_with_its_files(work, name):
     words = ("--images", "images", "--quick", "--zoo", "linear")
+    (work / "out").mkdir(exist_ok=True)
+    (work / "out" / f"{name}_quick.json").write_text('{"command": "earlier", "stale": "for a reason"}')
     done = script(name, *words, cwd=work)
     assert done.returncode == 0, done.stderr
     assert "trials with 1 workers" in done.stdout
@@ -45,6 +53,13 @@ def test_a_study_ends_with_its_files(work, name):
     made = json.loads((work / "out" / f"{name}_quick.json").read_text())
     assert made["trials"] == len(table)
     assert name in made["command"]
+    assert "stale" not in made
+    assert made["git_commit"] == [str(git_commit())]
+    row = table[table["status"] == "ok"].iloc[-1]
+    if name != "side_information":  # its pictures are gone
+        again = replay(row, str(work / "images" / row["image"]))
+        assert again["psnr_db"] == pytest.approx(row["psnr_db"], abs=1e-3)
+        assert again["coder"] == row["coder"]
     for figure in (work / "out").glob(f"{name}_quick*.png"):
         assert figure.stat().st_size > 10_000
     assert (work / "out" / f"{name}_quick.pdf").exists()
@@ -61,6 +76,10 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
         assert "learned_codecs.py" in made["command"]
         assert (work / "out" / f"learned_codecs_quick_{section}.png").stat().st_size > 10_000
         assert len(pd.read_csv(work / "out" / f"learned_codecs_quick_{section}.csv"))
+        if section in ("gmm", "generative", "vae"):  # what stands beside what has its interval
+            assert re.search(
+                r"[+-]\d+\.\d\d ± \d+\.\d\d, above in \d of \d", json.dumps(made, ensure_ascii=False)
+            )
 
 
 @pytest.mark.parametrize(
@@ -88,3 +107,48 @@ def test_what_goes_wrong_is_one_sentence(work):
     done = script("fading", "--images", "nowhere", cwd=work)
     assert done.returncode == 2
     assert done.stderr == "fading.py: nowhere is not a folder of images\n"
+
+
+def comparison(work, table, *words, system="block-jscc", beside="hevc+ldpc"):
+    table.to_csv(work / "compared.csv", index=False)
+    done = script("compare_systems", "compared.csv", "--system", system, "--beside", beside, *words, cwd=work)
+    return done.stdout.splitlines()[1:], done.stderr
+
+
+def test_systems_are_compared_image_by_image(work):
+    one = results(("uniform",), (1.0, 10.0), (1 / 16,))
+    other = one.assign(system="hevc+ldpc", policy="", zoo="", complexity="")
+    more_db = np.tile([0.5, -0.25, 1.0, 0.0], 2)
+    other["psnr_db"] -= more_db
+    other.loc[(other["snr_db"] == 10) & (other["image"] == "2.png"), ["psnr_db", "outage"]] = [10.0, True]
+    both = pd.concat([one, other], ignore_index=True)
+    lines, errors = comparison(work, both)
+    assert errors == ""
+    every, arrived = interval(more_db[:4]), interval([0.5, -0.25, 0.0])
+    assert lines[0] == (
+        f"awgn 1 dB, CBR 1/16, spent 0.0625 beside 0.0625: +{every.mean:.2f} ± {every.half_width:.2f} dB, "
+        "above in 2, below in 1 of 4 images"
+    )
+    assert lines[1].endswith(
+        f"1 lost by hevc+ldpc (2.png); without them +{arrived.mean:.2f} ± {arrived.half_width:.2f} dB, "
+        "above in 1, below in 1 of 3 images"
+    )
+    swapped, _ = comparison(work, both, "--where", "snr_db=1", system="hevc+ldpc", beside="block-jscc")
+    assert swapped == [lines[0].replace("+", "-").replace("above in 2, below in 1", "above in 1, below in 2")]
+    twice = pd.concat([both, both.assign(repeat=1)], ignore_index=True)
+    assert comparison(work, twice)[0][0] == lines[0], "repeats are no further images"
+
+
+def test_a_comparison_of_several_at_once_or_of_none_is_refused(work):
+    both = pd.concat([results(), results(("uniform",), (1.0,), system="hevc+ldpc")], ignore_index=True)
+    assert "block-jscc has several frames at one point: --where one policy" in comparison(work, both)[1]
+    assert comparison(work, both, "--where", "policy=uniform")[1] == (
+        "compare_systems.py: block-jscc and hevc+ldpc have no point in common\n"
+    )
+    both = both[both["system"] == "block-jscc"]
+    by_policy = comparison(work, both, "--by", "policy", system="lagrangian", beside="uniform")[0]
+    assert len(by_policy) == 4
+    assert ": +1.00 ± 0.92 dB, above in 4, below in 0 of 4 images" in by_policy[0]
+    lossless = both.assign(psnr_db=both["psnr_db"].where(both["image"] != "0.png"))
+    (line, *_) = comparison(work, lossless, "--by", "policy", system="lagrangian", beside="uniform")[0]
+    assert line.endswith("of 3 images; 1 images have no PSNR of both")

@@ -9,9 +9,10 @@ from matplotlib.colors import to_hex
 from tables import CBRS, GAINS_DB, HEIGHT, REFERENCES, WIDTH, lose, psnr_of, results
 
 from jscc_sim.errors import InputError
-from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
+from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.plots.style import COLOURS
-from jscc_sim.plots.table import check_table, envelopes, read_references, with_gains
+from jscc_sim.plots.table import as_fraction, check_table, envelopes, read_references, with_gains
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
 
 UNIFORM_USES = [int(cbr * 3 * HEIGHT * WIDTH) for cbr in CBRS]
@@ -86,6 +87,14 @@ def test_repeats_are_no_further_images():
     np.testing.assert_allclose(*bands)
 
 
+def test_budgets_of_six_digits_are_the_fractions_that_they_were():
+    """As published tables have them."""
+    assert [as_fraction(float(f"{1 / n:.6g}")) for n in (96, 48, 24, 12, 3)] == [
+        "1/96", "1/48", "1/24", "1/12", "1/3",
+    ]  # fmt: skip
+    assert as_fraction(0.0208) == "0.0208"
+
+
 def test_over_snr_and_in_panels():
     table = results(snrs=(1.0, 10.0, 20.0))
     figure = quality_figure(table, "snr_db", "ssim", width="full")
@@ -127,16 +136,103 @@ def test_a_structural_measure_that_some_pictures_are_too_small_for():
         quality_figure(table, y="ms_ssim")
 
 
+def lossy(image, *places):
+    """Two repeats; the image's frames of (policy, CBR, repeat) are lost."""
+    table = pd.concat([results(), results(repeat=1)], ignore_index=True)
+    for policy, cbr, repeat in places:
+        lost = (table["image"] == image) & (table["policy"] == policy)
+        lost &= (table["cbr_budget"] == cbr) & (table["repeat"] == repeat)
+        table.loc[lost, ["outage", "psnr_db", "mse"]] = [True, 10.0, 6502.5]
+    return table
+
+
 def test_outages_count_or_not():
-    table = results()
-    lost = (table["image"] == "0.png") & (table["policy"] == "uniform")
-    table.loc[lost, ["outage", "psnr_db"]] = [True, 10.0]
-    counted, left_out = quality_figure(table), quality_figure(table, outages=False)
-    rest = [psnr_of("uniform", 10.0, CBRS[0], image) for image in (1, 2, 3)]
-    assert lines(counted)["uniform"].get_ydata()[0] == pytest.approx((10 + sum(rest)) / 4)
-    assert lines(left_out)["uniform"].get_ydata()[0] == pytest.approx(np.mean(rest))
-    assert "4 of 32 frames were lost, and count as mid-grey" in notes(counted)
-    assert "without outages" in left_out.axes[0].get_ylabel()
+    """Without them a mean is over the frames that arrived, as long as some of every image did."""
+    table = lossy("0.png", ("uniform", CBRS[0], 0), ("uniform", CBRS[1], 0), ("uniform", CBRS[1], 1))
+    counted, without = quality_figure(table), quality_figure(table, outages=False)
+    each = [[psnr_of("uniform", 10.0, cbr, image) for image in range(4)] for cbr in CBRS]
+    some, none = np.mean([(each[0][0] + 10) / 2, *each[0][1:]]), np.mean([10, *each[1][1:]])
+    np.testing.assert_allclose(lines(counted)["uniform"].get_ydata()[:2], [some, none])
+    kept = [at for at in range(4) if at != 1]
+    np.testing.assert_allclose(lines(without)["uniform"].get_xdata(), np.array(CBRS)[kept])
+    np.testing.assert_allclose(lines(without)["uniform"].get_ydata(), np.mean(each, axis=1)[kept])
+    assert "3 of 64 frames were lost, and count as mid-grey" in notes(counted)
+    assert "without outages" in without.axes[0].get_ylabel()
+    assert "Left out: uniform at CBR 1/24 (no frame arrived: 1 of 4 images)." in notes(without)
+    assert "are left out. Means over fewer: uniform 7 of 8 at CBR 1/48." in notes(without)
+    assert "Means over fewer" not in notes(quality_figure(results(), outages=False))
+
+
+def test_the_envelope_without_outages_is_of_frames_that_arrived():
+    """Lost frames are no points of it; it has every image or is not there."""
+    lost = [("uniform", CBRS[0], 0), ("uniform", CBRS[0], 1)]
+    shown = lines(quality_figure(lossy("0.png", *lost), outages=False))["envelope of uniform"]
+    assert shown.get_xdata().min() == pytest.approx(CBRS[1])
+    whole = lines(quality_figure(results()))["envelope of uniform"]
+    same = np.interp(shown.get_xdata(), whole.get_xdata(), whole.get_ydata())
+    np.testing.assert_allclose(shown.get_ydata(), same, atol=0.01)
+    gone = [("uniform", cbr, repeat) for cbr in CBRS for repeat in (0, 1)]
+    assert "envelope of uniform" not in labels(quality_figure(lossy("0.png", *gone), outages=False))
+
+
+def test_gains_without_outages_are_over_frames_that_arrived():
+    """Uniform's smallest frame was lost: against it a gain would be many dB."""
+    table = lossy("0.png", ("uniform", CBRS[0], 0), ("uniform", CBRS[0], 1), ("lagrangian", CBRS[3], 1))
+    figure = gain_figure(table, outages=False)
+    heights = [bar.get_height() for bar in figure.axes[0].containers[0]]
+    np.testing.assert_allclose(heights, 1.0)
+    assert len(heights) == 3
+    assert "lagrangian at CBR 1/48 (outside uniform's envelope: 1 of 4 images)" in notes(figure)
+    assert "Means over fewer: lagrangian 7 of 8 at CBR 1/8." in notes(figure)
+
+
+def test_a_point_with_a_lossless_frame_is_left_out():
+    table = pd.concat([results(), results(repeat=1)], ignore_index=True)
+    lossless = (table["image"] == "1.png") & (table["cbr_budget"] == CBRS[3]) & (table["repeat"] == 1)
+    table.loc[lossless & (table["policy"] == "uniform"), ["psnr_db", "mse"]] = [None, 0.0]
+    figure = quality_figure(table)
+    np.testing.assert_allclose(lines(figure)["uniform"].get_xdata(), CBRS[:3])
+    assert "Left out: uniform at CBR 1/8 (lossless: 1 of 4 images)." in notes(figure)
+
+
+def test_whoever_spends_less_than_the_budget_is_named_where_the_axis_does_not_show_it():
+    table = results(snrs=(1.0, 10.0))
+    assert "Spent" not in notes(quality_figure(table, "snr_db"))
+    table.loc[table["policy"] == "lagrangian", "cbr"] *= 0.8
+    figures = [quality_figure(table, "snr_db"), outage_figure(table), gain_figure(table)]
+    for figure in figures:
+        assert "Spent of the budget at least: lagrangian 80%." in notes(figure)
+    assert "Spent" not in notes(quality_figure(table))
+
+
+def test_a_companions_frames_are_named():
+    table = results(snrs=(10.0, 20.0))
+    assert "Coded" not in notes(quality_figure(table)), "a table of before there was the column"
+    table = table.assign(coder="conv")
+    assert "Coded" not in notes(quality_figure(table))
+    high = (table["policy"] == "lagrangian") & (table["snr_db"] == 20)
+    table.loc[high & (table["cbr_budget"] == CBRS[-1]) & (table["image"] != "0.png"), "coder"] = "linear"
+    words = "Coded: lagrangian by conv 13, linear 3 of 16 frames (20 dB)."
+    assert words in notes(quality_figure(table))
+    assert words in notes(gain_figure(table))
+    assert words in notes(outage_figure(table, "cbr"))
+    alone = results(("uniform",), coder="linear")
+    assert "Coded: uniform by linear 16 of 16 frames." in notes(quality_figure(alone))
+    assert "Coded" not in notes(quality_figure(results(("uniform",), coder="conv", zoo_sha256="a" * 64)))
+
+
+def test_a_digital_chains_modes_are_named():
+    chain = {"system": "hevc+ldpc", "policy": "", "complexity": "", "zoo": ""}
+    table = results(("uniform",), snrs=(1.0, 10.0, 16.0), cbrs=(1 / 16,), coder="16qam-658").assign(**chain)
+    assert "Coded" not in notes(quality_figure(table))
+    table.loc[table["snr_db"] == 1, "coder"] = "qpsk-602"
+    assert "Coded: hevc+ldpc by 16qam-658 8, qpsk-602 4 of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
+    table["coder"] = [f"mode-{number // 2}" for number in range(12)]
+    assert "by mode-0 2, mode-1 2, mode-2 2, mode-3 2, 2 others of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
 
 
 def test_a_genie_is_marked():
@@ -195,6 +291,26 @@ def test_too_much_for_one_figure():
     many = pd.concat([results(zoo=f"z{n}") for n in range(7)], ignore_index=True)
     with pytest.raises(InputError, match="14 curves"):
         quality_figure(many)
+
+
+def test_the_headers_share_is_over_all_pictures_of_a_size_or_left_out():
+    small = results(("uniform",), images=3).replace({f"{n}.png": f"small{n}.png" for n in range(3)})
+    table = pd.concat([results(("uniform",)), small.assign(height=32, header_uses=20)], ignore_index=True)
+    figure = overhead_figure(lose(table, "infeasible", image="small1.png", cbr_budget=CBRS[0]))
+    least, most = (lines(figure)[f"CBR {name}"] for name in ("1/48", "1/8"))
+    assert list(least.get_xdata()) == [HEIGHT * WIDTH]
+    assert list(most.get_xdata()) == [32 * WIDTH, HEIGHT * WIDTH]
+    np.testing.assert_allclose(most.get_ydata(), [20 / UNIFORM_USES[3], 40 / UNIFORM_USES[3]])
+    assert "Means over 3 to 4 pictures of each size" in notes(figure)
+    assert "Left out, not all pictures have a frame: 3072 pixels at CBR 1/48." in notes(figure)
+
+
+def test_plain_curves_have_bands_where_half_widths_are_given():
+    curves = {"plain": ([1, 2], [3, 4]), "banded": ([1, 2], [5, 6], [0.5, 0.25])}
+    axes = lines_figure([Panel("x", "y", curves)]).axes[0]
+    assert [list(line.get_ydata()) for line in axes.lines] == [[3, 4], [5, 6]]
+    (filled,) = axes.collections
+    assert band(filled) == {1: (4.5, 5.5), 2: (5.75, 6.25)}
 
 
 # --- uniform's envelope and gains ------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Figures as files: pictures side by side, sizes, the same bytes, and `jscc-sim plot`."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -192,3 +194,10 @@ def test_bad_input_is_one_sentence(folder, words, message, capsys):
     assert message in complaint
     assert complaint.count("\n") == 1
     assert not (folder / "new.png").exists()
+
+
+def test_a_reception_says_who_coded_it(shots):
+    picture, (first, _) = shots
+    figure = reception_figure(picture, [dataclasses.replace(first, coder="linear")])
+    assert figure.axes[2].get_title() == "sharp\nPSNR lossless, coder linear"
+    assert "coder" not in "".join(axes.get_title() for axes in reception_figure(picture, [first]).axes)

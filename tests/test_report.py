@@ -14,6 +14,7 @@ from tables import CBRS, lose, results
 
 from jscc_sim.cli import main
 from jscc_sim.report import report
+from jscc_sim.statistics import interval
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x>&\"'"
@@ -91,6 +92,30 @@ def test_tables_and_provenance(page):
         "Page made with jscc_sim",
     ):
         assert words in text, words
+
+
+def test_points_say_who_coded(table):
+    mixed = table.assign(coder=["conv", *["linear"] * (len(table) - 1)], papr_db=9.0)
+    text = " ".join("\n".join(Tags(report(mixed, "T")).text).split())
+    assert "25.00% linear 9.0 ± 0.0 0.50" in text
+    assert "linear 3, conv 1 9.0" in text
+    assert "coder" not in text[text.index("What was run") :], "an outcome is no condition"
+
+
+def test_a_mean_says_over_how_many_images_it_is():
+    """A lossless picture has no PSNR, and a picture of which nothing arrived has none without outages."""
+    point = pd.concat([results(("uniform",), cbrs=(1 / 16,), images=3)] * 2, ignore_index=True)
+    point["repeat"] = [0, 0, 0, 1, 1, 1]
+    point["psnr_db"] = [30.0, 34.0, 38.0, 30.0, 34.0, None]
+    point["mse"] = [65.025, 25.89, 10.31, 65.025, 25.89, 0.0]
+    lossless = " ".join("\n".join(Tags(report(point, "T")).text).split())
+    assert "uniform 10 1/16 3 6 0.06250 3.47% 32.00 ± 25.41 (2 of 3 images)" in lossless
+    lost = point.assign(outage=[True, False, False, True, True, False], psnr_db=[9, 34, 38, 9, 9, 38])
+    text = " ".join("\n".join(Tags(report(lost, "T")).text).split())
+    half = interval([9, (34 + 9) / 2, 38]).half_width
+    assert f"3.47% 22.83 ± {half:.2f}" in text, "outages count"
+    assert "36.00 ± 25.41 (2 of 3 images), 3 frames 0.8100 ± 0.0248" in text
+    assert "frames 0.8" not in " ".join("\n".join(Tags(report(lost.assign(outage=True), "T")).text).split())
 
 
 def test_a_table_of_one_point_has_a_page_and_always_the_same():

@@ -323,7 +323,8 @@ def cluster(tmp_path_factory):
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'jscc_sim[cluster]'")
     folder = tmp_path_factory.mktemp("dask")
     tests = str(Path(__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": tests}
+    before = os.environ.get("PYTHONPATH")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (tests, before)))}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, "env": environment}
     quiet["start_new_session"] = True
     dask = [sys.executable, "-m", "dask"]

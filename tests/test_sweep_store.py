@@ -250,3 +250,21 @@ def test_export(filled, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         export_csv(filled, tmp_path / "nowhere" / "rows.csv")
     assert target.read_text() == "earlier"
+
+
+def test_a_store_of_before_a_column_was_there(filled):
+    """It is read as it is, its rows empty there; a runner that goes on with it adds the column."""
+    before = whole_table(filled).drop(columns=["coder", "papr_db"])
+    with closing(sqlite3.connect(filled)) as db:
+        for name in ("coder", "papr_db"):
+            db.execute(f"ALTER TABLE rows DROP COLUMN {name}")
+    old = whole_table(filled)
+    assert old["coder"].isna().all()
+    assert old["papr_db"].isna().all()
+    pd.testing.assert_frame_equal(old.drop(columns=["coder", "papr_db"]), before)
+    with Store(filled) as store:
+        store.add(dataclasses.replace(pretend(trial(7)), coder="linear", papr_db=9.5))
+    new = table(filled)
+    assert new["coder"].fillna("").tolist() == ["", "", "", "linear"]
+    assert new["papr_db"].tolist()[-1] == 9.5
+    assert old.dtypes.equals(whole_table(filled).dtypes)

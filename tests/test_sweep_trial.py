@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import shutil
+import subprocess
 from fractions import Fraction
 
 import pytest
 from processes import photograph, save
 from sweeps import trial, write_grid
 
+import jscc_sim
 from jscc_sim.cli import main
 from jscc_sim.images import read_picture
 from jscc_sim.sweep import Grid, SystemSpec, run_trial
@@ -34,7 +36,7 @@ class Mine(AllocationPolicy):
 SENT = {
     *("uses", "header_uses", "cbr", "psnr_db", "mse", "ssim", "ms_ssim", "outage", "ratio_blocks", "seed"),
     *("height", "width", "budget_uses", "cbr_budget", "snr_db", "sender_snr_db", "image", "system", "zoo"),
-    *("policy", "complexity", "channel", "csi", "equaliser", "side_info"),
+    *("policy", "complexity", "channel", "csi", "equaliser", "side_info", "coder", "papr_db"),
 }
 """What a row shares with `transmit --json`."""
 
@@ -137,6 +139,7 @@ def test_what_a_trial_becomes(folder):
     assert rows["ok"].error is None
     assert rows["ok"].seconds == sum(rows["ok"].stage_seconds.values()) > 0
     assert sum(rows["ok"].ratio_blocks.values()) == 4
+    assert (rows["ok"].coder, rows["infeasible"].coder, rows["infeasible"].papr_db) == ("linear", None, None)
     assert (rows["ok"].versions, rows["ok"].git_commit) == (versions(), git_commit())
     assert rows["infeasible"].error.startswith("budget of 38 uses is below the")
     assert rows["failed"].error == "Mine raised ValueError: two lines"
@@ -210,3 +213,51 @@ def test_a_frame_belongs_to_what_the_sender_believes(folder):
     rows = [run_trial(one("lagrangian", cbr="1/2", channel=c)) for c in ("awgn", "rayleigh-slow")]
     assert all(row.status == "ok" for row in rows)
     assert _frame.cache_info().misses == 2
+
+
+def test_a_row_says_who_coded_and_how_peaky(folder, tmp_path):
+    """The companion's frames are named; a system without symbols has no peaks."""
+    own, companions = (one(zoo="conv-small", cbr=cbr) for cbr in ("1/6", "1/2"))
+    assert run_trial(own).coder == "conv-small"
+    assert run_trial(dataclasses.replace(companions, snr_db=20.0)).coder == "linear"
+    shutil.copytree(load_zoo("linear").folder, "deep/mine")
+    assert run_trial(one(zoo="deep/mine")).coder == "mine"
+
+    def rival(name):
+        (only,) = Grid(["a.png"], [SystemSpec(name)], ["awgn"], [10], ["1/3"]).trials()
+        return run_trial(only)
+
+    real, lot, ideal = (rival(f"jpeg+{code}") for code in ("ldpc", "ldpc-abstraction", "ideal"))
+    assert real.coder == lot.coder == "16qam-658"
+    assert real.papr_db == pytest.approx(2.55, abs=0.1)  # of 16QAM 10 log10(18 / 10); corners are as frequent
+    assert lot.papr_db is ideal.papr_db is None
+
+
+def test_only_what_makes_results_makes_a_checkout_dirty(tmp_path, monkeypatch):
+    def git(*words):
+        name = ["-c", "user.name=A", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *name, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    for file in ("jscc_sim/__init__.py", "models/a", "results/a.csv", "README.md", "setup.cfg"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("1")
+    git("init", "-q")
+    monkeypatch.setattr(jscc_sim, "__file__", str(tmp_path / "jscc_sim/__init__.py"))
+    assert git_commit.__wrapped__() is None, "no commit yet"
+    git("add", ".")
+    git("commit", "-qm", "1")
+    commit = git("rev-parse", "HEAD")
+    assert git_commit.__wrapped__() == commit
+    for file in ("results/a.csv", "results/new.csv", "README.md", "notes"):
+        (tmp_path / file).write_text("2")
+    assert git_commit.__wrapped__() == commit
+    for file in ("jscc_sim/__init__.py", "models/new", "setup.cfg"):
+        before = (tmp_path / file).read_text() if (tmp_path / file).exists() else None
+        (tmp_path / file).write_text("2")
+        assert git_commit.__wrapped__() == f"{commit}-dirty", file
+        (tmp_path / file).unlink() if before is None else (tmp_path / file).write_text(before)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "jscc_sim").rename(tmp_path / "deep/jscc_sim")
+    monkeypatch.setattr(jscc_sim, "__file__", str(tmp_path / "deep/jscc_sim/__init__.py"))
+    assert git_commit.__wrapped__() is None, "somebody else's checkout"

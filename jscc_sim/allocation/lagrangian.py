@@ -15,7 +15,7 @@ from jscc_sim.units import RatioSet
 @final
 @dataclass(frozen=True)
 class Lagrangian(AllocationPolicy):
-    """The least sum of predicted errors, energy priced where its tables are known; never above Uniform's.
+    """The least sum of predicted errors, energy priced where known; never predicted to be above Uniform's.
 
     rounds: how often the price of energy is measured anew; smoothing: the share that a block's neighbours
     have in its errors, 0 to 1. Source: Shoham & Gersho 1988.

@@ -188,6 +188,7 @@ def _send(
         "ssim": quality.ssim,
         "ms_ssim": quality.ms_ssim,
         "outage": sent.outage,
+        "papr_db": sent.papr_db,
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
         "ratio_blocks": {} if ratios is None or index is None else ratios.blocks_of(index),
@@ -199,7 +200,9 @@ def _send(
         from jscc_sim.plots import Shot, reception_figure, save_figure
 
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
-        shot = Shot(label, sent.picture, quality.psnr_db, index, ratios.uses if ratios else ())
+        coder = _another_coder(sent.coder, spec.zoo)
+        uses = ratios.uses if ratios else ()
+        shot = Shot(label, sent.picture, quality.psnr_db, index, uses, coder=coder)
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 
@@ -208,13 +211,20 @@ def _table_row(row: dict[str, Any]) -> str:
     figures = [row["psnr_db"], row["ssim"], row["ms_ssim"]]
     places = (2, 4, 4)
     shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
-    note = "  OUTAGE" if row["outage"] else "  genie side information" if row["side_info"] == "genie" else ""
+    coder = _another_coder(row["coder"], row["zoo"])
+    notes = [coder and f"coder {coder}", "genie side information" if row["side_info"] == "genie" else ""]
+    notes += ["OUTAGE" if row["outage"] else ""]
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
     name, policy = Path(row["image"]).name[:24], (row["policy"] or row["system"])[-20:]
     line = TABLE.format(
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
-    return line + note
+    return "  ".join([line, *filter(None, notes)])
+
+
+def _another_coder(coder: str, zoo: str) -> str:
+    """What coded a frame, if it is not simply the zoo that was asked for."""
+    return "" if coder == zoo else Path(coder).name
 
 
 def _spec(arguments: argparse.Namespace) -> SystemSpec:

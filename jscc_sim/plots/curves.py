@@ -29,7 +29,6 @@ from jscc_sim.plots.table import (
     Axis,
     Curve,
     Curves,
-    LeftOut,
     Quality,
     as_fraction,
     check_table,
@@ -47,6 +46,8 @@ NAMES = {
     "ms_ssim": "MS-SSIM",
 }
 MOST_PANELS, MOST_CURVES = 12, 12
+NEARLY_ALL = 0.95
+"""Share of a budget; whoever spends less is named where the axis does not show it."""
 
 Draw = Callable[[Axes, float, pd.DataFrame], "list[Curve]"]
 
@@ -88,7 +89,7 @@ def quality_figure(
                 linewidth=0,
             )
         if x == "cbr" and y == "psnr_db":
-            for below in envelopes(rows, parents):
+            for below in envelopes(rows if outages else rows[~rows["outage"]], parents):
                 (line,) = axes.plot(below.cbr, below.psnr_db, linewidth=0.8, linestyle=(0, (1, 1.5)))
                 line.set_color(style.COLOURS[curves.order[below.scheme] % len(style.COLOURS)])
                 page.add(f"envelope of {curves.labels[below.scheme]}", line)
@@ -99,9 +100,9 @@ def quality_figure(
         return drawn
 
     page.draw(draw)
-    page.note(_over_images(page.drawn, "bands"))
-    page.note(*_left_out(page))
-    page.note(_lost(curves.table) if outages else "Frames lost in outages are left out.")
+    page.note(_over_images(page, "bands"))
+    page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
+    page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
         page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
                     ["No published curve is for these conditions."]))  # fmt: skip
@@ -119,7 +120,7 @@ def gain_figure(
     """Bars of each policy's gain in dB over uniform's lower convex envelope at equal uses, image by
     image, with paired 95 % intervals. Parameters and errors as for `quality_figure`."""
     curves = Curves(check_table(table), x, outages)
-    gains = with_gains(curves.table, parents)
+    gains = with_gains(curves.table, parents, outages)
     if not gains["gain_db"].notna().any():
         raise InputError(
             "table has no gain over uniform: it needs uniform and another policy, alike otherwise"
@@ -158,9 +159,9 @@ def gain_figure(
 
     page.draw(draw, x_label="CBR budget" if x == "cbr" else NAMES[x])
     page.note("Gain over uniform's lower convex envelope in the (uses, MSE) plane, image by image, in dB.")
-    page.note(_over_images(page.drawn, "whiskers", "paired "))
-    page.note(*_left_out(page))
-    page.note(_lost(gains) if outages else "Frames lost in outages are left out.")
+    page.note(_over_images(page, "whiskers", "paired "))
+    page.note(*_left_out(page), *_unspent(page))
+    page.note(_lost(gains) if outages else _arrived(page))
     return page.finish()
 
 
@@ -193,25 +194,30 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
     page.draw(draw)
     page.note("Share of frames that are lost, over images and repeats; bars: exact 95 % intervals; "
               "arrows: none lost, the rate is below.")  # fmt: skip
-    page.note(*_left_out(page))
+    page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     return page.finish()
 
 
 def overhead_figure(table: pd.DataFrame, *, width: Width = "column") -> Figure:
     """The header's share of a frame over the picture's pixels, in the mean over pictures, a curve for each
     CBR budget. Frames without a header, that is a genie's, do not count. Raises InputError."""
-    rows = check_table(table)
-    rows = rows[(rows["status"] == "ok") & (rows["side_info"] != "genie")]
+    every = check_table(table)
+    every = every[every["side_info"] != "genie"]
+    rows = every[every["status"] == "ok"]
     if not len(rows):
         raise InputError("table has no frame with a header")
     if rows[[*SCHEME[:-1], "snr_db"]].drop_duplicates().shape[0] > 1:
         raise InputError("table has more than one system, channel or SNR; select one")
-    share = (rows["header_uses"] / rows["uses"]).groupby([rows["cbr_budget"], rows["height"] * rows["width"]])
+    pixels = (every["height"] * every["width"]).rename("pixels")
+    pictures = every["image"].groupby(pixels).nunique()
+    share = (rows["header_uses"] / rows["uses"]).groupby([rows["cbr_budget"], pixels])
+    sent = rows["image"].groupby([rows["cbr_budget"], pixels]).nunique()
+    whole = sent == pictures.reindex(sent.index.get_level_values("pixels")).to_numpy()
     with mpl.rc_context(PAPER):
         figure = paper_figure(width)
         axes = figure.subplots()
         entries: dict[str, Artist] = {}
-        for number, (budget, curve) in enumerate(share.mean().groupby(level=0)):
+        for number, (budget, curve) in enumerate(share.mean()[whole].groupby(level=0)):
             (entries[f"CBR {as_fraction(budget)}"],) = axes.plot(
                 curve.index.get_level_values(1),
                 curve.to_numpy(),
@@ -222,7 +228,11 @@ def overhead_figure(table: pd.DataFrame, *, width: Width = "column") -> Figure:
         axes.set(xscale="log", yscale="log", xlabel="pixels", ylabel="header's share of the frame")
         axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
         where = f"{', '.join(sorted(set(rows['channel'])))} at {rows['snr_db'].iloc[0]:g} dB"
-        notes = [f"Means over {rows['image'].nunique()} pictures; policy {rows['policy'].iloc[0]}, {where}."]
+        counts = sorted(set(pictures))
+        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        notes = [f"Means over {many} pictures of each size; policy {rows['policy'].iloc[0]}, {where}."]
+        missing = [f"{size:.0f} pixels at CBR {as_fraction(budget)}" for budget, size in sent.index[~whole]]
+        notes += [f"Left out, not all pictures have a frame: {', '.join(missing)}."] * bool(missing)
         add_footer(figure, 0.3 + 0.62 * WIDTHS[width], entries, notes)
     return figure
 
@@ -234,9 +244,8 @@ class _Page:
         self.curves, self.width = curves, width
         self.panels = curves.panels(rows)
         self.entries: dict[str, Any] = {}
-        self.drawn: list[Curve] = []
+        self.drawn: list[tuple[float, Curve]] = []
         self.notes: list[str] = []
-        self.left_out: list[tuple[str, float, int, LeftOut]] = []
         if len(self.panels) > MOST_PANELS:
             other = COLUMN_OF[OTHER[curves.x]]
             raise InputError(
@@ -275,8 +284,7 @@ class _Page:
                     axes.set_title(place_name(OTHER[self.curves.x], value))
                 drawn = draw(axes, value, panel)
                 axes.label_outer()
-                self.drawn += drawn
-                self.left_out += [(c.label, value, c.images, point) for c in drawn for point in c.left_out]
+                self.drawn += [(value, curve) for curve in drawn]
             for number in range(len(self.panels), grid.size):
                 above = grid.flat[number - columns]
                 grid.flat[number].remove()
@@ -285,17 +293,17 @@ class _Page:
 
     def finish(self) -> Figure:
         """The figure. Raises InputError if nothing is in it."""
-        if not any(len(curve.x) for curve in self.drawn):
+        if not any(len(curve.x) for _, curve in self.drawn):
             why = " ".join(self.notes)
             raise InputError(f"there is nothing to draw. {why}")
         everywhere = _conditions(self.curves)
-        genie = any(curve.genie for curve in self.drawn)
+        genie = any(curve.genie for _, curve in self.drawn)
         with mpl.rc_context(PAPER):
             add_footer(
                 self.figure,
                 self.height,
                 self.entries,
-                [everywhere, *self.notes]
+                [everywhere, *self.notes, *_coders(self)]
                 + ["genie: side information free and error-free, for comparison only."] * genie,
             )
         return self.figure
@@ -367,8 +375,8 @@ def _conditions(curves: Curves) -> str:
     return f"{', '.join(words)}." if words else ""
 
 
-def _over_images(drawn: Sequence[Curve], what: str, kind: str = "") -> str:
-    counts = sorted({curve.images for curve in drawn})
+def _over_images(page: _Page, what: str, kind: str = "") -> str:
+    counts = sorted({curve.images for _, curve in page.drawn})
     if not counts:
         return ""
     if counts == [1]:
@@ -383,8 +391,10 @@ def _left_out(page: _Page) -> list[str]:
     """A note on the points without a value: which, why, and for how many of the images."""
     x, several = page.curves.x, len(page.panels) > 1
     places: dict[tuple[str, float, str], list[tuple[float, int, int]]] = {}
-    for label, value, images, point in page.left_out:
-        places.setdefault((label, point.at, point.why), []).append((value, point.images, images))
+    for value, curve in page.drawn:
+        for point in curve.left_out:
+            place = (curve.label, point.at, point.why)
+            places.setdefault(place, []).append((value, point.images, curve.images))
     words = []
     for (label, at, why), found in places.items():
         fewest, most = (pick(lost for _, lost, _ in found) for pick in (min, max))
@@ -393,6 +403,46 @@ def _left_out(page: _Page) -> list[str]:
         images = max(count for _, _, count in found)
         words.append(f"{label} at {place_name(x, at)}{where} ({why}: {counts} of {images} images)")
     return [f"Left out: {'; '.join(words)}."] if words else []
+
+
+def _coders(page: _Page) -> list[str]:
+    """A note on curves whose frames were not all coded by the same coder, and that the zoo's own."""
+    places: dict[str, list[float]] = {}
+    for value, curve in page.drawn:
+        if curve.coded_by:
+            places.setdefault(f"{curve.label} by {curve.coded_by}", []).append(value)
+    words = [what + _in_panels(page, values) for what, values in places.items()]
+    return [f"Coded: {'; '.join(words)}."] if words else []
+
+
+def _unspent(page: _Page) -> list[str]:
+    """A note on curves that spend much less than their budget, where the axis does not show what is spent."""
+    least: dict[str, float] = {}
+    for _, curve in page.drawn:
+        least[curve.label] = min(curve.spent, least.get(curve.label, 1.0))
+    words = [f"{label} {spent:.0%}" for label, spent in least.items() if spent < NEARLY_ALL]
+    return [f"Spent of the budget at least: {', '.join(words)}."] if words else []
+
+
+def _arrived(page: _Page) -> str:
+    """How many frames the means are of that are not of all."""
+    words = []
+    for value, curve in page.drawn:
+        points = [
+            f"{frames:.0f} of {frames + lost:.0f} at {place_name(page.curves.x, at)}"
+            for at, frames, lost in zip(curve.at, curve.frames, curve.lost, strict=True)
+            if lost
+        ]
+        if points:
+            words.append(f"{curve.label}{_in_panels(page, [value])} {', '.join(points)}")
+    fewer = f" Means over fewer: {'; '.join(words)}." if words else ""
+    return f"Frames lost in outages are left out.{fewer}"
+
+
+def _in_panels(page: _Page, values: Sequence[float]) -> str:
+    """` (10 dB, 20 dB)`, where there are several panels."""
+    places = ", ".join(place_name(OTHER[page.curves.x], value) for value in values)
+    return f" ({places})" if len(page.panels) > 1 else ""
 
 
 def _lost(table: pd.DataFrame) -> str:

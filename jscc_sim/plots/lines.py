@@ -15,11 +15,12 @@ from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width,
 
 @dataclass(frozen=True)
 class Panel:
-    """curves: label -> (x, y); a NaN is a gap. A label has one look in all panels of a figure."""
+    """curves: label -> (x, y), or (x, y, half-widths of y's intervals) for a band; a NaN is a gap. A label
+    has one look in all panels of a figure."""
 
     x: str
     y: str
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    curves: Mapping[str, tuple[Sequence[float], ...]]
     title: str = ""
     log_x: bool = False
 
@@ -31,7 +32,7 @@ def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: W
     with mpl.rc_context(PAPER):
         figure = paper_figure(width)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            for label, (x, y) in panel.curves.items():
+            for label, (x, y, *half_widths) in panel.curves.items():
                 number = labels.index(label)
                 style = {
                     "color": COLOURS[number % len(COLOURS)],
@@ -39,6 +40,9 @@ def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: W
                     "linestyle": DASHES[number % len(DASHES)],
                 }
                 (entries[label],) = axes.plot(np.asarray(x), np.asarray(y), **style)
+                for half in half_widths:
+                    low, high = np.subtract(y, half), np.add(y, half)
+                    axes.fill_between(np.asarray(x), low, high, color=style["color"], alpha=0.13, linewidth=0)
             axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
             if panel.log_x:
                 axes.set_xscale("log")

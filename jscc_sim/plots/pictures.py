@@ -27,7 +27,7 @@ CBR_TOLERANCE = 0.05
 @dataclass(frozen=True, eq=False)
 class Shot:
     """One reception to show. index: [N] ratio of each block; uses: the ratio set's channel uses; cbr: what
-    the whole frame spent, header included."""
+    the whole frame spent, header included; coder: what coded it, if that is to be said."""
 
     label: str
     picture: Picture
@@ -35,6 +35,7 @@ class Shot:
     index: NDArray[np.int64] | None
     uses: tuple[int, ...]
     cbr: float | None = None
+    coder: str = ""
 
 
 def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
@@ -53,7 +54,7 @@ def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
     _show(axes[1, 0], original[window], "original, zoomed")
     _show_allocation(None, axes[1, 1], original, shots[-1], (top, left, side))
     for column, shot in enumerate(shots, start=2):
-        _show(axes[0, column], shot.picture, f"{shot.label}\nPSNR {_quality(shot)}")
+        _show(axes[0, column], shot.picture, f"{shot.label}\nPSNR {_quality(shot)}{_coder(shot)}")
         _show(axes[1, column], shot.picture[window], "zoomed")
         _frame(axes[0, column], top, left, side)
     _frame(axes[0, 0], top, left, side)
@@ -132,7 +133,11 @@ def comparison_sheet(
 
 def _caption(shot: Shot) -> str:
     words = [_quality(shot), *([f"CBR {shot.cbr:.4f}"] if shot.cbr is not None else [])]
-    return "\n".join([shot.label, *words])
+    return "\n".join([shot.label, *words]) + _coder(shot)
+
+
+def _coder(shot: Shot) -> str:
+    return shot.coder and f", coder {shot.coder}"
 
 
 def _quality(shot: Shot) -> str:

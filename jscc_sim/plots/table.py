@@ -40,13 +40,20 @@ TEXTS = (
     "equaliser",
     "side_info",
     "status",
+    "coder",
 )
 NUMBERS = (
     *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
-    *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat"),
+    *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat", "papr_db"),
 )
 CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 """Columns that every table of results has."""
+
+LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan}
+"""Those of them that older tables lack, and what stands in for them."""
+
+MOST_CODERS = 4
+"""Coders of one curve that are named."""
 
 TOLERANCE = 0.01
 """How far below uniform's smallest frame, relatively, a frame is compared with it."""
@@ -76,8 +83,10 @@ class LeftOut:
 class Curve:
     """Points of one scheme under one condition: means over images with their 95 % half-widths.
 
-    scheme: index of its style, the same with and without a genie; left_out: where some image
-    has no value.
+    scheme: index of its style, the same with and without a genie; frames, lost: [points] how many a mean
+    is of, and how many were lost in outages and are not in it; spent: least share of the budget, in the
+    mean over a point's frames; left_out: where some image has no value; coded_by: what coded its frames,
+    where that is not all the zoo's own.
     """
 
     label: str
@@ -87,8 +96,12 @@ class Curve:
     x: Array
     mean: Array
     half_width: Array
+    frames: Array
+    lost: Array
+    spent: float
     images: int
     left_out: tuple[LeftOut, ...]
+    coded_by: str
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -97,10 +110,11 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
-    """The table with the types that the figures rely on, and a `belief` column.
+    """The table with the types that the figures rely on, a `belief` column, and what is in LATER.
 
     Raises InputError naming the column that is missing, or that holds something else than numbers.
     """
+    table = table.assign(**{column: value for column, value in LATER.items() if column not in table})
     table = _typed(table, TEXTS, NUMBERS, name, more=("outage", "seed"))
     for column, digest in DIGESTS.items():
         if digest not in table:
@@ -143,17 +157,21 @@ def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFr
     return table[chosen].reset_index(drop=True)
 
 
-def with_gains(table: pd.DataFrame, parents: Mapping[str, str] | None = None) -> pd.DataFrame:
+def with_gains(
+    table: pd.DataFrame, parents: Mapping[str, str] | None = None, outages: bool = True
+) -> pd.DataFrame:
     """A checked table's rows of other policies than uniform, with `gain_db` over uniform's envelope.
 
     The envelope is that of the same image, repeat, link and zoo; parents: for zoos specialised to a
-    policy's blocks the zoo that they come from, whose uniform frames belong to the envelope too.
+    policy's blocks the zoo that they come from, whose uniform frames belong to the envelope too; outages:
+    whether a uniform frame that was lost does, as the mid-grey that it is.
     NaN where there is no gain to speak of: below uniform's least uses, without uniform, without error.
     (Uses that are less than TOLERANCE below uniform's least meet that frame: never to a policy's favour.)
     """
     parents = _checked_parents(table, parents)
     key = ["system", "channel", "csi", "equaliser", "side_info", "snr_db", "sender_snr_db", "image", "repeat"]
     uniform = table[_is_uniform(table) & (table["status"] == "ok")]
+    uniform = uniform if outages else uniform[~uniform["outage"]]
     pools = {
         place: (rows["uses"].to_numpy(float), rows["mse"].to_numpy(float))
         for place, rows in uniform.groupby([*key, "zoo"], dropna=False)
@@ -188,8 +206,8 @@ def envelopes(rows: pd.DataFrame, parents: Mapping[str, str] | None = None) -> l
     """Uniform's envelope for each zoo and link at which there are other policies too.
 
     Each image's lower convex envelope in the (uses, MSE) plane, at equal CBR, then in dB; over the CBRs
-    that every image's envelope reaches. rows: checked, of one SNR; those of a genie count only where
-    there are no others.
+    that every image's envelope reaches; none where an image has no uniform frame. rows: checked, of one
+    SNR; those of a genie count only where there are no others.
     """
     parents = _checked_parents(rows, parents)
     honest = rows[rows["side_info"] != "genie"]
@@ -197,10 +215,10 @@ def envelopes(rows: pd.DataFrame, parents: Mapping[str, str] | None = None) -> l
     uniform = rows[_is_uniform(rows) & (rows["status"] == "ok")]
     link = [name for name in SCHEME if name not in ("policy", "complexity", "zoo")]
     found = []
-    for (zoo, *place), _ in rows[~_is_uniform(rows)].groupby(["zoo", *link]):
+    for (zoo, *place), others in rows[~_is_uniform(rows)].groupby(["zoo", *link]):
         pool = uniform[uniform["zoo"].isin({zoo, parents.get(zoo, zoo)})]
         pool = pool[(pool[link] == place).all(axis=1)]
-        if pool["cbr_budget"].nunique() > 1:
+        if pool["cbr_budget"].nunique() > 1 and set(others["image"]) <= set(pool["image"]):
             own = pool[pool["zoo"] == zoo]
             scheme = tuple((own if len(own) else pool)[list(SCHEME)].iloc[0])
             found.append(Envelope(scheme, *_mean_envelope(pool)))
@@ -234,7 +252,8 @@ class Curves:
         keys = sorted(set(self.table[list(SCHEME)].itertuples(index=False, name=None)), key=_order)
         wrong = self.table["belief"].any()  # said even where it is all that there is
         varies = [len(stated(self.table[name])) > 1 or (name == "belief" and wrong) for name in SCHEME]
-        varying = [number for number, told in enumerate(varies) if told] or [0]
+        one = "policy" if stated(self.table["policy"]) else "system"
+        varying = [number for number, told in enumerate(varies) if told] or [SCHEME.index(one)]
         short = {key: _label(key, varying, brief=True) for key in keys}
         unique = len(set(short.values())) == len(short)
         self.labels = short if unique else {key: _label(key, varying, brief=False) for key in keys}
@@ -249,29 +268,43 @@ class Curves:
         """The curves of a panel: y over the axis, each point a mean over all images or left out."""
         for key, side_info, mine in self.groups(rows):
             points, left_out = self._points(mine, y)
-            at, place, mean, half_width = np.array(points, float).reshape(-1, 4).T
-            genie, images = side_info == "genie", mine["image"].nunique()
-            label = self.labels[key] + (" (genie)" if genie else "")
-            yield Curve(label, self.order[key], genie, at, place, mean, half_width, images, tuple(left_out))
+            at, place, mean, half_width, frames, lost, spent = np.array(points, float).reshape(-1, 7).T
+            yield Curve(
+                self.labels[key] + (" (genie)" if side_info == "genie" else ""),
+                self.order[key],
+                side_info == "genie",
+                at,
+                place,
+                mean,
+                half_width,
+                frames,
+                lost,
+                spent.min(initial=1.0),
+                mine["image"].nunique(),
+                tuple(left_out),
+                _coded_by(mine if self.outages else mine[~mine["outage"]]),
+            )
 
     def _points(self, mine: pd.DataFrame, y: str) -> tuple[list[tuple[float, ...]], list[LeftOut]]:
-        """(budget or SNR, its place on the axis, mean, half-width) of each point, and what is left out."""
+        """(budget or SNR, its place on the axis, mean, half-width, frames, frames lost, share of the budget
+        spent) of each point, and what is left out."""
         points: list[tuple[float, ...]] = []
         left_out = []
         images = set(mine["image"])
         for at, rows in mine.groupby(COLUMN_OF[self.x]):
-            good = rows[(rows["status"] == "ok") & rows[y].notna()]
-            without = sorted(images - set(good["image"]))
-            reasons = Counter(_reason(rows[rows["image"] == image], y) for image in without)
-            kept = good if self.outages else good[~good["outage"]]
-            if not len(kept) and not reasons:
-                reasons["nothing but outages"] = len(images)
+            sent = rows[rows["status"] == "ok"]
+            kept = sent if self.outages else sent[~sent["outage"]]
+            valued = set(kept["image"]) - set(kept.loc[kept[y].isna(), "image"])
+            without = sorted(images - valued)
+            reasons = Counter(_reason(rows[rows["image"] == image], y, self.outages) for image in without)
             left_out += [LeftOut(at, why, reasons[why]) for why in sorted(reasons)]
             if not reasons:
-                each = kept.groupby("image")[[y, "cbr"]].mean()
+                each = kept.groupby("image")[[y, "cbr", "cbr_budget"]].mean()
                 result = interval(each[y])
                 place = each["cbr"].mean() if self.x == "cbr" else at
-                points.append((at, place, result.mean, result.half_width))
+                spent = (each["cbr"] / each["cbr_budget"]).mean()
+                frames, lost = len(kept), len(sent) - len(kept)
+                points.append((at, place, result.mean, result.half_width, frames, lost, spent))
         return points, left_out
 
     def outage(self, rows: pd.DataFrame) -> Iterator[tuple[Curve, Array]]:
@@ -290,6 +323,24 @@ class Curves:
             yield place[:-1], place[-1], found[place]
 
 
+def coders(rows: pd.DataFrame) -> dict[str, int]:
+    """Frames by what coded them, the most frequent first; without those whose system has one coder alone."""
+    counts = Counter(rows.loc[(rows["status"] == "ok") & (rows["coder"] != ""), "coder"])
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _coded_by(rows: pd.DataFrame) -> str:
+    """`conv 21, linear 3 of 24 frames`; empty where one coder made them all, a zoo's its own."""
+    counts = coders(rows)
+    zoo, commonest = str(rows["zoo"].iloc[0]) if len(rows) else "", next(iter(counts), "")
+    own = zoo in ("", commonest) or zoo.startswith(f"{commonest} ")  # a digest may follow the name
+    if not counts or (len(counts) == 1 and own):
+        return ""
+    words = [f"{name} {frames}" for name, frames in list(counts.items())[:MOST_CODERS]]
+    words += [f"{len(counts) - MOST_CODERS} others"] * (len(counts) > MOST_CODERS)
+    return f"{', '.join(words)} of {sum(counts.values())} frames"
+
+
 def stated(column: pd.Series) -> set[str]:
     """The values of a column, without the empty one of systems that have no such thing."""
     return set(column) - {""}
@@ -303,7 +354,7 @@ def place_name(axis: Axis, value: float) -> str:
 def as_fraction(value: float) -> str:
     """1/16 for 0.0625; a decimal for what is no simple fraction."""
     near = Fraction(value).limit_denominator(1000)
-    simple = near.numerator < 10 and abs(float(near) - value) < 1e-6 * value
+    simple = near.numerator < 10 and abs(float(near) - value) < 1e-5 * value  # six digits in a CSV
     return str(near) if simple else f"{value:.4g}"
 
 
@@ -382,13 +433,15 @@ def _is_uniform(table: pd.DataFrame) -> pd.Series:
     return table["policy"].str.split(" ").str[0] == "uniform"
 
 
-def _reason(rows: pd.DataFrame, y: str) -> str:
-    """Why an image's rows at a point hold no value."""
+def _reason(rows: pd.DataFrame, y: str, outages: bool) -> str:
+    """Why an image's rows at a point hold no value, or not all of them."""
     for status in ("infeasible", "failed"):
         if (rows["status"] == status).any():
             return status
     if not len(rows):
         return "not run"
+    if not outages and rows["outage"].all():
+        return "no frame arrived"
     if y == "gain_db":
         return "outside uniform's envelope"
     return "lossless" if y == "psnr_db" else f"no {y}"

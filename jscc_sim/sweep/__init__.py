@@ -6,7 +6,7 @@ from jscc_sim.sweep.row import Row
 from jscc_sim.sweep.runner import Outcome, run
 from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.sweep.store import export_csv, table
-from jscc_sim.sweep.trial import Trial, run_trial
+from jscc_sim.sweep.trial import Trial, replay, run_trial
 
 __all__ = [
     "DaskCluster",
@@ -19,6 +19,7 @@ __all__ = [
     "Trial",
     "Workers",
     "export_csv",
+    "replay",
     "run",
     "run_trial",
     "table",

@@ -14,6 +14,9 @@ from pathlib import Path
 import jscc_sim
 
 OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
+MAKERS = ("jscc_sim", "models", "experiments", "setup.cfg", "constraints.txt")
+"""Of a checkout: what makes results. What it made, and what is written of it, may be edited meanwhile."""
+
 DISTRIBUTIONS = ("jscc_sim", "torch", "numpy", "sionna-no-rt")
 
 
@@ -31,20 +34,22 @@ def versions() -> Mapping[str, str]:
 
 @lru_cache(maxsize=1)
 def git_commit() -> str | None:
-    """Commit of the checkout that the package runs from, `-dirty` behind it if edited; None elsewhere."""
+    """Commit of the checkout that the package runs from, `-dirty` behind it if MAKERS are edited; None
+    elsewhere."""
     package = Path(jscc_sim.__file__).parent
     quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # look, do not touch
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(package), *words]
+        command = ["git", "-C", str(package.parent), *words]
         return subprocess.run(
             command, env=quiet, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
 
     try:
-        if git("rev-parse", "--show-prefix") != "jscc_sim/":
+        if git("rev-parse", "--show-prefix"):
             return None  # installed below somebody else's checkout
-        return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+        edited = git("status", "--porcelain", "--", *MAKERS)
+        return git("rev-parse", "HEAD") + ("-dirty" if edited else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -55,9 +60,11 @@ class Row:
 
     status: ok, infeasible (no frame fits the budget) or failed; error: why. seed: the channel's, for
     `transmit --seed`. cbr_fraction: the budget's CBR, for `--cbr`. realisable: False for a policy that
-    knows what no sender can. ratio_blocks: channel uses of a ratio -> number of blocks. What was
-    measured is None unless the status is ok; so is psnr_db for an mse of 0, and an SSIM whose window
-    does not fit. seconds: of all stages.
+    knows what no sender can. coder: what coded the frame, where a system has several: a zoo's own coders or
+    its companion, a digital chain's mode; empty elsewhere. papr_db: of the frame's symbols. ratio_blocks:
+    channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
+    psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
+    seconds: of all stages.
     """
 
     key: str
@@ -95,6 +102,8 @@ class Row:
     ssim: float | None = None
     ms_ssim: float | None = None
     outage: bool | None = None
+    coder: str | None = None
+    papr_db: float | None = None
     ratio_blocks: Mapping[str, int] | None = None
     seconds: float | None = None
     stage_seconds: Mapping[str, float] | None = None

@@ -174,6 +174,9 @@ class Store:
                 )
                 self._db.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            have = _columns(self._db)
+            for name in [name for name in COLUMNS if name not in have]:  # a store of before it was there
+                self._db.execute(f"ALTER TABLE rows ADD COLUMN {name} {_SQL[COLUMNS[name]]}")
             self._newest = self._db.execute("SELECT coalesce(max(number), 0) FROM rows").fetchone()[0]
             me = (_host(), _process(os.getpid()), self._heard)
             added = self._db.execute("INSERT INTO runners (host, process, heard) VALUES (?, ?, ?)", me)
@@ -220,11 +223,14 @@ def settled(path: Database) -> set[str]:
 
 def table(path: Database) -> pd.DataFrame:
     """All rows of a store, a column for each field of Row, sorted by what they are: the same rows in the
-    same order whoever ran them. Mappings are JSON text. Raises InputError for what is no store."""
+    same order whoever ran them. Mappings are JSON text; a column that the store is too old for is empty.
+    Raises InputError for what is no store."""
     import pandas as pd
 
     with _reading(path) as db:
-        rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM rows ORDER BY {_ORDER}").fetchall()
+        have = _columns(db)
+        shown = ", ".join(name if name in have else f"NULL AS {name}" for name in COLUMNS)
+        rows = db.execute(f"SELECT {shown} FROM rows ORDER BY {_ORDER}").fetchall()
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     return frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
 
@@ -253,6 +259,11 @@ def _reading(path: Database) -> Iterator[sqlite3.Connection]:
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:
             raise InputError(f"{path} is no store of a sweep: it is empty")
         yield db
+
+
+def _columns(db: sqlite3.Connection) -> set[str]:
+    """Of the rows in a store: one of an older program has fewer."""
+    return {name for _, name, *_ in db.execute("PRAGMA table_info(rows)")}
 
 
 def _check_is_store(db: sqlite3.Connection, path: Database) -> None:

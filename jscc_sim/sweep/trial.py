@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
 from jscc_sim.systems.base import Frame, LinkSystem
-from jscc_sim.units import budget_uses, cbr_of
+from jscc_sim.units import budget_uses, cbr_of, parse_cbr
 
 SEED_DIGITS = 12
 """Hexadecimal digits of a channel seed: 48 bits, which every table program shows in full."""
@@ -69,6 +70,22 @@ class Trial:
     def budget(self) -> int:
         """Most channel uses of the whole frame."""
         return budget_uses(self.cbr, self.height, self.width)
+
+    @property
+    def sent_over(self) -> Channel:
+        """The channel as it is."""
+        return parse_channel(self.channel, self.snr_db, self.csi)
+
+    @property
+    def belief(self) -> Channel:
+        """The channel as the sender believes it to be."""
+        believed = self.system.sender_snr_db
+        return self.sent_over if believed is None else self.sent_over.at(believed)
+
+    @property
+    def frame(self) -> tuple[SystemSpec, Fingerprint, str, str, int, Channel]:
+        """All that a sender's work depends on: trials of which it is the same share one frame."""
+        return (self.system, self.fingerprint, self.path, self.pixels_sha256, self.budget, self.belief)
 
     @property
     def coordinates(self) -> str:
@@ -124,7 +141,7 @@ def run_trial(trial: Trial) -> Row:
     any other error `failed`."""
     with _one_at_a_time():
         try:
-            return trial.row(OK, **_measured(trial))
+            return trial.row(OK, **_measured(trial, trial.seed))
         except BudgetError as error:
             return trial.row(INFEASIBLE, one_line(error))
         except JsccError as error:
@@ -133,26 +150,55 @@ def run_trial(trial: Trial) -> Row:
             return trial.row(FAILED, one_line(f"{type(error).__name__}: {error}"))
 
 
+def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A row of a table of results sent once more: what `run_trial` measures, by the names of Row.
+
+    row: values, or their text, of the columns that the table's grid varied and of image, seed and
+    cbr_fraction; path: of its picture. What the row says was measured is not looked at. Raises InputError
+    or BudgetError.
+    """
+    snr_db = float(row["snr_db"])
+    named = {name: str(row[name]) for name in ("zoo", "policy", "complexity", "equaliser", "side_info")}
+    spec = SystemSpec(str(row["system"]), **named, sender_snr_db=float(row["sender_snr_db"]))
+    picture = read_picture(path)
+    height, width = picture.shape[:2]
+    cbr, pixels = parse_cbr(row["cbr_fraction"]), pixels_sha256(picture)
+    trial = Trial(
+        spec,
+        Fingerprint.of(spec.load()),
+        str(row["image"]),
+        path,
+        pixels,
+        height,
+        width,
+        str(row["channel"]),
+        str(row["csi"]),
+        snr_db,
+        cbr,
+        int(row["repeat"]),
+        root_seed=0,  # the row has the seed that came of it
+    )
+    with _one_at_a_time():
+        return _measured(trial, int(row["seed"]))
+
+
 def pixels_sha256(picture: Picture) -> str:
     """Of a decoded picture: its shape and its samples."""
     return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
 
 
-def _measured(trial: Trial) -> dict[str, Any]:
-    """What `jscc-sim transmit` would measure with this seed."""
+def _measured(trial: Trial, seed: int) -> dict[str, Any]:
+    """What `jscc-sim transmit` would measure with this seed of the channel."""
     picture = _picture(trial.path, trial.pixels_sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(trial.system, trial.fingerprint)
-    channel = parse_channel(trial.channel, trial.snr_db, trial.csi)
-    believed = trial.system.sender_snr_db
+    channel = trial.sent_over
     if trial.budget < 1:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
-    belief = channel if believed is None else channel.at(believed)
-    rng = np.random.default_rng(trial.seed)
+    rng = np.random.default_rng(seed)
     if isinstance(system, LinkSystem) and not system.foresees:
-        frame = _frame(trial.system, trial.fingerprint, trial.path, trial.pixels_sha256, trial.budget, belief)
-        sent = system.send(frame, channel, rng)
+        sent = system.send(_frame(*trial.frame), channel, rng)
     else:
-        sent = system.transmit(picture, channel, trial.budget, rng, belief)
+        sent = system.transmit(picture, channel, trial.budget, rng, trial.belief)
     quality = measure(sent.picture, picture)
     ratios, index = system.ratios, sent.index
     return {
@@ -164,6 +210,8 @@ def _measured(trial: Trial) -> dict[str, Any]:
         "ssim": quality.ssim,
         "ms_ssim": quality.ms_ssim,
         "outage": sent.outage,
+        "coder": Path(sent.coder).name,
+        "papr_db": sent.papr_db,
         "ratio_blocks": None if ratios is None or index is None else ratios.blocks_of(index),
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
@@ -189,6 +237,11 @@ def _frame(
     system = load_system(spec, fingerprint)
     assert isinstance(system, LinkSystem)
     return system.encode(picture, budget, belief)
+
+
+def forget_frames() -> None:
+    """The next trial makes its frame itself."""
+    _frame.cache_clear()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Received, Symbols
+from jscc_sim.channels import Channel, Received, Symbols, papr_db
 from jscc_sim.errors import OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
@@ -79,7 +79,7 @@ class Reception:
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
     index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder: see
-    Frame."""
+    Frame. papr_db: peak to average power ratio of the frame's symbols; None where the system makes none."""
 
     picture: Picture
     uses: int
@@ -88,6 +88,7 @@ class Transmission:
     index: NDArray[np.int64] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     coder: str = ""
+    papr_db: float | None = None
 
 
 class System(ABC):
@@ -177,6 +178,7 @@ class LinkSystem(System):
             frame.index,
             seconds,
             frame.coder,
+            papr_db(frame.symbols),
         )
 
 
