@@ -15,7 +15,9 @@ from jscc_sim.coding import capacity, crc, mcs, transport
 from jscc_sim.coding.measure_waterfalls import STEP_DB, TAIL, TARGET, failures
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
-from jscc_sim.sweep import table
+from jscc_sim.sweep import Grid, table
+from jscc_sim.sweep.spec import SystemSpec
+from jscc_sim.sweep.trial import run_trial
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
 from jscc_sim.systems.catalogue import load_rival
@@ -287,8 +289,46 @@ def test_impossible_frames():
     noise[frame.header_uses + 500 :] = 0
     with pytest.raises(OutageError, match="code blocks are lost"):
         system.decode(Received(noise, 0.1))
-    with pytest.raises(InputError, match="the frame holds a webp file, not one of jpeg"):
+    with pytest.raises(ImpossibleFrameError, match="the frame holds a webp file, not one of jpeg"):
         load_rival("jpeg+ldpc").decode(Received(frame.symbols, 1e-3))
+
+
+def broken(codec, monkeypatch):
+    """A codec that makes files and cannot read them."""
+
+    def decode(data):
+        raise RuntimeError("expected Float, got Double")
+
+    monkeypatch.setattr(codec, "decode", decode)
+
+
+@pytest.mark.parametrize("code", ["ldpc", "ldpc-abstraction", "ideal"])
+def test_a_decoder_that_fails_is_no_outage(code, monkeypatch):
+    system = load_rival(f"webp+{code}")
+    broken(find_codec("webp"), monkeypatch)
+    with pytest.raises(InputError, match="webp file cannot be decoded: expected Float, got Double"):
+        system.transmit(PICTURE, AWGN(10.0), SAMPLES // 8, np.random.default_rng(0))
+    lost = system.transmit(PICTURE, AWGN(-10.0), SAMPLES // 8, np.random.default_rng(0), AWGN(10.0))
+    assert lost.outage, "what does not arrive is no business of the decoder's"
+
+
+def test_a_decoder_that_fails_makes_a_row_fail(tmp_path, monkeypatch):
+    picture = save(PICTURE, tmp_path / "a.png")
+    (trial,) = Grid([str(picture)], [SystemSpec("webp+ldpc")], ["awgn"], [10], ["1/8"], ["perfect"]).trials()
+    broken(find_codec("webp"), monkeypatch)
+    found = run_trial(trial)
+    assert (found.status, found.error) == (
+        "failed",
+        "webp file cannot be decoded: expected Float, got Double",
+    )
+
+
+def test_a_header_of_another_codec_is_an_outage():
+    """Of 65536 headers of noise alone one passes its CRC, and may name any codec."""
+    frame = load_rival("webp+ldpc").encode(PICTURE, SAMPLES // 8, AWGN(10.0))
+    found = load_rival("jpeg+ldpc").send(frame, AWGN(10.0), np.random.default_rng(0))
+    assert found.outage
+    assert found.picture.shape == PICTURE.shape
 
 
 def test_budgets_that_hold_nothing():

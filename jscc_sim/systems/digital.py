@@ -23,7 +23,7 @@ from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.mcs import Scheme
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, roomiest, waterfalls
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
@@ -127,7 +127,8 @@ class Digital(LinkSystem):
         return Frame(symbols, shipment.header_uses, height, width, seconds=seconds, coder=coder)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
-        """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost."""
+        """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost; InputError for a
+        file that arrived whole and cannot be decoded: that is no fault of the channel's."""
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
@@ -143,10 +144,7 @@ class Digital(LinkSystem):
             if not whole.all():
                 raise OutageError(f"{int((~whole).sum())} of {blocks} code blocks are lost")
         with watch.stage("decode"):
-            try:
-                picture = self.codec.decompress(np.packbits(bits[: 8 * length]).tobytes())
-            except InputError as error:
-                raise ImpossibleFrameError(str(error)) from None
+            picture = self.codec.decompress(np.packbits(bits[: 8 * length]).tobytes())
         return Reception(picture, watch.seconds)
 
     def _largest(self, picture: Picture, modes: tuple[Mode, ...], room: int) -> tuple[bytes, Mode]:
@@ -170,7 +168,7 @@ class Digital(LinkSystem):
         if codec >= len(names) or mode >= len(MODES) or length < 1:
             raise ImpossibleFrameError(f"impossible header: codec {codec}, mode {mode}, {length} bytes")
         if names[codec] != self.codec.name:
-            raise InputError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
+            raise ImpossibleFrameError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
         return MODES[mode], length
 
 
