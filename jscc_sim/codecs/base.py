@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -18,7 +19,8 @@ LOOK_AHEAD = 3
 
 
 class Codec(ABC):
-    """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising."""
+    """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising. What it cannot
+    code at some level, it cannot at higher ones."""
 
     name: ClassVar[str]
     levels: ClassVar[int]
@@ -48,29 +50,25 @@ class Codec(ABC):
     @final
     def compress(self, picture: Picture, max_bits: int) -> bytes:
         """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
-        Raises BudgetError if none has, InputError for what the codec cannot code."""
-        largest = max_bits // 8
-        at = cache(self._files(picture))
-        fits, too_large = -1, self.levels
-        while too_large - fits > 1:
-            level = (fits + too_large) // 2
-            if len(at(level)) <= largest:
-                fits = level
-            else:
-                too_large = level
-        for level in range(too_large + 1, min(too_large + 1 + LOOK_AHEAD, self.levels)):
-            if len(at(level)) <= largest:
-                fits = level
-        if fits < 0:
-            raise BudgetError(
-                f"{max(max_bits, 0)} bits are below the {8 * len(at(0))} of the smallest {self.name} file"
-            )
-        return at(fits)
+        Raises BudgetError if none has, InputError for what the codec cannot code at any level."""
+        largest, tried = max_bits // 8, self._tried(picture)
+        found = _highest(lambda level: tried(level).fits(largest), self.levels)
+        if found is not None:
+            return tried(found).file()
+        smallest = tried(0).file()
+        raise BudgetError(
+            f"{max(max_bits, 0)} bits are below the {8 * len(smallest)} of the smallest {self.name} file"
+        )
 
     @final
     def file(self, picture: Picture, level: int) -> bytes:
-        """The file of a level, kept on disk as those of `compress` are. Raises InputError."""
-        return self._files(picture)(level)
+        """The file of a level, or of the highest below it that the codec can code; kept on disk as those of
+        `compress` are. Raises InputError if there is none."""
+        tried = self._tried(picture)
+        if not tried(level).fits():
+            found = _highest(lambda lower: tried(lower).fits(), level)
+            level = level if found is None else found
+        return tried(level).file()
 
     @final
     def decompress(self, data: bytes) -> Picture:
@@ -91,6 +89,19 @@ class Codec(ABC):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
         return np.array(picture, order="C")
 
+    def _tried(self, picture: Picture) -> Callable[[int], _Tried]:
+        """Level -> what came of it. Raises InputError where the library is missing."""
+        files = self._files(picture)
+
+        @cache
+        def tried(level: int) -> _Tried:
+            try:
+                return _Tried(files(level))
+            except InputError as error:
+                return _Tried(error)
+
+        return tried
+
     def _files(self, picture: Picture) -> Callable[[int], bytes]:
         """Level -> file."""
         return remembered(self.name, self.version(), picture, partial(self._encoded, picture))
@@ -103,6 +114,38 @@ class Codec(ABC):
         except Exception as error:
             height, width = picture.shape[:2]
             raise InputError(f"{self.name} cannot code {height}x{width} pixels: {_line(error)}") from None
+
+
+class _Tried(NamedTuple):
+    """What came of a level: a file, or why there is none. Libraries have buffers that very busy pictures
+    overflow at high levels."""
+
+    found: bytes | InputError
+
+    def fits(self, largest: float = math.inf) -> bool:
+        """Whether there is a file of at most so many bytes."""
+        return isinstance(self.found, bytes) and len(self.found) <= largest
+
+    def file(self) -> bytes:
+        """Raises InputError."""
+        if isinstance(self.found, InputError):
+            raise self.found
+        return self.found
+
+
+def _highest(fits: Callable[[int], bool], levels: int) -> int | None:
+    """The highest level below `levels` that fits, if those that fit are all but the lowest ones."""
+    found, too_large = -1, levels
+    while too_large - found > 1:
+        level = (found + too_large) // 2
+        if fits(level):
+            found = level
+        else:
+            too_large = level
+    for level in range(too_large + 1, min(too_large + 1 + LOOK_AHEAD, levels)):
+        if fits(level):
+            found = level
+    return found if found >= 0 else None
 
 
 def _line(error: Exception) -> str:

@@ -6,6 +6,7 @@ and width, two bytes each, and the bare bit stream, decoded again from nothing e
 
 from __future__ import annotations
 
+import re
 import subprocess
 from functools import lru_cache
 from typing import ClassVar
@@ -24,7 +25,7 @@ MOST_BYTES = 1 << 30
 SECONDS = 600
 _SIDE = 2
 _SHORTEST = 32  # shorter sides fail in VVenC, or do when they are busy
-_LOWEST_QP, _HIGHEST_QP = 12, 63  # below, its buffer is too small for busy little pictures
+_LOWEST_QP, _HIGHEST_QP = 12, 63  # FFmpeg's buffer of a byte per pixel is too small for most pictures below
 
 CHROMA = (-3, -5, -7)
 """Quantiser offsets of both chroma planes, coarse to fine: a step of luma is worth three levels. At equal
@@ -85,8 +86,8 @@ def _ffmpeg(*arguments: str, data: bytes) -> bytes:
     command = [_program(), "-hide_banner", "-loglevel", "error", "-max_alloc", str(MOST_BYTES), *arguments]
     done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
     if done.returncode:
-        words = done.stderr.decode(errors="replace").split()
-        raise ValueError(" ".join(words[-30:]) or f"ffmpeg ended with {done.returncode}")
+        said = re.sub(r"\[\S+ @ \w+\] *", "", done.stderr.decode(errors="replace")).splitlines()
+        raise ValueError(said[0] if said else f"ffmpeg ended with {done.returncode}")
     return done.stdout
 
 
