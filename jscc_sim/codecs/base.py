@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,9 +15,6 @@ from jscc_sim.codecs.cache import remembered
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 
-LOOK_AHEAD = 3
-"""Levels above the best found that are tried too: sizes do not rise with every level."""
-
 
 class Codec(ABC):
     """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising. What it cannot
@@ -24,6 +22,12 @@ class Codec(ABC):
 
     name: ClassVar[str]
     levels: ClassVar[int]
+
+    rung: ClassVar[int] = 1
+    """Levels that differ little: every so many are tried first."""
+
+    look_ahead: ClassVar[int] = 3
+    """Levels above the first that is too large which are tried too: sizes do not rise with every level."""
 
     @abstractmethod
     def encode(self, picture: Picture, level: int) -> bytes:
@@ -49,12 +53,13 @@ class Codec(ABC):
 
     @final
     def compress(self, picture: Picture, max_bits: int) -> bytes:
-        """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
-        Raises BudgetError if none has, InputError for what the codec cannot code at any level."""
+        """The largest file found that has at most max_bits, about the highest level that does. Files are
+        kept on disk, see `cache`. Raises BudgetError if none has, InputError for what the codec cannot code
+        at any level."""
         largest, tried = max_bits // 8, self._tried(picture)
-        found = _highest(lambda level: tried(level).fits(largest), self.levels)
-        if found is not None:
-            return tried(found).file()
+        found = self._fitting(lambda level: tried(level).fits(largest), self.levels)
+        if found:
+            return max((tried(level).file() for level in sorted(found, reverse=True)), key=len)
         smallest = tried(0).file()
         raise BudgetError(
             f"{max(max_bits, 0)} bits are below the {8 * len(smallest)} of the smallest {self.name} file"
@@ -66,8 +71,7 @@ class Codec(ABC):
         `compress` are. Raises InputError if there is none."""
         tried = self._tried(picture)
         if not tried(level).fits():
-            found = _highest(lambda lower: tried(lower).fits(), level)
-            level = level if found is None else found
+            level = max(self._fitting(lambda lower: tried(lower).fits(), level), default=level)
         return tried(level).file()
 
     @final
@@ -88,6 +92,22 @@ class Codec(ABC):
         if picture.shape != (height, width, 3):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
         return np.array(picture, order="C")
+
+    def _fitting(self, fits: Callable[[int], bool], levels: int) -> set[int]:
+        """Levels below `levels` that fit, the highest ones among them, if those that fit are all but the
+        lowest: found by bisection, first of whole rungs."""
+        found = set()
+        below, above = -1, levels
+        for step in (self.rung, 1):
+            while above - below > step:
+                level = below + max((above - below) // (2 * step), 1) * step
+                if fits(level):
+                    below = level
+                    found.add(level)
+                else:
+                    above = level
+        found.update(filter(fits, range(above + 1, min(above + 1 + self.look_ahead, levels))))
+        return found
 
     def _tried(self, picture: Picture) -> Callable[[int], _Tried]:
         """Level -> what came of it. Raises InputError where the library is missing."""
@@ -133,19 +153,9 @@ class _Tried(NamedTuple):
         return self.found
 
 
-def _highest(fits: Callable[[int], bool], levels: int) -> int | None:
-    """The highest level below `levels` that fits, if those that fit are all but the lowest ones."""
-    found, too_large = -1, levels
-    while too_large - found > 1:
-        level = (found + too_large) // 2
-        if fits(level):
-            found = level
-        else:
-            too_large = level
-    for level in range(too_large + 1, min(too_large + 1 + LOOK_AHEAD, levels)):
-        if fits(level):
-            found = level
-    return found if found >= 0 else None
+def digest(*parts: object) -> str:
+    """Of settings, for a codec's version."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _line(error: Exception) -> str:

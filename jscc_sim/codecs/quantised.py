@@ -47,6 +47,7 @@ class Quantised(LearnedCodec):
     name: ClassVar[str] = "quantised"
     levels: ClassVar[int] = len(LADDER)
     format: ClassVar[str] = "2"
+    ladder: ClassVar[object] = LADDER
 
     @cached_property
     def coder(self) -> QuantisedCoder:

@@ -10,7 +10,7 @@ mean. The sender decodes some tiles under noise of its own at each of a few leve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -120,7 +120,7 @@ class Scaling:
 class DigitLink(LinkSystem):
     """model: folder of the weights, the released ones by default. equaliser: see channels."""
 
-    model: str = ""
+    model: str = field(default="", repr=False)
     equaliser: str = "mmse"
 
     def prepare(self) -> None:
@@ -130,7 +130,7 @@ class DigitLink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.sha256} {HEADER_BITS} {list(TRIED_LEVELS)}"
+        return f"{self._weights.identity} {HEADER_BITS} {list(TRIED_LEVELS)}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""

@@ -7,7 +7,7 @@ descent, see nn/latent_search.py, and keeps the linear estimate where the search
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -40,7 +40,7 @@ class Generative(LinkSystem):
     """weights: the folder of the prior's, the released ones by default; steps: of the search, with 0 the
     best of its starts is taken; equaliser: see channels."""
 
-    weights: str = ""
+    weights: str = field(default="", repr=False)
     equaliser: str = "mmse"
     steps: int = STEPS
 
@@ -84,7 +84,7 @@ class Generative(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self.sender.zoo.sha256} {self.model.sha256}"
+        return f"{self.sender.zoo.sha256} {self.model.identity}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""

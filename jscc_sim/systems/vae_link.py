@@ -8,7 +8,7 @@ is not sent. The network: nn/vae_link.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -91,7 +91,7 @@ class VAELink(LinkSystem):
     the weights, the released ones by default. equaliser: see channels. Raises InputError for another n."""
 
     n: int
-    model: str = ""
+    model: str = field(default="", repr=False)
     equaliser: str = "mmse"
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class VAELink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.sha256} {HEADER_BITS} {SNR_RANGE_DB}"
+        return f"{self._weights.identity} {HEADER_BITS} {SNR_RANGE_DB}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""
