@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from jscc_sim.codecs.base import Codec
+from jscc_sim.codecs.base import Codec, digest
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 
@@ -24,12 +24,13 @@ MOST_BYTES = 1 << 30
 
 SECONDS = 600
 _SIDE = 2
+_MARGIN = 256  # coding units beyond the picture
 _SHORTEST = 32  # shorter sides fail in VVenC, or do when they are busy
 _LOWEST_QP, _HIGHEST_QP = 12, 63  # FFmpeg's buffer of a byte per pixel is too small for most pictures below
 
-CHROMA = (-3, -5, -7)
-"""Quantiser offsets of both chroma planes, coarse to fine: a step of luma is worth three levels. At equal
-bits they are worth up to 0.04 dB of RGB PSNR at low rates and 0.6 to 1 dB at high ones."""
+CHROMA = tuple((-cr, -cb) for cb in range(3, 8) for cr in (cb, cb + 1))[:-1]
+"""Quantiser offsets of the two chroma planes, coarse to fine, one plane at a time: worth about a step of
+luma. At equal bits they are worth up to 0.04 dB of RGB PSNR at low rates and 0.6 to 1 dB at high ones."""
 
 
 class VVC(Codec):
@@ -37,11 +38,11 @@ class VVC(Codec):
 
     name: ClassVar[str] = "vvc"
     levels: ClassVar[int] = len(CHROMA) * (_HIGHEST_QP - _LOWEST_QP + 1)
+    rung: ClassVar[int] = len(CHROMA)
 
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""
-        steps, fine = divmod(level, len(CHROMA))
-        return coded(picture, _HIGHEST_QP - steps, CHROMA[fine])
+        return coded(picture, *_step(level))
 
     def size(self, data: bytes) -> tuple[int, int]:
         """See Codec.size."""
@@ -53,28 +54,44 @@ class VVC(Codec):
         """See Codec.decode."""
         height, width = self.size(data)
         rows, columns = _padded(height), _padded(width)
-        colour = f"scale={columns}:{rows}:in_range=tv:out_range=full:in_{COLOUR}"
-        raw = ("-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
-        found = _ffmpeg("-threads", "1", "-f", "vvc", "-i", "-", "-vf", colour, *raw, data=data[2 * _SIDE :])
-        return np.frombuffer(found, np.uint8).reshape(rows, columns, 3)[:height, :width]
+        limits = ("-max_pixels", str((rows + _MARGIN) * (columns + _MARGIN)), "-threads", "1")
+        colour = f"scale=in_range=tv:out_range=full:in_{COLOUR}"
+        written = ("-frames:v", "1", "-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-")
+        found = _ffmpeg(*limits, "-f", "vvc", "-i", "-", "-vf", colour, *written, data=data[2 * _SIDE :])
+        _, size, _, pixels = found.split(b"\n", 3)
+        wide, high = map(int, size.split())
+        if (high, wide) != (rows, columns):
+            raise ValueError(f"its stream is of {high}x{wide} pixels, not {rows}x{columns}")
+        return np.frombuffer(pixels, np.uint8).reshape(rows, columns, 3)[:height, :width]
 
     def version(self) -> str:
         """See Codec.version."""
-        return f"vvc {_version()} {SETTINGS} {CHROMA} {COLOUR}"
+        levels = [_arguments(512, 768, *_step(level)) for level in range(self.levels)]
+        return f"vvc {_version()} {digest(levels, _arguments(1, 1, *_step(0)))}"
 
 
-def coded(picture: Picture, quantiser: int, chroma_offset: int) -> bytes:
-    """The file of a picture at a QP, both chroma planes at QP + chroma_offset."""
+def coded(picture: Picture, quantiser: int, chroma_offsets: tuple[int, int]) -> bytes:
+    """The file of a picture at a QP, the chroma planes at that and the offset of each."""
     height, width = picture.shape[:2]
-    rows, columns = _padded(height), _padded(width)
-    whole = np.pad(picture, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
-    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{columns}x{rows}", "-i", "-")
-    colour = f"scale=in_range=full:out_range=tv:out_{COLOUR}"
-    chroma = f"CbQpOffset={chroma_offset}:CrQpOffset={chroma_offset}"
-    coder = ("-c:v", "libvvenc", "-qp", str(quantiser), *SETTINGS, "-vvenc-params", chroma)
-    written = ("-pix_fmt", "yuv420p10le", *coder, "-threads", "1", "-f", "vvc", "-")
-    stream = _ffmpeg(*raw, "-vf", colour, *written, data=whole.tobytes())
+    below, right = _padded(height) - height, _padded(width) - width
+    whole = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
+    stream = _ffmpeg(*_arguments(height, width, quantiser, chroma_offsets), data=whole.tobytes())
     return height.to_bytes(_SIDE, "big") + width.to_bytes(_SIDE, "big") + stream
+
+
+def _step(level: int) -> tuple[int, tuple[int, int]]:
+    """Quantiser and chroma offsets."""
+    steps, fine = divmod(level, len(CHROMA))
+    return _HIGHEST_QP - steps, CHROMA[fine]
+
+
+def _arguments(height: int, width: int, quantiser: int, chroma_offsets: tuple[int, int]) -> tuple[str, ...]:
+    """What ffmpeg is told."""
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{_padded(width)}x{_padded(height)}", "-i", "-")
+    colour = ("-vf", f"scale=in_range=full:out_range=tv:out_{COLOUR}", "-pix_fmt", "yuv420p10le")
+    chroma = "CbQpOffset={}:CrQpOffset={}".format(*chroma_offsets)
+    coder = ("-c:v", "libvvenc", "-qp", str(quantiser), *SETTINGS, "-vvenc-params", chroma)
+    return (*raw, *colour, *coder, "-threads", "1", "-f", "vvc", "-")
 
 
 def _padded(side: int) -> int:
