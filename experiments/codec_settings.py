@@ -38,7 +38,12 @@ TRIED: tuple[tuple[Codec, Callable[[Picture, int, Any], bytes], tuple[int, ...],
         (hevc.Step((0, 0)), *hevc.STEPS),
     ),
     (AVIF(), avif, (20, 28, 36, 44, 52), ({"speed": 6}, *WAYS)),
-    (vvc.VVC(), vvc.coded, (47, 41, 35, 29, 23), ((0, 0), *vvc.CHROMA)),
+    (
+        vvc.VVC(),
+        vvc.coded,
+        (47, 41, 35, 29, 23),
+        ((0, 0), *((offset, offset) for offset in range(-3, -9, -1))),
+    ),
 )
 """Codec, its file of a picture at a rate and a setting, rates, settings, the library's own first: x265 takes
 offsets of (0, 0) for its own of 6."""
