@@ -17,17 +17,16 @@ from study import guarded
 
 from jscc_sim.codecs import hevc, vvc
 from jscc_sim.codecs.base import Codec
-from jscc_sim.codecs.raster import AVIF
+from jscc_sim.codecs.raster import AVIF, WAYS
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.training.data import split_folder
 
 
-def avif(picture: Picture, quality: int, tune: str | None) -> bytes:
-    """The file tuned for something; None: what Pillow sets."""
-    buffer, advanced = BytesIO(), {} if tune is None else {"tune": tune}
-    options = {**AVIF.settings, "advanced": advanced}
-    Image.fromarray(picture).save(buffer, format="AVIF", quality=quality, **options)
+def avif(picture: Picture, quality: int, way: dict[str, Any]) -> bytes:
+    """The file at a quality, coded in some way."""
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, format="AVIF", quality=quality, **AVIF.settings, **way)
     return buffer.getvalue()
 
 
@@ -36,10 +35,15 @@ TRIED: tuple[tuple[Codec, Callable[[Picture, int, Any], bytes], tuple[int, ...],
         hevc.HEVC(),
         hevc.coded,
         (41, 37, 33, 29, 25),
-        ((0, 0), (3, 3), (2, 2), (1, 1), (0, 1), (-1, -1), (-3, -3)),
+        (hevc.Step((0, 0)), *hevc.STEPS),
     ),
-    (AVIF(), avif, (20, 28, 36, 44, 52), (None, "psnr", "ssim")),
-    (vvc.VVC(), vvc.coded, (47, 41, 35, 29, 23), (0, -3, -4, -5, -6, -7, -8)),
+    (AVIF(), avif, (20, 28, 36, 44, 52), ({"speed": 6}, *WAYS)),
+    (
+        vvc.VVC(),
+        vvc.coded,
+        (47, 41, 35, 29, 23),
+        ((0, 0), *((offset, offset) for offset in range(-3, -9, -1))),
+    ),
 )
 """Codec, its file of a picture at a rate and a setting, rates, settings, the library's own first: x265 takes
 offsets of (0, 0) for its own of 6."""

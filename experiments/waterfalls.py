@@ -90,7 +90,7 @@ def agreement(frames: int) -> tuple[np.ndarray, dict[str, list[int]]]:
     assert hasattr(link, "ship")
     shipment = link.ship(pictures[0], BUDGET, AWGN(10.0))
     grid = np.arange(0.0, 20.0, 0.01)
-    whole = (1 - shipment.mode.error_rate(grid)) ** shipment.blocks
+    whole = np.prod([(1 - mode.error_rate(grid)) ** blocks for mode, blocks in shipment.parts], axis=0)
     snrs_db = grid[np.argmax(whole > 0.5)] + np.array(STEPS_DB)
     ways = {"decoded": link, "by lot": DigitalAbstraction(link)}
     lost = {

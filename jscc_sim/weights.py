@@ -63,6 +63,13 @@ class Model:
         """Of the weights."""
         return str(self.manifest["files"][WEIGHTS])
 
+    @property
+    def identity(self) -> str:
+        """Of the weights and of the architecture that takes them: what a picture becomes depends on no more,
+        wherever the folder is."""
+        made_of = json.dumps([self.sha256, self.manifest["architecture"]], sort_keys=True)
+        return hashlib.sha256(made_of.encode()).hexdigest()
+
     @cached_property
     def tensors(self) -> Tensors:
         """The weights, checked and loaded at first use."""

@@ -1,11 +1,15 @@
 """The digital chains: error rates as measured, honest frames, and the bounds above them."""
 
+import itertools
 import json
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from processes import photograph, program, save
 from scipy.stats import binomtest
 
@@ -13,15 +17,20 @@ from jscc_sim.channels import AWGN, Equalised, Fading, Received, equalise
 from jscc_sim.codecs import find_codec
 from jscc_sim.coding import capacity, crc, mcs, transport
 from jscc_sim.coding.measure_waterfalls import STEP_DB, TAIL, TARGET, failures
+from jscc_sim.coding.parts import MOST_TAIL, Part, Parts, fullest
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
-from jscc_sim.sweep import table
+from jscc_sim.images import read_picture
+from jscc_sim.sweep import Grid, table
+from jscc_sim.sweep.spec import SystemSpec
+from jscc_sim.sweep.trial import run_trial
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
 from jscc_sim.systems.catalogue import load_rival
-from jscc_sim.systems.digital import deinterleave, interleave
+from jscc_sim.systems.digital import received_bits, transmitted
 from jscc_sim.systems.link_quality import SHANNON, effective_snr_db, foreseen_snr_db
 from jscc_sim.testing import SystemContract
+from jscc_sim.units import budget_uses
 
 PICTURE = photograph(96, 128)
 SAMPLES = PICTURE.size
@@ -92,10 +101,125 @@ def test_a_long_crc_finds_what_a_short_one_may_miss():
     assert crc.check(guarded, crc.LONG_CRC_BITS)[1].tolist() == [True, False, True]
 
 
-def test_interleaving():
-    symbols = np.arange(12).astype(np.complex64)
-    np.testing.assert_array_equal(interleave(symbols, 3)[:4], [0, 4, 8, 1])
-    np.testing.assert_array_equal(deinterleave(interleave(symbols, 3), 3), symbols)
+QPSK, QAM16 = (Mode(mcs.find_scheme(name), 512) for name in ("qpsk-602", "16qam-658"))
+LONG = Mode(QPSK.scheme, 2048)
+
+
+def test_code_blocks_take_turns():
+    """Symbol for symbol where they are of one length, and each evenly over the whole frame where not."""
+    uses = QPSK.uses
+    same = Parts(Part(QPSK, 2), Part(QPSK, 1)).order()
+    np.testing.assert_array_equal(same[:4], [0, uses, 2 * uses, 1])
+    parts = Parts(Part(LONG, 3), Part(QAM16, 2))
+    order = parts.order()
+    np.testing.assert_array_equal(np.sort(order), np.arange(parts.uses))
+    ends = np.cumsum([0] + [LONG.uses] * 3 + [QAM16.uses] * 2)
+    for start, end in itertools.pairwise(ends):
+        places = np.flatnonzero((order >= start) & (order < end)) / parts.uses
+        even = (np.arange(len(places)) + 0.5) / len(places)
+        assert np.abs(places - even).max() < 1.5 / len(places)
+
+
+@pytest.mark.parametrize("blocks", [(1, 0), (0, 1), (0, 15), (3, 0), (4, 5)])
+@pytest.mark.parametrize("main", [QPSK, LONG])
+def test_bits_through_parts(main, blocks):
+    parts = Parts(Part(main, blocks[0]), Part(QAM16, blocks[1]))
+    rng = np.random.default_rng(0)
+    for bits in (parts.bits, parts.bits - 1, max(parts.bits - 400, 8)):
+        sent = rng.integers(0, 2, bits, dtype=np.uint8)
+        symbols = transmitted(sent, parts)
+        assert len(symbols) == parts.uses
+        heard = Equalised(symbols, np.ones(parts.uses), np.full(parts.uses, 1e-3))
+        found, whole = received_bits(heard, parts)
+        assert whole.tolist() == [True] * parts.blocks
+        np.testing.assert_array_equal(found[:bits], sent)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    uses=st.integers(1, 200_000),
+    snr_db=st.floats(-6, 26),
+    share=st.floats(0.0, 1.0),
+    scheme=st.sampled_from([None, *mcs.SCHEMES]),
+)
+def test_parts_of_any_frame(uses, snr_db, share, scheme):
+    """Never over the budget nor less than one mode alone holds; the receiver counts the same blocks; one
+    image in a hundred is lost at most."""
+    modes = alone = tuple(mode for mode in MODES if scheme in (None, mode.scheme))
+    parts = fullest(uses, modes, (lambda mode: float(mode.error_rate(snr_db))) if scheme is None else None)
+    if scheme is None:
+        alone = dependable_modes(dict.fromkeys((2, 4, 6, 8), snr_db), uses)
+    most = max((mode.capacity_bits(uses) for mode in alone), default=0)
+    if parts is None:
+        assert most == 0
+        return
+    assert parts.uses <= uses
+    assert parts.bits >= most
+    assert parts.tail.blocks <= MOST_TAIL
+    if scheme is None:
+        arrives = np.prod([(1 - float(mode.error_rate(snr_db))) ** blocks for mode, blocks in parts])
+        assert 1 - arrives <= MOST_LOST + 1e-9
+    bits = max(round(share * parts.bits), 1)
+    needed = parts.holding(bits)
+    assert needed.uses <= parts.uses
+    assert needed.bits >= bits
+    assert Parts.of(bits, needed.main.mode, needed.tail.mode, needed.tail.blocks) == needed
+
+
+def test_a_channel_that_no_short_block_survives():
+    """One long block does, by a little."""
+    parts = fullest(17_570, MODES, lambda mode: 1e-5 if mode == LONG else 1.0)
+    assert parts.main == Part(LONG, 17_570 // LONG.uses)
+    assert parts.tail.blocks == 0
+    assert fullest(17_570, MODES, lambda mode: 1.0) is None
+    assert fullest(LONG.uses - 1, [LONG]) is None
+
+
+def test_more_bits_than_there_is_room_for():
+    parts = Parts(Part(LONG, 2), Part(QPSK, 1))
+    assert parts.bits == 2 * 2024 + 488
+    with pytest.raises(InputError, match="4537 bits are more than the 4536 of 3 code blocks"):
+        parts.holding(4537)
+
+
+@pytest.mark.parametrize("code", ["ldpc", "ldpc-abstraction"])
+def test_a_fixed_scheme_is_that_of_all_blocks(code):
+    system = load_rival(f"webp+{code}:16qam-490")
+    link = system if code == "ldpc" else system.link
+    parts = link.ship(PICTURE, SAMPLES // 7, AWGN(15.0)).parts
+    assert {mode.scheme.name for mode, _ in parts} == {"16qam-490"}
+    assert parts.main.blocks
+    assert parts.tail.blocks
+
+
+def test_budgets_are_used():
+    """Photographs at the ends of the ranges of budgets and SNRs, uses over budget in the mean."""
+    pictures = [read_picture(name)[::2, ::2] for name in ("astronaut", "rocket", "motorcycle_left")]
+    used = {}
+    for code in ("ldpc", "ldpc-abstraction"):
+        system = load_rival(f"jpeg2000+{code}")
+        link = system if code == "ldpc" else system.link
+        used[code] = [
+            [
+                link.ship(picture, budget_uses(Fraction(cbr), *picture.shape[:2]), AWGN(snr_db)).uses
+                / budget_uses(Fraction(cbr), *picture.shape[:2])
+                for picture in pictures
+            ]
+            for cbr in ("1/12", "1/8")
+            for snr_db in (4.0, 10.0, 20.0)
+        ]
+    assert used["ldpc"] == used["ldpc-abstraction"]
+    assert np.max(used["ldpc"]) <= 1
+    assert np.mean(used["ldpc"]) >= 0.99
+
+
+@pytest.mark.parametrize("snr_db", [4.0, 10.0, 20.0])
+def test_the_chain_and_its_abstraction_spend_the_same(snr_db):
+    sent = [send(f"jpeg2000+{code}", snr_db, SAMPLES // 5) for code in ("ldpc", "ldpc-abstraction")]
+    assert sent[0].uses == sent[1].uses
+    assert sent[0].coder == sent[1].coder
+    assert [one.outage for one in sent] == [False, False]
+    np.testing.assert_array_equal(sent[0].picture, sent[1].picture)
 
 
 # --- measured error rates ----------------------------------------------------------------------------
@@ -214,8 +338,8 @@ def test_the_chain_delivers_the_file_unchanged():
 
 def test_the_cliff():
     """A mode fixed for 10 dB arrives there, and not three decibels below."""
-    scheme = load_rival("webp+ldpc").ship(PICTURE, SAMPLES // 8, AWGN(10.0)).mode.scheme
-    name = f"webp+ldpc:{scheme.name}"
+    scheme = load_rival("webp+ldpc").ship(PICTURE, SAMPLES // 8, AWGN(10.0)).coder
+    name = f"webp+ldpc:{scheme}"
     assert not send(name, 10.0).outage
     fallen = send(name, 7.0)
     assert fallen.outage
@@ -254,7 +378,7 @@ def cliff_snr_db(link, budget):
     """The SNR at which about half of the frames of a fixed mode are lost."""
     shipment = link.ship(PICTURE, budget, AWGN(10.0))
     snrs_db = np.arange(0.0, 20.0, 0.01)
-    whole = (1 - shipment.mode.error_rate(snrs_db)) ** shipment.blocks
+    whole = np.prod([(1 - mode.error_rate(snrs_db)) ** blocks for mode, blocks in shipment.parts], axis=0)
     return float(snrs_db[np.searchsorted(whole, 0.5)])
 
 
@@ -287,8 +411,46 @@ def test_impossible_frames():
     noise[frame.header_uses + 500 :] = 0
     with pytest.raises(OutageError, match="code blocks are lost"):
         system.decode(Received(noise, 0.1))
-    with pytest.raises(InputError, match="the frame holds a webp file, not one of jpeg"):
+    with pytest.raises(ImpossibleFrameError, match="the frame holds a webp file, not one of jpeg"):
         load_rival("jpeg+ldpc").decode(Received(frame.symbols, 1e-3))
+
+
+def broken(codec, monkeypatch):
+    """A codec that makes files and cannot read them."""
+
+    def decode(data):
+        raise RuntimeError("expected Float, got Double")
+
+    monkeypatch.setattr(codec, "decode", decode)
+
+
+@pytest.mark.parametrize("code", ["ldpc", "ldpc-abstraction", "ideal"])
+def test_a_decoder_that_fails_is_no_outage(code, monkeypatch):
+    system = load_rival(f"webp+{code}")
+    broken(find_codec("webp"), monkeypatch)
+    with pytest.raises(InputError, match="webp file cannot be decoded: expected Float, got Double"):
+        system.transmit(PICTURE, AWGN(10.0), SAMPLES // 8, np.random.default_rng(0))
+    lost = system.transmit(PICTURE, AWGN(-10.0), SAMPLES // 8, np.random.default_rng(0), AWGN(10.0))
+    assert lost.outage, "what does not arrive is no business of the decoder's"
+
+
+def test_a_decoder_that_fails_makes_a_row_fail(tmp_path, monkeypatch):
+    picture = save(PICTURE, tmp_path / "a.png")
+    (trial,) = Grid([str(picture)], [SystemSpec("webp+ldpc")], ["awgn"], [10], ["1/8"], ["perfect"]).trials()
+    broken(find_codec("webp"), monkeypatch)
+    found = run_trial(trial)
+    assert (found.status, found.error) == (
+        "failed",
+        "webp file cannot be decoded: expected Float, got Double",
+    )
+
+
+def test_a_header_of_another_codec_is_an_outage():
+    """Of 65536 headers of noise alone one passes its CRC, and may name any codec."""
+    frame = load_rival("webp+ldpc").encode(PICTURE, SAMPLES // 8, AWGN(10.0))
+    found = load_rival("jpeg+ldpc").send(frame, AWGN(10.0), np.random.default_rng(0))
+    assert found.outage
+    assert found.picture.shape == PICTURE.shape
 
 
 def test_budgets_that_hold_nothing():

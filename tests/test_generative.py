@@ -18,9 +18,11 @@ from jscc_sim.errors import InputError, OutageError
 from jscc_sim.nn import latent_search
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, log_evidence
 from jscc_sim.nn.latent_search import criterion, measure, search
+from jscc_sim.nn.pictures import image_of
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.generative import Generative
 from jscc_sim.testing import SystemContract, sample_picture
+from jscc_sim.training import generative as training
 from jscc_sim.training.data import Crops
 from jscc_sim.training.generative import GenerativeTask
 from jscc_sim.training.loop import Recipe, Trainer
@@ -139,6 +141,25 @@ def test_training_measures_as_the_receiver_does():
     expected = task._precision(index, header.sender_snr_db, busy)[None]
     ratio = expected.sum() / received.precision.sum()
     assert ratio.item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_validation_is_where_the_network_is(monkeypatch):
+    """A network on another device is shown pictures, noise and all else there."""
+    moved = []
+
+    class OnTheHost:
+        def __init__(self, picture):
+            self.image = image_of(picture)
+
+        def to(self, device):
+            moved.append(device)
+            return self.image.to(device)
+
+    monkeypatch.setattr(training, "image_of", OnTheHost)
+    task = GenerativeTask(SMALL)
+    network = task.network()
+    assert all(np.isfinite(list(task.validate(network, [PICTURE, PICTURE]).values())))
+    assert moved == [network.look.weight.device] * 2
 
 
 # --- search -----------------------------------------------------------------------------------------

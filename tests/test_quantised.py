@@ -349,7 +349,7 @@ def test_impossible_frames(frame):
             UEP.decode(Received(np.concatenate([front, frame.symbols]), 1e-3))
     header = UEP._header(plan)
     header[3] ^= 1
-    with pytest.raises(InputError, match="the frame was made with weights"):
+    with pytest.raises(ImpossibleFrameError, match="the frame was made with weights"):
         UEP.decode(Received(protect(header, 10.0), 1e-3))
     forged = UEP._header(plan)
     forged[-6:] = 1

@@ -310,7 +310,7 @@ def test_headers_of_an_n_that_is_none():
 def test_other_weights_are_another_system(other):
     released, small = VAELink(2), VAELink(2, other)
     assert released.version() != small.version()
-    assert Model.find(VAE).sha256 in released.version()
+    assert Model.find(VAE).identity in released.version()
     frame = small.encode(PICTURE, BUDGET, AWGN(10.0))
     assert small.decode(Received(frame.symbols, 0.1)).picture.shape == PICTURE.shape
     with pytest.raises(InputError, match=r"the frame is of the weights [0-9a-f]{4}, not of [0-9a-f]{4}"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -13,15 +15,19 @@ from jscc_sim.codecs.cache import remembered
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 
-LOOK_AHEAD = 3
-"""Levels above the best found that are tried too: sizes do not rise with every level."""
-
 
 class Codec(ABC):
-    """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising."""
+    """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising. What it cannot
+    code at some level, it cannot at higher ones."""
 
     name: ClassVar[str]
     levels: ClassVar[int]
+
+    rung: ClassVar[int] = 1
+    """Levels that differ little: every so many are tried first."""
+
+    look_ahead: ClassVar[int] = 3
+    """Levels above the first that is too large which are tried too: sizes do not rise with every level."""
 
     @abstractmethod
     def encode(self, picture: Picture, level: int) -> bytes:
@@ -47,30 +53,26 @@ class Codec(ABC):
 
     @final
     def compress(self, picture: Picture, max_bits: int) -> bytes:
-        """The file of the highest level that has at most max_bits. Files are kept on disk, see `cache`.
-        Raises BudgetError if none has, InputError for what the codec cannot code."""
-        largest = max_bits // 8
-        at = cache(self._files(picture))
-        fits, too_large = -1, self.levels
-        while too_large - fits > 1:
-            level = (fits + too_large) // 2
-            if len(at(level)) <= largest:
-                fits = level
-            else:
-                too_large = level
-        for level in range(too_large + 1, min(too_large + 1 + LOOK_AHEAD, self.levels)):
-            if len(at(level)) <= largest:
-                fits = level
-        if fits < 0:
-            raise BudgetError(
-                f"{max(max_bits, 0)} bits are below the {8 * len(at(0))} of the smallest {self.name} file"
-            )
-        return at(fits)
+        """The largest file found that has at most max_bits, about the highest level that does. Files are
+        kept on disk, see `cache`. Raises BudgetError if none has, InputError for what the codec cannot code
+        at any level."""
+        largest, tried = max_bits // 8, self._tried(picture)
+        found = self._fitting(lambda level: tried(level).fits(largest), self.levels)
+        if found:
+            return max((tried(level).file() for level in sorted(found, reverse=True)), key=len)
+        smallest = tried(0).file()
+        raise BudgetError(
+            f"{max(max_bits, 0)} bits are below the {8 * len(smallest)} of the smallest {self.name} file"
+        )
 
     @final
     def file(self, picture: Picture, level: int) -> bytes:
-        """The file of a level, kept on disk as those of `compress` are. Raises InputError."""
-        return self._files(picture)(level)
+        """The file of a level, or of the highest below it that the codec can code; kept on disk as those of
+        `compress` are. Raises InputError if there is none."""
+        tried = self._tried(picture)
+        if not tried(level).fits():
+            level = max(self._fitting(lambda lower: tried(lower).fits(), level), default=level)
+        return tried(level).file()
 
     @final
     def decompress(self, data: bytes) -> Picture:
@@ -91,6 +93,35 @@ class Codec(ABC):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
         return np.array(picture, order="C")
 
+    def _fitting(self, fits: Callable[[int], bool], levels: int) -> set[int]:
+        """Levels below `levels` that fit, the highest ones among them, if those that fit are all but the
+        lowest: found by bisection, first of whole rungs."""
+        found = set()
+        below, above = -1, levels
+        for step in (self.rung, 1):
+            while above - below > step:
+                level = below + max((above - below) // (2 * step), 1) * step
+                if fits(level):
+                    below = level
+                    found.add(level)
+                else:
+                    above = level
+        found.update(filter(fits, range(above + 1, min(above + 1 + self.look_ahead, levels))))
+        return found
+
+    def _tried(self, picture: Picture) -> Callable[[int], _Tried]:
+        """Level -> what came of it. Raises InputError where the library is missing."""
+        files = self._files(picture)
+
+        @cache
+        def tried(level: int) -> _Tried:
+            try:
+                return _Tried(files(level))
+            except InputError as error:
+                return _Tried(error)
+
+        return tried
+
     def _files(self, picture: Picture) -> Callable[[int], bytes]:
         """Level -> file."""
         return remembered(self.name, self.version(), picture, partial(self._encoded, picture))
@@ -103,6 +134,28 @@ class Codec(ABC):
         except Exception as error:
             height, width = picture.shape[:2]
             raise InputError(f"{self.name} cannot code {height}x{width} pixels: {_line(error)}") from None
+
+
+class _Tried(NamedTuple):
+    """What came of a level: a file, or why there is none. Libraries have buffers that very busy pictures
+    overflow at high levels."""
+
+    found: bytes | InputError
+
+    def fits(self, largest: float = math.inf) -> bool:
+        """Whether there is a file of at most so many bytes."""
+        return isinstance(self.found, bytes) and len(self.found) <= largest
+
+    def file(self) -> bytes:
+        """Raises InputError."""
+        if isinstance(self.found, InputError):
+            raise self.found
+        return self.found
+
+
+def digest(*parts: object) -> str:
+    """Of settings, for a codec's version."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _line(error: Exception) -> str:

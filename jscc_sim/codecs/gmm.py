@@ -74,7 +74,8 @@ class GMM(LearnedCodec):
             grid = (-(-side // HYPER_STRIDE) for side in (height, width))
             passes = Passes(self.coder, self._level(level), *grid)
             passes.hear(_tensor(mixture.decode(decoder, passes.of_hyperlatents()), passes.hyper_shape))
-            latents = torch.zeros(1, passes.entropy.latents, 4 * passes.rows, 4 * passes.columns)
+            shape = 1, passes.entropy.latents, 4 * passes.rows, 4 * passes.columns
+            latents = torch.zeros(shape, dtype=torch.float32)
             for known, places in passes.order(latents):
                 values = mixture.decode(decoder, passes.of_latents(known, places))
                 latents[0][:, torch.from_numpy(places)] = (

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import zlib
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from jscc_sim.codecs.base import Codec
+from jscc_sim.codecs.base import Codec, digest
 from jscc_sim.codecs.container import restore, shorten
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
@@ -22,9 +22,23 @@ from jscc_sim.images import Picture
 SETTINGS = {"preset": "slow", "tune": "psnr"}
 
 COARSEST = 51
-CHROMA = ((2, 2), (0, 1), (-1, -1))
-"""Quantiser offsets of the two chroma planes, coarse to fine: a step of luma is worth three levels. (0, 1)
-is best by 0.4 to 0.6 dB over x265's own 6, the others lose at most 0.1 dB of that; (0, 0) means 6 to it."""
+
+
+class Step(NamedTuple):
+    """How a rate factor is used. chroma: quantiser offsets of the two chroma planes; adaptation: strength
+    of x265's adaptive quantisation: some blocks take the next quantiser."""
+
+    chroma: tuple[int, int]
+    adaptation: float = 0.0
+
+
+STEPS = (
+    *(Step(chroma, 0.15) for chroma in ((2, 2), (0, 1), (-1, -1))),
+    *(Step(chroma, 0.12) for chroma in ((2, 2), (1, 1), (0, 1), (-1, -1))),
+    *(Step(chroma) for chroma in ((3, 3), (2, 2), (1, 1), (0, 1), (-1, 0), (-1, -1), (-2, -2))),
+)
+"""Of mostly rising size: rate factors are whole, and 8 to 20 % of the bits apart. Offsets of (0, 1) are best
+by 0.4 to 0.6 dB over x265's own 6, which (0, 0) means to it; the others lose at most 0.1 dB of that."""
 
 _SPECIMEN = zlib.decompress(
     base64.b85decode(
@@ -38,15 +52,16 @@ _SPECIMEN = zlib.decompress(
 
 
 class HEVC(Codec):
-    """Levels are x265's constant rate factors, 51 to 0, each with chroma coarser and finer."""
+    """Levels are x265's constant rate factors, 51 to 0, each in STEPS."""
 
     name: ClassVar[str] = "hevc"
-    levels: ClassVar[int] = len(CHROMA) * (COARSEST + 1)
+    levels: ClassVar[int] = len(STEPS) * (COARSEST + 1)
+    rung: ClassVar[int] = len(STEPS)
+    look_ahead: ClassVar[int] = 7
 
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""
-        coarse, fine = divmod(level, len(CHROMA))
-        return coded(picture, COARSEST - coarse, CHROMA[fine])
+        return coded(picture, *_level(level))
 
     def size(self, data: bytes) -> tuple[int, int]:
         """See Codec.size."""
@@ -60,17 +75,31 @@ class HEVC(Codec):
 
     def version(self) -> str:
         """See Codec.version."""
-        library = _library().libheif_info()["HEIF"]
-        return f"hevc {library} {sorted(SETTINGS.items())} {CHROMA}"
+        libraries = _library().__version__, _library().libheif_info()["HEIF"], zlib.ZLIB_RUNTIME_VERSION
+        levels = [_options(*_level(level)) for level in range(self.levels)]
+        return f"hevc {' '.join(libraries)} {digest(levels, _SPECIMEN)}"
 
 
-def coded(picture: Picture, rate_factor: int, chroma_offsets: tuple[int, int]) -> bytes:
-    """The file of a picture at a constant rate factor with offsets of the chroma planes' quantisers."""
-    heif, buffer = _library(), BytesIO()
-    cb, cr = chroma_offsets
-    steps = {"x265:crf": str(rate_factor), "x265:cbqpoffs": str(cb), "x265:crqpoffs": str(cr)}
-    heif.from_pillow(Image.fromarray(picture)).save(buffer, chroma=444, enc_params={**SETTINGS, **steps})
+def coded(picture: Picture, rate_factor: int, step: Step) -> bytes:
+    """The file of a picture at a constant rate factor."""
+    buffer = BytesIO()
+    _library().from_pillow(Image.fromarray(picture)).save(buffer, **_options(rate_factor, step))
     return shorten(buffer.getvalue(), _SPECIMEN)
+
+
+def _level(level: int) -> tuple[int, Step]:
+    coarse, fine = divmod(level, len(STEPS))
+    return COARSEST - coarse, STEPS[fine]
+
+
+def _options(rate_factor: int, step: Step) -> dict[str, Any]:
+    """What the library is told."""
+    cb, cr = step.chroma
+    more: dict[str, float] = {"crf": rate_factor, "cbqpoffs": cb, "crqpoffs": cr}
+    if step.adaptation:
+        more |= {"aq-mode": 1, "aq-strength": step.adaptation}
+    own = {f"x265:{name}": str(value) for name, value in more.items()}
+    return {"chroma": 444, "enc_params": {**SETTINGS, **own}}
 
 
 def _library() -> Any:

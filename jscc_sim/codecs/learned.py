@@ -28,6 +28,9 @@ class LearnedCodec(Codec):
     format: ClassVar[str]
     """Changes whenever the meaning of a file's bytes does."""
 
+    ladder: ClassVar[object] = ""
+    """What the levels are, where the weights and their number do not say."""
+
     @abstractmethod
     def encode_latents(self, picture: Picture, level: int) -> bytes:
         """What follows the first bytes."""
@@ -45,7 +48,7 @@ class LearnedCodec(Codec):
     @final
     def version(self) -> str:
         """See Codec.version."""
-        return f"{self.name} {self.format} {self.model.sha256}"
+        return f"{self.name} {self.format} {self.levels} {self.ladder} {self.model.identity}"
 
     @final
     def encode(self, picture: Picture, level: int) -> bytes:

@@ -47,6 +47,7 @@ class Quantised(LearnedCodec):
     name: ClassVar[str] = "quantised"
     levels: ClassVar[int] = len(LADDER)
     format: ClassVar[str] = "2"
+    ladder: ClassVar[object] = LADDER
 
     @cached_property
     def coder(self) -> QuantisedCoder:
@@ -96,7 +97,8 @@ class Quantised(LearnedCodec):
 
         with torch.inference_mode():
             channels, bits = _condition(rate)
-            latents = torch.zeros(1, self.coder.architecture.latents, *symbols.shape[1:])
+            shape = 1, self.coder.architecture.latents, *symbols.shape[1:]
+            latents = torch.zeros(shape, dtype=torch.float32)
             latents[0, : rate.channels] = values_of(torch.from_numpy(symbols), bits)
             return picture_of(self.coder.synthesise(latents, channels, bits)[0], height, width)
 

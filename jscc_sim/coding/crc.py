@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding.bits import Bits
+from jscc_sim.coding.ldpc import SIONNA
 
 CRC_BITS, LONG_CRC_BITS = 16, 24
 
@@ -39,4 +40,4 @@ def _parity(bits: Bits, crc_bits: int) -> Bits:
 def _encoder(k: int, crc_bits: int) -> Any:
     from sionna.phy.fec.crc import CRCEncoder
 
-    return CRCEncoder({CRC_BITS: "CRC16", LONG_CRC_BITS: "CRC24A"}[crc_bits], k=k, device="cpu")
+    return CRCEncoder({CRC_BITS: "CRC16", LONG_CRC_BITS: "CRC24A"}[crc_bits], k=k, **SIONNA)

@@ -24,6 +24,9 @@ ITERATIONS = 20
 MOST_ITERATIONS, ROUND = 40, 4
 """The same where a CRC tells, which is asked after each ROUND."""
 
+SIONNA: dict[str, Any] = {"device": "cpu", "precision": "single"}
+"""What all of Sionna's blocks here are told, for it has defaults that a program may change."""
+
 _CHUNK_BITS = 1 << 16
 """Coded bits decoded at a time: larger batches leave the cache and are slower per block."""
 
@@ -112,5 +115,5 @@ def _own_length(k: int, n: int) -> int:
 def _code(k: int, n: int, bits_per_symbol: int | None) -> tuple[Any, Any]:
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 
-    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, device="cpu", check_input=False)
-    return encoder, LDPC5GDecoder(encoder, num_iter=ITERATIONS, return_state=True, device="cpu")
+    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, check_input=False, **SIONNA)
+    return encoder, LDPC5GDecoder(encoder, num_iter=ITERATIONS, return_state=True, **SIONNA)

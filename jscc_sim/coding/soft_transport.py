@@ -41,5 +41,5 @@ def _beliefs(llrs: NDArray[np.float64], k: int, bits_per_symbol: int) -> NDArray
 def _decoder(k: int, n: int, bits_per_symbol: int) -> Any:
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 
-    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, device="cpu", check_input=False)
-    return LDPC5GDecoder(encoder, num_iter=ldpc.MOST_ITERATIONS, hard_out=False, device="cpu")
+    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, check_input=False, **ldpc.SIONNA)
+    return LDPC5GDecoder(encoder, num_iter=ldpc.MOST_ITERATIONS, hard_out=False, **ldpc.SIONNA)

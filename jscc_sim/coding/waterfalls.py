@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -88,6 +89,10 @@ class Mode:
         """Probability that a code block is lost at an SNR on AWGN."""
         return waterfalls()[self].error_rate(snr_db)
 
+    def error_rate_at(self, snr_db: Mapping[int, float]) -> float:
+        """The same where each QAM, by its bits per symbol, meets an SNR of its own."""
+        return float(self.error_rate(snr_db[self.scheme.bits_per_symbol]))
+
 
 MODES = tuple(Mode(scheme, bits) for scheme in SCHEMES for bits in BLOCK_BITS)
 """Their order is what a frame's header says."""
@@ -118,19 +123,13 @@ def read_points(text: str) -> list[Point]:
     return [Point(row[0], int(row[1]), float(row[2]), int(row[3]), int(row[4])) for row in rows]
 
 
-def roomiest(modes: tuple[Mode, ...], uses: int) -> Mode | None:
-    """The mode that carries most bits in so many uses; None if none carries any."""
-    best = max(modes, key=lambda mode: mode.capacity_bits(uses), default=None)
-    return best if best is not None and best.capacity_bits(uses) > 0 else None
-
-
 def dependable_modes(snr_db: dict[int, float], uses: int) -> tuple[Mode, ...]:
     """Modes that lose an image which fills so many uses with a probability of at most MOST_LOST.
     snr_db: what a QAM of so many bits per symbol will meet."""
     found = []
     for mode in MODES:
         blocks = uses // mode.uses
-        lost = float(mode.error_rate(snr_db[mode.scheme.bits_per_symbol]))
+        lost = mode.error_rate_at(snr_db)
         if blocks and -math.expm1(blocks * math.log1p(-min(lost, 0.5))) <= MOST_LOST:
             found.append(mode)
     return tuple(found)

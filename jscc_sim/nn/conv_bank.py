@@ -95,7 +95,8 @@ class ConvBank(Bank):
         blocks = np.empty((grid.rows, grid.columns, BLOCK, BLOCK, 3), dtype=np.float32)
         for top, bottom, above, below in strips(grid):
             first, last = offsets[above * grid.columns], offsets[below * grid.columns]
-            latents = torch.zeros(1, below - above, grid.columns, self.architecture.channels, CELLS)
+            shape = 1, below - above, grid.columns, self.architecture.channels, CELLS
+            latents = torch.zeros(shape, dtype=torch.float32)
             used = self.coder.used[ratio[:, above:below]]
             latents[used] = flat[2 * first : 2 * last].reshape(-1, CELLS)
             images = self.coder.decode(latents, ratio[:, above:below], conditions[:, above:below])

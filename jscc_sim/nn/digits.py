@@ -119,7 +119,7 @@ class DigitCoder(nn.Module):
 def latents_of(coder: DigitCoder, tiles: NDArray[np.float32], level: float) -> NDArray[np.float64]:
     """[N, 64] in 0 to 1 -> [N, latents], not quantised."""
     with torch.inference_mode():
-        parts = [coder.analyse(part, torch.full((len(part),), level)) for part in _batches(tiles)]
+        parts = [coder.analyse(part, _levels(part, level)) for part in _batches(tiles)]
     return torch.cat(parts).double().numpy()
 
 
@@ -127,7 +127,7 @@ def tiles_of(coder: DigitCoder, latents: NDArray[np.floating], level: float) -> 
     """[N, latents] -> [N, 64] in 0 to 1."""
     with torch.inference_mode():
         parts = _batches(latents.astype(np.float32))
-        found = [coder.synthesise(part, torch.full((len(part),), level)).clamp(0, 1) for part in parts]
+        found = [coder.synthesise(part, _levels(part, level)).clamp(0, 1) for part in parts]
     return np.asarray(torch.cat(found).numpy())
 
 
@@ -152,6 +152,10 @@ def join(tiles: NDArray[np.floating], height: int, width: int) -> Picture:
 def tile_grid(height: int, width: int) -> tuple[int, int]:
     """(rows, columns) of tiles."""
     return -(-height // TILE), -(-width // TILE)
+
+
+def _levels(tiles: Tensor, level: float) -> Tensor:
+    return torch.full((len(tiles),), level, dtype=tiles.dtype)
 
 
 def _batches(rows: NDArray[np.float32]) -> tuple[Tensor, ...]:

@@ -112,7 +112,8 @@ def search(prior: BlockVAE, measured: Measurements, steps: int = STEPS) -> Found
     with torch.no_grad():
         belief = prior.recognise(measured)
     generator = torch.Generator().manual_seed(START_SEED)
-    anywhere = torch.randn((RANDOM_STARTS, *belief.mean.shape[1:]), generator=generator)
+    shape = RANDOM_STARTS, *belief.mean.shape[1:]
+    anywhere = torch.randn(shape, generator=generator, dtype=torch.float32)
     starts = torch.cat([belief.mean, torch.zeros_like(belief.mean), anywhere])
     z, first, tried = descend(prior, heard, belief, starts, min(TRIAL_STEPS, steps))
     chosen = int(tried.argmin())

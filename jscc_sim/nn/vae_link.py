@@ -101,7 +101,9 @@ def latent_count(n: int, height: int, width: int) -> int:
 def latents_of(coder: VAECoder, picture: Picture, n: int, snr_db: float) -> NDArray[np.float64]:
     """[H, W, 3] uint8 -> the latents [n * cells], channel after channel. snr_db: the sender's belief."""
     choice = torch.tensor([CHOICES.index(n)])
-    latents = coder.encode(image_of(picture, COARSE_STEP), choice, torch.tensor([snr_db]))
+    latents = coder.encode(
+        image_of(picture, COARSE_STEP), choice, torch.tensor([snr_db], dtype=torch.float32)
+    )
     return np.asarray(latents[0, coder.used[choice[0]]].reshape(-1).numpy(), dtype=np.float64)
 
 
@@ -118,8 +120,8 @@ def decoded(
     rows, columns = grid_of(*size)
     choice = torch.tensor([CHOICES.index(n)])
     used = coder.used[choice[0]]
-    heard = torch.zeros(2, len(used), rows, columns)
+    heard = torch.zeros(2, len(used), rows, columns, dtype=torch.float32)
     for plane, values in zip(heard, (means, trust), strict=True):
         plane[used] = torch.from_numpy(values.reshape(n, rows, columns).astype(np.float32))
-    image = coder.decode(heard[:1], heard[1:], choice, torch.tensor([snr_db]))[0]
+    image = coder.decode(heard[:1], heard[1:], choice, torch.tensor([snr_db], dtype=torch.float32))[0]
     return picture_of(image, *size)

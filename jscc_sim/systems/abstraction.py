@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel
 from jscc_sim.coding import qam
+from jscc_sim.coding.parts import Parts
 from jscc_sim.coding.protection import heard_from_db
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
@@ -59,14 +61,22 @@ class DigitalAbstraction(System):
             quality = probe_db(partial(channel, rng=rng), shipment.uses, self.link.equaliser)
         with watch.stage("frame"):
             header, payload = quality[: shipment.header_uses], quality[shipment.header_uses :]
-            scheme = shipment.mode.scheme
-            each = effective_snr_db(payload.reshape(-1, shipment.blocks).T, scheme.bits_per_symbol)
-            lost = rng.spawn(1)[0].random(shipment.blocks) < shipment.mode.error_rate(each)
+            lost = rng.spawn(1)[0].random(shipment.parts.blocks) < error_rates(payload, shipment.parts)
             deaf = effective_snr_db(header, qam.QPSK) < heard_from_db(HEADER_BITS, shipment.header_snr_db)
             outage = bool(lost.any() or deaf)
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(shipment.data)
         seconds = {**shipment.seconds, **watch.seconds}
         return Transmission(
-            found, shipment.uses, shipment.header_uses, outage, seconds=seconds, coder=scheme.name
+            found, shipment.uses, shipment.header_uses, outage, seconds=seconds, coder=shipment.coder
         )
+
+
+def error_rates(snrs_db: NDArray[np.float64], parts: Parts) -> NDArray[np.float64]:
+    """[blocks] how likely each code block is lost. snrs_db: [uses] of the payload as it is sent."""
+    main, tail = np.split(snrs_db[np.argsort(parts.order(), kind="stable")], [parts.main.uses])
+    found = []
+    for quality, (mode, blocks) in zip((main, tail), parts, strict=True):
+        each = effective_snr_db(quality.reshape(blocks, mode.uses), mode.scheme.bits_per_symbol)
+        found.append(mode.error_rate(each))
+    return np.concatenate(found)

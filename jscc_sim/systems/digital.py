@@ -1,9 +1,10 @@
 """Source and channel coding apart: an image codec's file, 5G LDPC, QAM.
 
-The frame: a header (codec, mode, length of the file; see coding/protection.py), then the file's code
-blocks, their symbols in turn, so that fades that pass hit all blocks alike. The mode is chosen from
-measured error rates and the channel as the sender believes it to be, never from what becomes of the
-picture. One block that is lost makes the frame an outage: what is left of a file is not trusted.
+The frame: a header (codec, modes, length of the file; see coding/protection.py), then the file's code
+blocks, most of them of one mode and a few short ones for the rest (see coding/parts.py), their symbols in
+turn, so that fades that pass hit all blocks alike. The modes are chosen from measured error rates and the
+channel as the sender believes it to be, never from what becomes of the picture. One block that is lost makes
+the frame an outage: what is left of a file is not trusted.
 """
 
 from __future__ import annotations
@@ -11,29 +12,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.channels import Channel, Equalised, Received, equalise
 from jscc_sim.codecs import CODECS, Codec
 from jscc_sim.coding import ldpc, qam, transport
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.mcs import Scheme
+from jscc_sim.coding.parts import MOST_TAIL, Parts, fullest
 from jscc_sim.coding.protection import protect, protected_uses, recover
-from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, roomiest, waterfalls
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.coding.waterfalls import MODES, measured_text, waterfalls
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
 from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db
 
-CODEC_BITS, MODE_BITS, BYTES_BITS = 4, 6, 24
-HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS
-
-T = TypeVar("T", bound=np.generic)
+CODEC_BITS, MODE_BITS, BYTES_BITS, TAIL_BITS = 4, 6, 24, 4
+HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS + MODE_BITS + TAIL_BITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,26 +40,26 @@ class Shipment:
     """A picture's file and how it is sent. header_snr_db: what the header is made for."""
 
     data: bytes
-    mode: Mode
+    parts: Parts
     header_snr_db: float
     header_uses: int
     seconds: Mapping[str, float]
 
     @property
-    def blocks(self) -> int:
-        """Code blocks of the file."""
-        return transport.blocks_for(8 * len(self.data), self.mode.block_bits)
-
-    @property
     def uses(self) -> int:
         """Channel uses of the whole frame."""
-        return self.header_uses + self.blocks * self.mode.uses
+        return self.header_uses + self.parts.uses
+
+    @property
+    def coder(self) -> str:
+        """The scheme of most blocks, by name."""
+        return self.parts.main.mode.scheme.name
 
 
 @dataclass(frozen=True)
 class Digital(LinkSystem):
-    """codec: of the picture; scheme: a fixed one, None for the best that is dependable; informed: the
-    sender knows the fading of each frame beforehand, and picks the mode that fits."""
+    """codec: of the picture; scheme: a fixed one for all blocks, None for the best that are dependable;
+    informed: the sender knows the fading of each frame beforehand, and picks the modes that fit."""
 
     codec: Codec
     scheme: Scheme | None = None
@@ -80,12 +79,12 @@ class Digital(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self.codec.version()} {HEADER_BITS} {ldpc.MOST_ITERATIONS} {measured_text()}"
+        return f"{self.codec.version()} {HEADER_BITS} {MOST_TAIL} {ldpc.MOST_ITERATIONS} {measured_text()}"
 
     def ship(
         self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None
     ) -> Shipment:
-        """The largest file that fits, and its mode. Raises BudgetError if none does."""
+        """The largest file that fits, and its code blocks. Raises BudgetError if none does."""
         watch = Stopwatch()
         with watch.stage("allocation"):
             dependable_db = _header_snr_db(belief, foresight, max(budget, 1))
@@ -100,17 +99,20 @@ class Digital(LinkSystem):
                     else informed_snr_db(foresight, header_uses, room, bits)
                     for bits in QAMS
                 }
-                modes = dependable_modes(snr_db, room)
+                parts = fullest(room, MODES, lambda mode: mode.error_rate_at(snr_db))
             else:
-                modes = tuple(mode for mode in MODES if mode.scheme == self.scheme)
+                parts = fullest(room, [mode for mode in MODES if mode.scheme == self.scheme])
         with watch.stage("encode"):
             try:
-                data, mode = self._largest(picture, modes, room)
+                data = self._largest(picture, parts, room)
             except BudgetError:
                 if foresight is None:
                     raise
-                data, mode = self._largest(picture, MODES, room)  # in a fade that nothing survives
-        return Shipment(data, mode, dependable_db, header_uses, watch.seconds)
+                parts = fullest(room, MODES)  # in a fade that nothing survives
+                data = self._largest(picture, parts, room)
+            assert parts is not None
+            parts = parts.holding(8 * len(data))
+        return Shipment(data, parts, dependable_db, header_uses, watch.seconds)
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse. Knowledge of the fading is left out."""
@@ -123,71 +125,80 @@ class Digital(LinkSystem):
         with watch.stage("frame"):
             front = protect(self._header(shipment), shipment.header_snr_db)
             bits = np.unpackbits(np.frombuffer(shipment.data, np.uint8))
-            payload = transport.encode(bits, shipment.mode.scheme, shipment.mode.block_bits)
-            symbols = np.concatenate([front, interleave(payload, shipment.blocks)])
+            symbols = np.concatenate([front, transmitted(bits, shipment.parts)])
         if len(symbols) != shipment.uses or len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
         height, width = picture.shape[:2]
         seconds = {**shipment.seconds, **watch.seconds}
-        coder = shipment.mode.scheme.name
-        return Frame(symbols, shipment.header_uses, height, width, seconds=seconds, coder=coder)
+        return Frame(symbols, shipment.header_uses, height, width, seconds=seconds, coder=shipment.coder)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
-        """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost."""
+        """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost; InputError for a
+        file that arrived whole and cannot be decoded: that is no fault of the channel's."""
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
             header, start = recover(equalised)
-            mode, length = self._read(header)
-            blocks = transport.blocks_for(8 * length, mode.block_bits)
-            end = start + blocks * mode.uses
-            arrived = len(equalised.symbols)
-            if end > arrived:
-                raise ImpossibleFrameError(f"file of {end - start} uses, {arrived - start} arrived")
-            order = deinterleave(np.arange(start, end), blocks)
-            bits, whole = transport.decode(equalised.at(order), mode.scheme, mode.block_bits)
+            parts, length = self._read(header)
+            arrived = len(equalised.symbols) - start
+            if parts.uses > arrived:
+                raise ImpossibleFrameError(f"file of {parts.uses} uses, {arrived} arrived")
+            bits, whole = received_bits(equalised.part(start, start + parts.uses), parts)
             if not whole.all():
-                raise OutageError(f"{int((~whole).sum())} of {blocks} code blocks are lost")
+                raise OutageError(f"{int((~whole).sum())} of {parts.blocks} code blocks are lost")
         with watch.stage("decode"):
-            try:
-                picture = self.codec.decompress(np.packbits(bits[: 8 * length]).tobytes())
-            except InputError as error:
-                raise ImpossibleFrameError(str(error)) from None
+            picture = self.codec.decompress(np.packbits(bits[: 8 * length]).tobytes())
         return Reception(picture, watch.seconds)
 
-    def _largest(self, picture: Picture, modes: tuple[Mode, ...], room: int) -> tuple[bytes, Mode]:
-        """The largest file that fits into so many uses of one of the modes, and that mode."""
-        mode = roomiest(modes, room)
-        if mode is None:
+    def _largest(self, picture: Picture, parts: Parts | None, room: int) -> bytes:
+        """The largest file that the code blocks hold."""
+        if parts is None:
             raise BudgetError(f"{room} uses hold no code block of a mode that is dependable")
-        most_bits = min(mode.capacity_bits(room), 8 * ((1 << BYTES_BITS) - 1))
-        return self.codec.compress(picture, most_bits), mode
+        return self.codec.compress(picture, min(parts.bits, 8 * ((1 << BYTES_BITS) - 1)))
 
     def _header(self, shipment: Shipment) -> Bits:
         codec = to_bits(list(CODECS).index(self.codec.name), CODEC_BITS)
-        mode = to_bits(MODES.index(shipment.mode), MODE_BITS)
-        return np.concatenate([codec, mode, to_bits(len(shipment.data), BYTES_BITS)])
+        main, tail = (to_bits(MODES.index(part.mode), MODE_BITS) for part in shipment.parts)
+        length = to_bits(len(shipment.data), BYTES_BITS)
+        return np.concatenate([codec, main, length, tail, to_bits(shipment.parts.tail.blocks, TAIL_BITS)])
 
-    def _read(self, header: Bits) -> tuple[Mode, int]:
-        """The mode, and the bytes of the file."""
+    def _read(self, header: Bits) -> tuple[Parts, int]:
+        """The code blocks, and the bytes of the file."""
         reader = BitReader(header)
-        codec, mode, length = (reader.take(width) for width in (CODEC_BITS, MODE_BITS, BYTES_BITS))
+        widths = CODEC_BITS, MODE_BITS, BYTES_BITS, MODE_BITS, TAIL_BITS
+        codec, main, length, tail, tail_blocks = (reader.take(width) for width in widths)
         names = list(CODECS)
-        if codec >= len(names) or mode >= len(MODES) or length < 1:
-            raise ImpossibleFrameError(f"impossible header: codec {codec}, mode {mode}, {length} bytes")
+        if codec >= len(names) or max(main, tail) >= len(MODES) or length < 1:
+            raise ImpossibleFrameError(
+                f"impossible header: codec {codec}, modes {main} and {tail}, {length} bytes"
+            )
         if names[codec] != self.codec.name:
-            raise InputError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
-        return MODES[mode], length
+            raise ImpossibleFrameError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
+        return Parts.of(8 * length, MODES[main], MODES[tail], tail_blocks), length
 
 
-def interleave(symbols: NDArray[np.complex64], blocks: int) -> NDArray[np.complex64]:
-    """Block after block -> one symbol of each block after the other."""
-    return symbols.reshape(blocks, -1).T.reshape(-1)
+def transmitted(bits: Bits, parts: Parts) -> NDArray[np.complex64]:
+    """The symbols of a file's bits, as many as `parts` hold at most, in the order of sending."""
+    main, tail = np.split(np.pad(bits, (0, parts.bits - len(bits))), [parts.main.bits])
+    blocks = [
+        transport.encode(content, part.mode.scheme, part.mode.block_bits)
+        for content, part in zip((main, tail), parts, strict=True)
+        if part.blocks
+    ]
+    return np.concatenate(blocks)[parts.order()]
 
 
-def deinterleave(symbols: NDArray[T], blocks: int) -> NDArray[T]:
-    """The reverse."""
-    return symbols.reshape(-1, blocks).T.reshape(-1)
+def received_bits(heard: Equalised, parts: Parts) -> tuple[Bits, NDArray[np.bool_]]:
+    """The reverse, from what arrived of them: the content bits, and [blocks] if each CRC holds."""
+    block_after_block = heard.at(np.argsort(parts.order(), kind="stable"))
+    ends = parts.main.uses, parts.uses
+    found = [
+        transport.decode(block_after_block.part(start, end), part.mode.scheme, part.mode.block_bits)
+        for start, end, part in zip((0, parts.main.uses), ends, parts, strict=True)
+        if part.blocks
+    ]
+    bits, whole = zip(*found, strict=True)
+    return np.concatenate(bits), np.concatenate(whole)
 
 
 def _header_snr_db(belief: Channel, foresight: Trial | None, budget: int) -> float:

@@ -11,7 +11,7 @@ mean. The sender decodes some tiles under noise of its own at each of a few leve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -123,7 +123,7 @@ class DigitLink(LinkSystem):
     """model: folder of the weights, the released ones by default. equaliser: see channels; header_margin_db:
     see coding.protection.Protection."""
 
-    model: str = ""
+    model: str = field(default="", repr=False)
     equaliser: str = "mmse"
     header_margin_db: float | None = None
 
@@ -134,7 +134,7 @@ class DigitLink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.sha256} {HEADER_BITS} {list(TRIED_LEVELS)}"
+        return f"{self._weights.identity} {HEADER_BITS} {list(TRIED_LEVELS)}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""

@@ -7,7 +7,7 @@ descent, see nn/latent_search.py, and keeps the linear estimate where the search
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,7 @@ class Generative(LinkSystem):
     best of its starts is taken; equaliser: see channels; header_margin_db: see
     coding.protection.Protection."""
 
-    weights: str = ""
+    weights: str = field(default="", repr=False)
     equaliser: str = "mmse"
     steps: int = STEPS
     header_margin_db: float | None = None
@@ -88,7 +88,7 @@ class Generative(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self.sender.zoo.sha256} {self.model.sha256}"
+        return f"{self.sender.zoo.sha256} {self.model.identity}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""

@@ -200,7 +200,9 @@ class QuantisedUEP(LinkSystem):
             raise ImpossibleFrameError(f"impossible header: {error}") from None
         check_pixels(height, width, min(pixel_limit(), MOST_PIXELS))
         if found != self.codec.model.id:
-            raise InputError(f"the frame was made with weights {found:04x}, not {self.codec.model.id:04x}")
+            raise ImpossibleFrameError(
+                f"the frame was made with weights {found:04x}, not {self.codec.model.id:04x}"
+            )
         planes, modes = zip(*parts, strict=True)
         if rate not in RATES or sum(planes) != rate.bits or max(modes) >= len(MODES):
             raise ImpossibleFrameError(f"impossible header: {rate}, planes {planes} of modes {modes}")

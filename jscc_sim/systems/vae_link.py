@@ -8,7 +8,7 @@ is not sent. The network: nn/vae_link.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -93,7 +93,7 @@ class VAELink(LinkSystem):
     coding.protection.Protection. Raises InputError for another n."""
 
     n: int
-    model: str = ""
+    model: str = field(default="", repr=False)
     equaliser: str = "mmse"
     header_margin_db: float | None = None
 
@@ -108,7 +108,7 @@ class VAELink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.sha256} {HEADER_BITS} {SNR_RANGE_DB}"
+        return f"{self._weights.identity} {HEADER_BITS} {SNR_RANGE_DB}"
 
     def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.rehearse."""

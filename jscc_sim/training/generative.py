@@ -108,12 +108,13 @@ class GenerativeTask(Task[BlockVAE]):
     def validate(self, network: BlockVAE, pictures: list[Picture]) -> Mapping[str, float]:
         """Mean gain in dB over the linear receiver of the recognised latents, without a search."""
         gains: dict[str, list[float]] = {}
+        device = next(network.parameters()).device
         for number, picture in enumerate(pictures):
             height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
             if not height or not width:
                 continue
-            blocks = self.coefficients(image_of(picture[:height, :width]))
-            generator = torch.Generator().manual_seed(number)
+            blocks = self.coefficients(image_of(picture[:height, :width]).to(device))
+            generator = torch.Generator(device).manual_seed(number)
             for uses, snr_db in VALIDATION:
                 choice = self.bank.ratios.uses.index(uses)
                 index = np.full(blocks.shape[1:3], choice)

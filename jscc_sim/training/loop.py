@@ -69,8 +69,8 @@ class Trainer(Generic[N]):
     def __init__(self, task: Task[N], recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.task, self.recipe = task, recipe
-        self.network = task.network().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = task.network().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = task.network().float().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = task.network().float().to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.load_state_dict(self.network.state_dict())
         for method in task.compiled if recipe.compile else ():
             setattr(self.network, method, torch.compile(getattr(self.network, method)))
