@@ -24,7 +24,7 @@ from jscc_sim.sweep import Grid, LocalProcesses, Trial, run, table
 from jscc_sim.sweep.row import git_commit
 
 REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
-REPLAYED = ("cbr_fraction", "format")
+REPLAYED = ("cbr_fraction", "format", "header_margin_db", "companion")
 """Columns of a published table besides the figures' own."""
 
 QUICK_IMAGES, QUICK_ZOO = 3, "conv-small"

@@ -41,7 +41,7 @@ MOST_VALUES, MOST_FAILURES = 12, 50
 OUTCOMES = frozenset({
     *("key", "height", "width", "budget_uses", "uses", "header_uses", "cbr", "mse", "outage", "seconds"),
     *("coder", "papr_db"),
-    *("status", "belief", "ratio_blocks", "stage_seconds", "error", *MEASURES),
+    *("status", "belief", "margin", "ratio_blocks", "stage_seconds", "error", *MEASURES),
 })  # fmt: skip
 """Columns that do not say what was run."""
 

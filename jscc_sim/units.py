@@ -22,6 +22,10 @@ SNR_RANGE_DB = (-30.0, 60.0)
 """What a user may ask for; beyond it a figure would say nothing."""
 
 
+LARGEST_SEED = 2**63 - 1
+"""Of a channel, and of a grid."""
+
+
 def db_to_power(db: float) -> float:
     """Power ratio of a value in decibels."""
     return float(10.0 ** (db / 10.0))

@@ -51,7 +51,7 @@ def trial(repeat=0, **more):
     """A trial of nothing, for `pretend`."""
     fields = {
         "system": SystemSpec("block-jscc", zoo="linear"),
-        "fingerprint": Fingerprint("zoo", "policy", "complexity", True),
+        "fingerprint": Fingerprint(1, "zoo", "policy", "complexity", True),
         **{"image": "a.png", "path": "/nowhere/a.png", "pixels_sha256": "pixels", "height": 40, "width": 64},
         **{"channel": "awgn", "csi": "perfect", "snr_db": 10.0, "cbr": Fraction(1, 6), "root_seed": 0},
     }

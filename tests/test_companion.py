@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
 from jscc_sim.channels import AWGN
-from jscc_sim.errors import InputError
+from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.zoo import WEIGHTS, load_zoo, save_calibration, save_zoo
@@ -82,7 +82,7 @@ def test_a_receiver_without_the_companion_says_so(tmp_path):
     frame = BlockJSCC(zoo).encode(photograph(), BUDGET, AWGN(10.0))
     alone = zoo_that_promises(tmp_path / "alone", 1.0, companion=None)
     received = AWGN(10.0)(frame.symbols, np.random.default_rng(0))
-    with pytest.raises(InputError, match=str(LINEAR.id)):
+    with pytest.raises(ImpossibleFrameError, match=str(LINEAR.id)):
         BlockJSCC(alone).decode(received)
 
 

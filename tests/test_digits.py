@@ -391,7 +391,7 @@ def test_frames_of_other_weights_are_refused(link, sheet):
     header = read_header(link, frame)
     forged = dataclasses.replace(header, model=header.model ^ 1)
     symbols = np.concatenate([protect(forged.bits(), 20.0), frame.symbols[frame.header_uses :]])
-    with pytest.raises(InputError, match="the frame is of the weights"):
+    with pytest.raises(ImpossibleFrameError, match="the frame is of the weights"):
         link.decode(AWGN(20.0)(symbols, np.random.default_rng(0)))
 
 

@@ -14,7 +14,7 @@ from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, Equalised, Fading, Received, complex_normal
 from jscc_sim.coding.interleaving import places
-from jscc_sim.errors import InputError, OutageError
+from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
 from jscc_sim.nn import latent_search
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, log_evidence
 from jscc_sim.nn.latent_search import criterion, measure, search
@@ -239,7 +239,7 @@ def test_another_models_frame(system):
     other = BlockJSCC(load_zoo("conv-small"), Uniform())
     frame = other.encode(PICTURE, 3000, AWGN(10.0))
     received = Received(frame.symbols, noise_variance(10.0))
-    with pytest.raises(InputError, match="the frame was made with zoo id"):
+    with pytest.raises(ImpossibleFrameError, match="the frame was made with zoo id"):
         system.decode(received)
 
 

@@ -17,7 +17,7 @@ from jscc_sim.complexity import features
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import block_energies
 from jscc_sim.systems.base import own_draws
-from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.block_jscc import JUDGING, BlockJSCC
 from jscc_sim.systems.rehearsal import STEPS, Rehearsal
 from jscc_sim.systems.tables import predicted
 from jscc_sim.zoo import load_zoo
@@ -30,7 +30,7 @@ BUDGET = 30 * 64
 
 
 def rehearsal(channel=CLEAN, draws=1):
-    return Rehearsal(ZOO.bank, BLOCKS, GRID, 20.0, own_draws(channel), draws, "mmse")
+    return Rehearsal(ZOO.bank, BLOCKS, GRID, 20.0, own_draws(channel), draws, JUDGING * draws, "mmse")
 
 
 def known(channel=CLEAN):
@@ -75,6 +75,23 @@ def test_it_never_sends_the_frame_that_it_found_worse(snr_db):
         tried = replace(rehearsal(channel, 2), sender_snr_db=plan.sender_snr_db)
         errors.append(tried.frame_error(plan.index, plan.header_uses))
     assert errors[0] <= min(errors[1:]) * 1.0001
+
+
+def test_frames_are_judged_on_draws_that_did_not_make_them():
+    """Tables see the first draws alone, whole frames the next ones alone."""
+    tried = []
+
+    def trial(symbols, draw, start=0):
+        tried.append(draw)
+        return own_draws(CLEAN)(symbols, draw, start)
+
+    plan = np.full(len(GRID), 3)
+    fresh = Rehearsal(ZOO.bank, BLOCKS, GRID, 20.0, trial, 2, 3, "mmse")
+    fresh.tables(known(), plan, 0)
+    assert set(tried) == {0, 1}
+    tried.clear()
+    fresh.frame_error(plan, 0)
+    assert tried == [2, 3, 4]
 
 
 def test_a_better_table_is_a_better_plan():

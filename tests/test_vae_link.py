@@ -313,7 +313,9 @@ def test_other_weights_are_another_system(other):
     assert Model.find(VAE).identity in released.version()
     frame = small.encode(PICTURE, BUDGET, AWGN(10.0))
     assert small.decode(Received(frame.symbols, 0.1)).picture.shape == PICTURE.shape
-    with pytest.raises(InputError, match=r"the frame is of the weights [0-9a-f]{4}, not of [0-9a-f]{4}"):
+    with pytest.raises(
+        ImpossibleFrameError, match=r"the frame is of the weights [0-9a-f]{4}, not of [0-9a-f]{4}"
+    ):
         released.decode(Received(frame.symbols, 0.1))
 
 

@@ -258,6 +258,8 @@ def _sender(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
     parser.add_argument("--policy", default="", help=f"{PLUGIN} (lagrangian)")
     parser.add_argument("--complexity", default="", help=f"estimator: {PLUGIN} (variance)")
+    parser.add_argument("--companion", choices=("auto", "none"), default="",
+                        help="whether the zoo's companion may code a frame (auto)")  # fmt: skip
     parser.add_argument(
         "--header-margin-db", type=float, metavar="DB",
         help="make the header for so much less than the sender's SNR (up to 10, as far as it is cheap)",

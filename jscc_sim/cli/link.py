@@ -23,7 +23,7 @@ from jscc_sim.sweep.spec import SIDE_INFO, SystemSpec
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC
-from jscc_sim.units import budget_uses, cbr_of, check_snr_db, parse_cbr
+from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 
 TABLE = "{:<24} {:<20} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
@@ -175,6 +175,7 @@ def _send(
         "csi": arguments.csi,
         "equaliser": spec.equaliser,
         "side_info": spec.side_info,
+        "companion": spec.companion,
         "snr_db": channel.snr_db,
         "sender_snr_db": belief.snr_db,
         "header_margin_db": spec.header_margin_db,
@@ -238,14 +239,16 @@ def _spec(arguments: argparse.Namespace) -> SystemSpec:
         arguments.complexity,
         arguments.equaliser,
         side_info,
+        arguments.companion,
         header_margin_db=arguments.header_margin_db,
     )
 
 
 def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:
     """The channel as it is, and as the sender believes it to be."""
-    if getattr(arguments, "seed", 0) < 0:
-        raise InputError(f"seed {arguments.seed} is below 0")
+    seed = getattr(arguments, "seed", 0)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"seed {seed} is outside 0 to {LARGEST_SEED}")
     truth = parse_channel(arguments.channel, arguments.snr_db, arguments.csi)
     believed = getattr(arguments, "sender_snr_db", None)
     return truth, truth if believed is None else truth.at(check_snr_db(believed, "sender's SNR"))

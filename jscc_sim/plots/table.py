@@ -25,9 +25,20 @@ OTHER: Mapping[Axis, Axis] = {"cbr": "snr_db", "snr_db": "cbr"}
 Quality = Literal["psnr_db", "ssim", "ms_ssim"]
 MEASURES: tuple[Quality, ...] = ("psnr_db", "ssim", "ms_ssim")
 
-SCHEME = ("policy", "complexity", "system", "zoo", "channel", "csi", "equaliser", "belief")
+SCHEME = (
+    "policy",
+    "complexity",
+    "system",
+    "zoo",
+    "companion",
+    "channel",
+    "csi",
+    "equaliser",
+    "margin",
+    "belief",
+)
 """What tells one curve from another, besides the side information; `belief` is the SNR that a mistaken
-sender believes in, or empty."""
+sender believes in, `margin` that of the header where it is not the default one, or empty."""
 
 TEXTS = (
     "image",
@@ -41,15 +52,17 @@ TEXTS = (
     "side_info",
     "status",
     "coder",
+    "companion",
 )
 NUMBERS = (
     *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
     *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat", "papr_db"),
+    "header_margin_db",
 )
 CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 """Columns that every table of results has."""
 
-LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan}
+LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "header_margin_db": np.nan}
 """Those of them that older tables lack, and what stands in for them."""
 
 MOST_CODERS = 4
@@ -110,7 +123,7 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
-    """The table with the types that the figures rely on, a `belief` column, and what is in LATER.
+    """The table with the types that the figures rely on, `belief` and `margin` columns, and what is in LATER.
 
     Raises InputError naming the column that is missing, or that holds something else than numbers.
     """
@@ -121,7 +134,7 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
             continue
         named = table[column] != ""
         for told, rows in ((column, named), ("system", ~named & (column == "zoo"))):
-            if (table[rows].groupby(told)[digest].nunique() > 1).any():
+            if (table[rows].groupby([told, "companion"])[digest].nunique() > 1).any():
                 table.loc[rows, told] += " " + table.loc[rows, digest].astype(str).str[:7]
     table["outage"] = table["outage"].astype(str).str.lower().isin(("true", "1", "1.0"))
     unknown = set(table["status"]) - {"ok", "infeasible", "failed"}
@@ -130,6 +143,9 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     table["sender_snr_db"] = table["sender_snr_db"].fillna(table["snr_db"])
     wrong = table["sender_snr_db"] != table["snr_db"]
     table["belief"] = table["sender_snr_db"].map("{:g}".format).where(wrong, "")
+    margin = table["header_margin_db"]
+    table["margin"] = margin.map("{:g}".format).where(margin.notna(), "")
+    table["companion"] = table["companion"].replace("auto", "")
     return table
 
 
@@ -169,7 +185,19 @@ def with_gains(
     (Uses that are less than TOLERANCE below uniform's least meet that frame: never to a policy's favour.)
     """
     parents = _checked_parents(table, parents)
-    key = ["system", "channel", "csi", "equaliser", "side_info", "snr_db", "sender_snr_db", "image", "repeat"]
+    key = [
+        "system",
+        "companion",
+        "channel",
+        "csi",
+        "equaliser",
+        "margin",
+        "side_info",
+        "snr_db",
+        "sender_snr_db",
+        "image",
+        "repeat",
+    ]
     uniform = table[_is_uniform(table) & (table["status"] == "ok")]
     uniform = uniform if outages else uniform[~uniform["outage"]]
     pools = {
@@ -418,7 +446,11 @@ def _label(key: tuple[str, ...], varying: Sequence[int], brief: bool) -> str:
         name, value = SCHEME[number], key[number]
         if brief:
             value = value.rpartition("/")[2]
-        if name == "belief":
+        if name == "companion":
+            value = value and "no companion"
+        elif name == "margin":
+            value = value and f"header made for {value} dB less"
+        elif name == "belief":
             value = f"sender believes {value} dB" if value else "sender knows the SNR"
         elif name in ("csi", "complexity", "equaliser"):
             value = value and f"{value} {'CSI' if name == 'csi' else name.replace('complexity', 'score')}"

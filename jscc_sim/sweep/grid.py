@@ -18,12 +18,10 @@ from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.plugins import errors_named
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, number
 from jscc_sim.sweep.trial import Trial, pixels_sha256
-from jscc_sim.units import check_snr_db, parse_cbr
+from jscc_sim.units import LARGEST_SEED, check_snr_db, parse_cbr
 
 MOST_TRIALS = 1_000_000
 """Of one grid: they are all in memory."""
-
-LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)

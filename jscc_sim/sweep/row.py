@@ -60,7 +60,8 @@ class Row:
 
     status: ok, infeasible (no frame fits the budget) or failed; error: why. seed: the channel's, for
     `transmit --seed`. cbr_fraction: the budget's CBR, for `--cbr`. realisable: False for a policy that
-    knows what no sender can. coder: what coded the frame, where a system has several: a zoo's own coders or
+    knows what no sender can. companion: whether a zoo may use it; header_margin_db: None for the default;
+    format: of the system. coder: what coded the frame, where a system has several: a zoo's own coders or
     its companion, a digital chain's mode; empty elsewhere. papr_db: of the frame's symbols. ratio_blocks:
     channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
     psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
@@ -102,6 +103,9 @@ class Row:
     ssim: float | None = None
     ms_ssim: float | None = None
     outage: bool | None = None
+    companion: str | None = None
+    header_margin_db: float | None = None
+    format: int | None = None
     coder: str | None = None
     papr_db: float | None = None
     ratio_blocks: Mapping[str, int] | None = None

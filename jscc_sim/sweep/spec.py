@@ -24,7 +24,8 @@ from jscc_sim.weights import MANIFEST
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
 
 SIDE_INFO = ("transmitted", "genie")
-DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"}
+COMPANIONS = ("auto", "none")
+DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance", "companion": COMPANIONS[0]}
 """Of block-jscc."""
 
 NUMBERS = ("sender_snr_db", "header_margin_db")
@@ -36,8 +37,9 @@ _FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
 @dataclass(frozen=True)
 class SystemSpec:
     """What carries the pictures, as text that any worker can load. Each field is the option of
-    `jscc-sim transmit` of that name. zoo, policy, complexity: empty for block-jscc's defaults; other
-    systems have no policy and no estimator, and a zoo only if they are learned; sender_snr_db: what the
+    `jscc-sim transmit` of that name. zoo, policy, complexity, companion: empty for block-jscc's defaults;
+    other systems have none of them, but for a zoo if they are learned; companion: `none` for a zoo's own
+    coders alone; sender_snr_db: what the
     sender believes, None for the truth; header_margin_db: see coding.protection.Protection. Raises
     InputError, naming field, value and limit."""
 
@@ -47,6 +49,7 @@ class SystemSpec:
     complexity: str = ""
     equaliser: str = "mmse"
     side_info: str = "transmitted"
+    companion: str = ""
     sender_snr_db: float | None = None
     header_margin_db: float | None = None
 
@@ -69,9 +72,18 @@ class SystemSpec:
         if self.name == BLOCK_JSCC:
             for name, default in DEFAULTS.items():
                 object.__setattr__(self, name, getattr(self, name) or default)
+            if self.companion not in COMPANIONS:
+                raise InputError(
+                    f"system: companion = {self.companion!r} is not one of {', '.join(COMPANIONS)}"
+                )
         else:
             load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
-            for name, none in (("policy", ""), ("complexity", ""), ("side_info", SIDE_INFO[0])):
+            for name, none in (
+                ("policy", ""),
+                ("complexity", ""),
+                ("companion", ""),
+                ("side_info", SIDE_INFO[0]),
+            ):
                 if getattr(self, name) != none:
                     raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
 
@@ -90,22 +102,29 @@ class SystemSpec:
         policy, complexity = (_short(spec) for spec in (self.policy, self.complexity))
         return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
 
+    def load_zoo(self) -> Zoo:
+        """Of block-jscc, with its companion or without."""
+        zoo = load_zoo(self.zoo)
+        return zoo if self.companion == COMPANIONS[0] else zoo.alone()
+
     def load(self, zoo: Zoo | None = None) -> System:
         """The system; its networks are loaded at first use. Raises InputError."""
         if self.name != BLOCK_JSCC:
             return load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
         policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
         genie = self.side_info == "genie"
-        zoo = zoo or load_zoo(self.zoo)
+        zoo = zoo or self.load_zoo()
         return BlockJSCC(zoo, policy, estimator, self.equaliser, genie, self.header_margin_db)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a loaded system consists of: a retrained zoo or an edited plug-in has another one.
+    """What a loaded system consists of: a retrained zoo or an edited plug-in has another one, and so has a
+    system that sends something else than it did. format: see System.format.
     zoo_sha256: of what codes the pictures: for the digital chains the versions of the codec's libraries
     and the measured error rates; realisable: False for a bound."""
 
+    format: int
     zoo_sha256: str
     policy_sha256: str
     complexity_sha256: str
@@ -116,9 +135,9 @@ class Fingerprint:
         """Of a loaded system."""
         if not isinstance(system, BlockJSCC):
             coder = digest(type(system).__qualname__, repr(system), system.version())
-            return cls(coder, "", "", system.realisable)
+            return cls(system.format, coder, "", "", system.realisable)
         policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
-        return cls(system.zoo.sha256, policy, complexity, system.realisable)
+        return cls(system.format, system.zoo.sha256, policy, complexity, system.realisable)
 
 
 @lru_cache(maxsize=64)
@@ -126,7 +145,7 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
     """The system of a spec with all it needs in memory, once a process; systems of one zoo share it.
     Raises InputError if it no longer has that fingerprint."""
     own = spec.name == BLOCK_JSCC
-    system = spec.load(_load_zoo(spec.zoo, fingerprint.zoo_sha256) if own else None)
+    system = spec.load(_load_zoo(spec.zoo, spec.companion, fingerprint.zoo_sha256) if own else None)
     if Fingerprint.of(system) != fingerprint:
         shown = spec.label
         what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {spec.name}"
@@ -136,8 +155,8 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
 
 
 @lru_cache(maxsize=8)
-def _load_zoo(name: str, sha256: str) -> Zoo:
-    zoo = load_zoo(name)
+def _load_zoo(name: str, companion: str, sha256: str) -> Zoo:
+    zoo = SystemSpec(BLOCK_JSCC, name, companion=companion).load_zoo()
     if zoo.sha256 != sha256:
         raise InputError(f"zoo {name} changed since the sweep began")
     return zoo

@@ -23,6 +23,9 @@ from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
 from jscc_sim.systems.base import Frame, LinkSystem
 from jscc_sim.units import budget_uses, cbr_of, parse_cbr
 
+FORMAT = 2
+"""Of trials: a number that changes with how they are run and measured, whatever their system."""
+
 SEED_DIGITS = 12
 """Hexadecimal digits of a channel seed: 48 bits, which every table program shows in full."""
 
@@ -56,9 +59,10 @@ class Trial:
         """sha256 over all that is simulated. A name does not count where a hash says more: a moved
         picture, zoo or policy file is the same trial, and an edited one another."""
         spec = self.system.label
-        how = [spec.name, spec.policy, spec.complexity, spec.equaliser, spec.side_info, spec.sender_snr_db]
+        words = [spec.name, spec.policy, spec.complexity, spec.equaliser, spec.side_info, spec.companion]
+        how = [*words, spec.sender_snr_db, spec.header_margin_db]
         where = [self.pixels_sha256, self.channel, self.csi, self.snr_db, str(self.cbr)]
-        return digest("trial", 1, how, astuple(self.fingerprint), where, self.repeat, self.root_seed)
+        return digest("trial", FORMAT, how, astuple(self.fingerprint), where, self.repeat, self.root_seed)
 
     @property
     def seed(self) -> int:
@@ -94,6 +98,9 @@ class Trial:
         believed = "" if spec.sender_snr_db is None else f" (sender: {spec.sender_snr_db:g} dB)"
         genie = ", genie" if spec.side_info == "genie" else ""
         own = f" {spec.policy}, zoo {spec.zoo}" if spec.zoo else ""
+        own += " alone" if spec.companion == "none" else ""
+        margin = spec.header_margin_db
+        own += "" if margin is None else f", header margin {margin:g} dB"
         return (
             f"{self.image}, {spec.name}{own}{genie}, {self.channel}{csi} at "
             f"{self.snr_db:g} dB{believed}, CBR {self.cbr}, repeat {self.repeat}"
@@ -121,6 +128,9 @@ class Trial:
             complexity_sha256=made.complexity_sha256,
             equaliser=spec.equaliser,
             side_info=spec.side_info,
+            companion=spec.companion,
+            header_margin_db=spec.header_margin_db,
+            format=made.format,
             channel=self.channel,
             csi=self.csi,
             snr_db=self.snr_db,
@@ -158,8 +168,20 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
     or BudgetError.
     """
     snr_db = float(row["snr_db"])
-    named = {name: str(row[name]) for name in ("zoo", "policy", "complexity", "equaliser", "side_info")}
-    spec = SystemSpec(str(row["system"]), **named, sender_snr_db=float(row["sender_snr_db"]))
+    fields = ("zoo", "policy", "complexity", "equaliser", "side_info", "companion")
+    zoo, policy, complexity, equaliser, side_info, companion = (str(row.get(name, "")) for name in fields)
+    margin = row.get("header_margin_db", "")
+    spec = SystemSpec(
+        str(row["system"]),
+        zoo,
+        policy,
+        complexity,
+        equaliser,
+        side_info,
+        companion,
+        float(row["sender_snr_db"]),
+        None if margin in ("", None) else float(margin),
+    )
     picture = read_picture(path)
     height, width = picture.shape[:2]
     cbr, pixels = parse_cbr(row["cbr_fraction"]), pixels_sha256(picture)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from jscc_sim.systems.link_quality import check_told, effective_snr_db, probe_db
 @dataclass(frozen=True)
 class DigitalAbstraction(System):
     """link: the chain that it stands for."""
+
+    format: ClassVar[int] = 2
 
     link: Digital
 

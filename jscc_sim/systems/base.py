@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from typing import ClassVar, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,10 @@ class Transmission:
 
 class System(ABC):
     """Anything that carries a picture over a channel within a budget of channel uses."""
+
+    format: ClassVar[int] = 1
+    """A number that changes with what the system sends of a picture, or makes of what arrives: what was
+    measured at another one says nothing of it."""
 
     realisable: bool = True
     """False for one that uses what no sender or no code can have: a bound."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.interleaving import deinterleave, interleave
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
-from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError
 from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
@@ -29,6 +29,9 @@ from jscc_sim.zoo import Zoo
 
 SENDER_DRAWS = 2
 ORACLE_DRAWS = 16
+
+JUDGING = 2
+"""Draws that judge a frame, for each one that made it."""
 
 CLOSE_DB = 1.5
 """Coders of a family whose predicted errors differ by less are tried. On validation pictures the prediction
@@ -78,11 +81,10 @@ class Trying:
     trial: Trial
     equaliser: str
 
-    def rehearsal(self, zoo: Zoo, draws: int) -> Rehearsal:
+    def rehearsal(self, zoo: Zoo, draws: int, judging: int) -> Rehearsal:
         """With a zoo's coders."""
-        return Rehearsal(
-            zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.trial, draws, self.equaliser
-        )
+        known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.trial)
+        return Rehearsal(*known, draws, judging, self.equaliser)
 
     def better(self, candidates: Sequence[Candidate]) -> Candidate:
         """The one that promises less error; where another promises almost as little, both are tried."""
@@ -91,7 +93,7 @@ class Trying:
         if len(close) == 1:
             return close[0]
         return min(
-            close, key=lambda c: self.rehearsal(c.zoo, 1).frame_error(c.fitted.index, c.fitted.header_uses)
+            close, key=lambda c: self.rehearsal(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses)
         )
 
 
@@ -99,6 +101,8 @@ class Trying:
 class BlockJSCC(LinkSystem):
     """The project's own system. genie: side information free and error-free, for comparison only;
     header_margin_db: see coding.protection.Protection."""
+
+    format: ClassVar[int] = 2
 
     zoo: Zoo
     policy: AllocationPolicy = field(default_factory=Lagrangian)
@@ -173,7 +177,8 @@ class BlockJSCC(LinkSystem):
             trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), trial, self.equaliser)
             zoo, known, found = trying.better(candidates)
             if self._rehearses:
-                rehearsal = trying.rehearsal(zoo, SENDER_DRAWS if foresight is None else ORACLE_DRAWS)
+                draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
+                rehearsal = trying.rehearsal(zoo, draws, draws * JUDGING)
                 measured = rehearsal.tables(known, found.index, found.header_uses)
                 others = [self._fit(p, zoo, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
@@ -235,11 +240,13 @@ class BlockJSCC(LinkSystem):
         return Reception(picture, watch.seconds)
 
     def zoo_of(self, zoo_id: int) -> Zoo:
-        """The one of the family that a header names."""
+        """The one of the family that a header names. Raises ImpossibleFrameError."""
         for zoo in self.zoo.family:
             if zoo.id == zoo_id:
                 return zoo
-        raise InputError(f"the frame was made with zoo id {zoo_id}; zoo {self.zoo.name} has {self.zoo.id}")
+        raise ImpossibleFrameError(
+            f"the frame was made with zoo id {zoo_id}; zoo {self.zoo.name} has {self.zoo.id}"
+        )
 
     @property
     def _rehearses(self) -> bool:

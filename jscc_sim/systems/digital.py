@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,8 @@ class Shipment:
 class Digital(LinkSystem):
     """codec: of the picture; scheme: a fixed one for all blocks, None for the best that are dependable;
     informed: the sender knows the fading of each frame beforehand, and picks the modes that fit."""
+
+    format: ClassVar[int] = 2
 
     codec: Codec
     scheme: Scheme | None = None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import Protection, recover
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError
 from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial, own_stream
@@ -123,6 +123,8 @@ class DigitLink(LinkSystem):
     """model: folder of the weights, the released ones by default. equaliser: see channels; header_margin_db:
     see coding.protection.Protection."""
 
+    format: ClassVar[int] = 2
+
     model: str = field(default="", repr=False)
     equaliser: str = "mmse"
     header_margin_db: float | None = None
@@ -170,7 +172,7 @@ class DigitLink(LinkSystem):
             message, start = recover(equalised)
             header = LatentHeader.parse(message)
             if header.model != self._weights.id:
-                raise InputError(
+                raise ImpossibleFrameError(
                     f"the frame is of the weights {header.model:04x}, not {self._weights.id:04x} ({DIGITS})"
                 )
             if not 0 < header.count <= self._latents:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Generative(LinkSystem):
     """weights: the folder of the prior's, the released ones by default; steps: of the search, with 0 the
     best of its starts is taken; equaliser: see channels; header_margin_db: see
     coding.protection.Protection."""
+
+    format: ClassVar[int] = 2
 
     weights: str = field(default="", repr=False)
     equaliser: str = "mmse"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from jscc_sim.systems.link_quality import check_told, foreseen_snr_db, informed_
 @dataclass(frozen=True)
 class IdealDigital(System):
     """codec: of the picture; informed: the sender knows the fading of each frame beforehand."""
+
+    format: ClassVar[int] = 2
 
     codec: Codec
     informed: bool = False

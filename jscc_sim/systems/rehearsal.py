@@ -29,7 +29,9 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """One picture, the coders, and `draws` draws of a channel to try them on."""
+    """One picture, the coders, and a channel to try them on. draws: of the channel, for tables; judging: for
+    whole frames, others than those: a frame made by tables would seem better than it is on the draws that
+    made it."""
 
     bank: Bank
     blocks: NDArray[np.uint8]
@@ -37,12 +39,14 @@ class Rehearsal:
     sender_snr_db: float
     trial: Trial
     draws: int
+    judging: int
     equaliser: str
 
     def frame_error(self, index: Index, start: int) -> float:
         """Sum of the blocks' errors of a frame as it would be sent. start: uses of its header."""
         latents = self.bank.encode(self.blocks, self.grid, index, self.sender_snr_db)
-        return float(self._errors(latents, index, pool_gain(latents), start).sum())
+        judged = range(self.draws, self.draws + self.judging)
+        return float(self._errors(latents, index, pool_gain(latents), start, judged).sum())
 
     def tables(self, known: BlockStatistics, plan: Index, start: int) -> BlockStatistics:
         """The predicted tables, brought to what was measured around a plan [N]. start: uses of its header.
@@ -66,9 +70,9 @@ class Rehearsal:
             index[moved] += step
             latents = self.bank.encode(self.blocks, self.grid, index, self.sender_snr_db)
             energy[moved, index[moved]] = block_energies(latents, index, ratios)[moved]
-            errors[moved, index[moved]] = self._errors(latents, index, 1 / math.sqrt(mean_energy), start)[
-                moved
-            ]
+            errors[moved, index[moved]] = self._errors(
+                latents, index, 1 / math.sqrt(mean_energy), start, range(self.draws)
+            )[moved]
         nearest = np.clip(np.arange(len(ratios)), plan[:, None] - STEPS, plan[:, None] + STEPS)
         energy = known.energy * _correction(energy, known.energy, nearest)
         correction = _correction(errors, known.mse_given(mean_energy), nearest)
@@ -79,14 +83,14 @@ class Rehearsal:
 
         return replace(known, mse=mse_given(mean_energy), energy=energy, mse_given=mse_given)
 
-    def _errors(self, latents: Latents, index: Index, gain: float, start: int) -> Floats:
+    def _errors(self, latents: Latents, index: Index, gain: float, start: int, draws: range) -> Floats:
         """[N] mean squared error of each block, the mean over the draws."""
         symbols, errors = interleave((latents * np.float32(gain)).astype(np.complex64)), np.zeros(len(index))
         where = places(len(symbols))
-        for draw in range(self.draws):
+        for draw in draws:
             received = equalise(self.trial(symbols, draw, start), self.equaliser).at(where)
             decoded = self.bank.decode(received, gain, self.grid, index, self.sender_snr_db)
-            errors += block_errors(decoded, self.blocks) / self.draws
+            errors += block_errors(decoded, self.blocks) / len(draws)
         return errors
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,8 @@ class Chunks:
 @dataclass(frozen=True)
 class SoftCast(LinkSystem):
     """The analog rival. equaliser: see channels; header_margin_db: see coding.protection.Protection."""
+
+    format: ClassVar[int] = 2
 
     equaliser: str = "mmse"
     header_margin_db: float | None = None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import groupby, product
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,8 @@ class Plan:
 class QuantisedUEP(LinkSystem):
     """codec: its network makes the latents; equaliser: see channels; header_margin_db: see
     coding.protection.Protection."""
+
+    format: ClassVar[int] = 2
 
     codec: Quantised = field(default_factory=Quantised)
     equaliser: str = "mmse"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,8 @@ class VAELink(LinkSystem):
     the weights, the released ones by default. equaliser: see channels; header_margin_db: see
     coding.protection.Protection. Raises InputError for another n."""
 
+    format: ClassVar[int] = 2
+
     n: int
     model: str = field(default="", repr=False)
     equaliser: str = "mmse"
@@ -137,7 +140,7 @@ class VAELink(LinkSystem):
             message, start = recover(equalised)
             header = LatentHeader.parse(message)
             if header.model != self._weights.id:
-                raise InputError(
+                raise ImpossibleFrameError(
                     f"the frame is of the weights {header.model:04x}, not of {self._weights.id:04x} ({VAE})"
                 )
             part = part_of(equalised, start, header.uses)
