@@ -10,7 +10,7 @@ from study import Study, guarded, means
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweep import Grid, SystemSpec
 
-SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
+SNRS_DB = (0.0, 2.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
 BELIEFS_DB = (4.0, 10.0, 16.0)
 CBR = "1/16"
 
