@@ -26,7 +26,7 @@ from jscc_sim.training.data import split_folder
 def avif(picture: Picture, quality: int, way: dict[str, Any]) -> bytes:
     """The file at a quality, coded in some way."""
     buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, format="AVIF", quality=quality, **AVIF.settings, **way)
+    Image.fromarray(picture).save(buffer, format="AVIF", quality=quality, **{**AVIF.settings, **way})
     return buffer.getvalue()
 
 

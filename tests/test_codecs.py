@@ -35,7 +35,8 @@ def test_any_size_comes_back(name, shape):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_best_that_fits(name, monkeypatch, tmp_path):
-    """No level's file that fits is larger by more than 2 %: up to 160 of them are tried."""
+    """No level's file that fits is larger by more than 2 %: up to 160 of them are tried. Where ways to code
+    are compared, sizes rise less steadily, and the better picture may be the smaller file by a percent."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     codec = find_codec(name)
     file = codec._files(PICTURE)
@@ -43,7 +44,8 @@ def test_the_best_that_fits(name, monkeypatch, tmp_path):
     for share in (0.02, 0.1, 0.35, 0.6, 0.9, 1.0):
         largest = round(sizes[0] + share * np.ptp(sizes))
         data = codec.compress(PICTURE, 8 * largest + 7)
-        assert 0.98 * sizes[sizes <= largest].max() <= len(data) <= largest
+        share_used = 0.98 if codec.rung == 1 else 0.95
+        assert share_used * sizes[sizes <= largest].max() <= len(data) <= largest
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -156,6 +158,30 @@ def test_a_level_that_cannot_be_coded_is_too_large(fails, monkeypatch):
     assert len(codec.file(PICTURE, 0)) == 10
     with pytest.raises(BudgetError, match="72 bits are below the 80 of the smallest brittle file"):
         codec.compress(PICTURE, 72)
+
+
+class Uneven(base.Codec):
+    """Rungs of four levels of all but equal size; the second is the best picture, the fourth the largest."""
+
+    name, levels, rung = "uneven", 80, 4
+
+    def encode(self, picture, level):
+        return bytes([level]) * (1000 * (1 + level // 4) + level % 4)
+
+    def size(self, data):
+        return PICTURE.shape[:2]
+
+    def decode(self, data):
+        return PICTURE + np.uint8(1 if data[0] % 4 == 1 else 2)
+
+    def version(self):
+        return "uneven"
+
+
+@pytest.mark.parametrize(("largest", "level"), [(1000, 0), (1001, 1), (1002, 1), (5000, 16), (5002, 17)])
+def test_the_best_of_files_about_as_large(largest, level, monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, "")
+    assert Uneven().compress(PICTURE, 8 * largest)[0] == level
 
 
 def test_a_picture_that_cannot_be_coded_at_any_level(monkeypatch):

@@ -14,6 +14,10 @@ import numpy as np
 from jscc_sim.codecs.cache import remembered
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.metrics import mean_squared_error
+
+AS_LARGE = 0.99
+"""Of the largest file that fits: one that large may be the better picture."""
 
 
 class Codec(ABC):
@@ -24,7 +28,8 @@ class Codec(ABC):
     levels: ClassVar[int]
 
     rung: ClassVar[int] = 1
-    """Levels that differ little: every so many are tried first."""
+    """Levels that are ways to code a picture about as well, and differ in how well: every so many are tried
+    first."""
 
     look_ahead: ClassVar[int] = 3
     """Levels above the first that is too large which are tried too: sizes do not rise with every level."""
@@ -53,13 +58,19 @@ class Codec(ABC):
 
     @final
     def compress(self, picture: Picture, max_bits: int) -> bytes:
-        """The largest file found that has at most max_bits, about the highest level that does. Files are
-        kept on disk, see `cache`. Raises BudgetError if none has, InputError for what the codec cannot code
-        at any level."""
+        """The largest file found that has at most max_bits, about the highest level that does; where levels
+        differ in how well they use their bits, the best picture of those about as large. Files are kept on
+        disk, see `cache`. Raises BudgetError if none has, InputError for what the codec cannot code at any
+        level."""
         largest, tried = max_bits // 8, self._tried(picture)
         found = self._fitting(lambda level: tried(level).fits(largest), self.levels)
         if found:
-            return max((tried(level).file() for level in sorted(found, reverse=True)), key=len)
+            files = [tried(level).file() for level in sorted(found, reverse=True)]
+            most = max(map(len, files))
+            if self.rung == 1:
+                return next(data for data in files if len(data) == most)
+            near = {data for data in files if len(data) >= AS_LARGE * most}
+            return min(near, key=lambda data: (mean_squared_error(self.decompress(data), picture), data))
         smallest = tried(0).file()
         raise BudgetError(
             f"{max(max_bits, 0)} bits are below the {8 * len(smallest)} of the smallest {self.name} file"

@@ -163,14 +163,18 @@ def _matrices(level: int) -> dict[str, str]:
 
 WAYS: tuple[dict[str, Any], ...] = (
     {"speed": 6, "advanced": {"tune": "psnr", "dist-metric": "qm-psnr", **_matrices(11)}},
+    {"speed": 6, "subsampling": "4:2:0", "advanced": {"tune": "psnr"}},
     {"speed": 6, "advanced": {"tune": "ssim"}},
     {"speed": 6, "advanced": {"tune": "psnr"}},
     {"speed": 6, "advanced": {"tune": "psnr", **_matrices(14)}},
     {"speed": 4, "advanced": {"tune": "ssim"}},
     {"speed": 4, "advanced": {"tune": "psnr"}},
+    {"speed": 4, "advanced": {"tune": "psnr", **_matrices(14)}},
+    {"speed": 5, "advanced": {"tune": "psnr"}},
     {"speed": 5, "advanced": {"tune": "psnr", **_matrices(14)}},
 )
-"""Of coding a picture with one quantiser, of mostly rising size, within 0.03 dB of each other or better."""
+"""Of coding a picture with one quantiser, of mostly rising size. At equal bits speeds 5 and 4 are up to 0.2
+and 0.4 dB better than 6, 4:2:0 is up to 0.1 dB worse."""
 
 
 class AVIF(PillowCodec):
@@ -178,7 +182,7 @@ class AVIF(PillowCodec):
     are its quantisers, each in ways that differ little in what they give for their bits."""
 
     name, format, feature, levels = "avif", "AVIF", "avif", len(QUANTISERS) * len(WAYS)
-    look_ahead = len(WAYS)
+    rung = look_ahead = len(WAYS)
     settings: ClassVar[dict[str, Any]] = {"subsampling": "4:4:4", "max_threads": 1}
 
     def options(self, height: int, width: int, level: int) -> dict[str, Any]:
