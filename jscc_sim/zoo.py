@@ -51,8 +51,9 @@ class Zoo:
 
     @cached_property
     def sha256(self) -> str:
-        """Identifies weights, calibrations and withheld ratios of the whole family."""
-        parts = [[zoo.manifest["files"], zoo.ratios.withheld] for zoo in self.family]
+        """Identifies weights, architecture, calibrations and withheld ratios of the whole family."""
+        named = ("bank", "architecture", "files")
+        parts = [[[zoo.manifest.get(n) for n in named], zoo.ratios.withheld] for zoo in self.family]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property

@@ -217,3 +217,16 @@ def test_maps_are_smoothed_for_coders_that_see_across_blocks():
             BlockJSCC(alone, policy).plan(photograph(), BUDGET, AWGN(10.0)) for policy in (smooth, plain)
         ]
         assert np.array_equal(found[0].index, found[1].index) is alike
+
+
+def test_a_freak_header_of_another_size_is_an_outage(picture):
+    """Its CRC holds by chance: what it says is not what was sent."""
+
+    class Freak(BlockJSCC):
+        def decode(self, received, genie=None):
+            reception = super().decode(received, genie)
+            return replace(reception, picture=reception.picture[:-1])
+
+    sent = Freak(LINEAR, Uniform()).transmit(picture, AWGN(10.0), BUDGET, np.random.default_rng(0))
+    assert sent.outage
+    assert sent.picture.shape == picture.shape

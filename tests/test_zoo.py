@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -279,3 +279,11 @@ def test_calibration_of_another_ratio_set(linear):
     edit(zoo, ratios=[0, 8])
     with pytest.raises(InputError, match="is not a calibration"):
         _ = load_zoo(zoo.name).predictor
+
+
+def test_the_hash_covers_architecture_and_withheld_ratios():
+    zoo = load_zoo("conv-small")
+    other = {**zoo.manifest["architecture"], "hidden": 25}
+    changed = [{"architecture": other}, {"withheld": [0]}, {"files": {}}, {"companion": None}]
+    hashes = {replace(zoo, manifest={**zoo.manifest, **fields}).sha256 for fields in changed}
+    assert len(hashes | {zoo.sha256}) == 5

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, Symbols, papr_db
-from jscc_sim.errors import OutageError
+from jscc_sim.errors import ImpossibleFrameError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.units import RatioSet
@@ -169,6 +169,8 @@ class LinkSystem(System):
         outage = False
         try:
             reception = self.decode(received, frame.header if self.genie else None)
+            if reception.picture.shape[:2] != (frame.height, frame.width):
+                raise ImpossibleFrameError("a header that the noise made of another")
         except OutageError:
             outage, reception = True, Reception(mid_grey(frame.height, frame.width))
         seconds = {**frame.seconds, **watch.seconds}
