@@ -10,7 +10,7 @@ from processes import photograph
 from safetensors.numpy import load_file
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
-from jscc_sim.channels import AWGN
+from jscc_sim.channels import AWGN, Fading
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
@@ -68,6 +68,14 @@ def test_quality_rises_with_the_snr(name, cbr, image):
     ]
     psnrs_db = [psnr_between(sent.picture, picture) for sent in found]
     assert psnrs_db == sorted(psnrs_db)
+
+
+def test_under_fading_the_promise_counts(tmp_path):
+    """One fade that a sender draws tells nothing of those that will come: no frame is tried on it."""
+    wrong = zoo_that_promises(tmp_path / "zoo", -0.3, flatness=0.5)
+    fading = Fading(10.0)
+    assert BlockJSCC(wrong).plan(photograph(), BUDGET, fading).zoo.name == wrong.name
+    assert BlockJSCC(wrong).plan(photograph(), BUDGET, AWGN(10.0)).zoo.name == LINEAR.name
 
 
 def test_a_zoo_alone_never_takes_the_companion(tmp_path):

@@ -73,6 +73,11 @@ def test_without_a_margin_the_slope_is_cut_off(name):
     assert [system.send(frame, AWGN(snr_db), np.random.default_rng(1)).outage for snr_db in (10, 0)] == [0, 1]
 
 
+def test_a_genie_has_no_header_to_make():
+    with pytest.raises(InputError, match="no header is sent"):
+        SystemSpec("block-jscc", "linear", side_info="genie", header_margin_db=3)
+
+
 def test_the_margin_makes_no_frame_impossible():
     """A payload of fixed size and the shortest header fit into a budget for just them."""
     for name in ("vae:2", "digits", "quantised+uep"):

@@ -95,7 +95,7 @@ def test_a_channel_without_an_estimate_and_no_perfect_csi(folder, channel):
         Grid([str(folder / "a.png")], [LINEAR], [channel], [10], ["1/16"], csi=["noisy:20"])
 
 
-@pytest.mark.parametrize("name", ["jpeg+ldpc-abstraction", "jpeg+ideal"])
+@pytest.mark.parametrize("name", ["jpeg+ldpc-abstraction", "jpeg+ideal", "jpeg+ldpc:csit"])
 @pytest.mark.parametrize(("channel", "equaliser"), [("rician-real-fast:1", "zf"), ("rayleigh-slow", "none")])
 def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, equaliser):
     system = SystemSpec(name, equaliser=equaliser)

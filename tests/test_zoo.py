@@ -172,7 +172,7 @@ def test_unknown_name_lists_the_known(released, name):
 @pytest.mark.parametrize("name", released_zoos())
 def test_what_comes_with_the_package_can_be_used(name):
     zoo = load_zoo(name)
-    assert zoo.ratios == STANDARD_RATIOS
+    assert zoo.ratios.uses == STANDARD_RATIOS.uses
     blocks, grid = split(np.zeros((32, 32, 3), np.uint8))
     assert zoo.bank.encode(blocks, grid, np.array([3]), 10).shape == (32,)
 

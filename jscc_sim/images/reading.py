@@ -26,9 +26,9 @@ def read_picture(source: str | os.PathLike[str]) -> Picture:
 
     Grey and palette images become RGB, transparency is flattened on white, the EXIF orientation is applied.
     What the file declares counts, never what its values look like: unsigned samples of any depth are scaled
-    from 0..maximum to 0..255 and rounded once, floats (TIFF, PFM) from 0..1, a colour profile is undone
-    (relative colorimetric). Raises InputError for anything that is not a whole picture, or cannot be read
-    right: signed samples, floats beyond 0..1.
+    from 0..maximum to 0..255 and rounded once, floats (TIFF, PFM) from 0..1; then a colour profile is undone,
+    in 8 bits (relative colorimetric; PNG's gAMA is not looked at). Raises InputError for anything that is not
+    a whole picture, or cannot be read right: signed samples, floats beyond 0..1.
     """
     path = Path(source)
     if not os.path.exists(path):  # Path.exists raises for a name too long

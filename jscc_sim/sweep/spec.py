@@ -69,6 +69,11 @@ class SystemSpec:
         if self.sender_snr_db is not None:
             check_snr_db(self.sender_snr_db, "system: sender_snr_db")
         check_margin_db(self.header_margin_db)
+        if self.header_margin_db is not None and self.side_info == "genie":
+            raise InputError(
+                f"system: header_margin_db = {self.header_margin_db:g}: with a genie's side information no "
+                "header is sent"
+            )
         if self.name == BLOCK_JSCC:
             for name, default in DEFAULTS.items():
                 object.__setattr__(self, name, getattr(self, name) or default)

@@ -157,6 +157,7 @@ class LinkSystem(System):
         belief: Channel | None = None,
     ) -> Transmission:
         """See System.transmit."""
+        self.check(channel)
         foresight = true_fading(channel, rng) if self.foresees else None
         return self.send(self.encode(picture, budget, belief or channel, foresight), channel, rng)
 

@@ -86,9 +86,12 @@ class Trying:
         known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.trial)
         return Rehearsal(*known, draws, judging, self.equaliser)
 
-    def better(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The one that promises less error; where another promises almost as little, both are tried."""
+    def better(self, candidates: Sequence[Candidate], steady: bool) -> Candidate:
+        """The one that promises less error; where another promises almost as little, both are tried. steady:
+        one draw of the channel tells of all. Of fades, which differ, the promises are means."""
         least = min(candidate.fitted.expected for candidate in candidates)
+        if not steady:
+            return min(candidates, key=lambda candidate: candidate.fitted.expected)
         close = [c for c in candidates if c.fitted.expected <= least * db_to_power(CLOSE_DB)]
         if len(close) == 1:
             return close[0]
@@ -175,7 +178,8 @@ class BlockJSCC(LinkSystem):
             candidates = self._candidates(blocks, grid, budget, belief, score, described)
             trial = own_draws(belief) if foresight is None else foresight
             trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), trial, self.equaliser)
-            zoo, known, found = trying.better(candidates)
+            steady = foresight is not None or len(belief.effective_snrs_db()) == 1
+            zoo, known, found = trying.better(candidates, steady)
             if self._rehearses:
                 draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
                 rehearsal = trying.rehearsal(zoo, draws, draws * JUDGING)

@@ -30,7 +30,7 @@ from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
-from jscc_sim.systems.link_quality import foreseen_snr_db, informed_snr_db
+from jscc_sim.systems.link_quality import check_told, foreseen_snr_db, informed_snr_db
 
 CODEC_BITS, MODE_BITS, BYTES_BITS, TAIL_BITS = 4, 6, 24, 4
 HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS + MODE_BITS + TAIL_BITS
@@ -79,6 +79,11 @@ class Digital(LinkSystem):
         self.codec.version()
         waterfalls()
         ldpc.preload()
+
+    def check(self, channel: Channel) -> None:
+        """See System.check. Without knowledge of the fading the chain decodes what it is given."""
+        if self.informed:
+            check_told(channel, self.equaliser, "what the sender foresees would")
 
     def version(self) -> str:
         """See System.version."""
