@@ -38,7 +38,7 @@ STEPS = (
     *(Step(chroma, strength) for strength in (0.1, 0.09, 0.08, 0.06) for chroma in ((2, 2), (0, 1))),
     *(Step(chroma) for chroma in ((3, 3), (2, 2), (1, 1), (0, 1), (-1, 0), (-1, -1), (-2, -2))),
 )
-"""Of mostly rising size: rate factors are whole, and 8 to 20 % of the bits apart; weak adaptation lies between
+"""Of mostly rising size: rate factors are whole, 8 to 20 % of the bits apart; weak adaptation lies between
 two of them in the busiest pictures, and has no effect in others. Offsets of (0, 1) are best by 0.4 to 0.6 dB
 over x265's own 6, which (0, 0) means to it; the others lose up to 0.16 dB of that."""
 
