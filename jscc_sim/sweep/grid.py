@@ -109,7 +109,8 @@ class Grid:
 
     def trials(self) -> list[Trial]:
         """Every point once, those of one image together. Reads each picture and loads each system's
-        manifest and plug-ins. Raises InputError for one that cannot be used."""
+        manifest and plug-ins. Raises InputError for one that cannot be used, and for two equal pictures:
+        they would be one trial."""
         systems = []
         for system in self.systems:
             with errors_named(f"system {system.name}, policy {system.policy}"):
@@ -120,10 +121,13 @@ class Grid:
                 loaded.check(parse_channel(channel, 0.0, csi))
         points = list(product(systems, self.air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
+        seen: dict[str, str] = {}
         for image in self.images:
             picture = read_picture(image)
             name, path = Path(image).name, str(Path(image).resolve()) if Path(image).exists() else image
             pixels, (height, width) = pixels_sha256(picture), picture.shape[:2]
+            if seen.setdefault(pixels, name) != name:
+                raise InputError(f"images: {name} and {seen[pixels]} are the same picture: leave one out")
             for (spec, made), (channel, csi), snr_db, cbr, repeat in points:
                 trial = Trial(
                     spec,
