@@ -43,6 +43,12 @@ def load_plugin(
         return typing.cast(T, cls(**_arguments(cls, fields)))
 
 
+def plugin_file(spec: str) -> Path | None:
+    """The file of file.py:Class; None for a spec of another kind."""
+    found = _FILE.fullmatch(spec)
+    return Path(found["file"]) if found else None
+
+
 @contextmanager
 def errors_named(name: str) -> Iterator[None]:
     """Whatever foreign code raises inside becomes an InputError that begins with `name`."""

@@ -21,7 +21,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
+from jscc_sim.files import write_whole
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
@@ -123,11 +123,11 @@ def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
 def write_tensors(path: Path, tensors: Tensors) -> str:
     """Write them. Returns the file's sha256."""
     content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
-    write_whole(path, lambda handle: handle.write(content))
+    write_whole(path, lambda handle: handle.write(content), follow=False)  # the folder's own, or nobody's
     return hashlib.sha256(content).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write it whole or not at all."""
     text = json.dumps(manifest, indent=2) + "\n"
-    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()))
+    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()), follow=False)

@@ -159,7 +159,8 @@ def save_zoo(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Zoo
 
 
 def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -> Zoo:
-    """Add a calibration to a zoo's folder and manifest."""
+    """Add a calibration to a zoo's folder and manifest. Raises InputError for a released zoo's name."""
+    check_own(zoo)
     digest = write_tensors(
         zoo.folder / CALIBRATION, {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
     )
@@ -167,14 +168,25 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
     return _write_manifest(zoo.folder, {**zoo.manifest, "files": files, "calibration": dict(notes)})
 
 
+def check_own(zoo: Zoo) -> None:
+    """Raises InputError for a zoo that was named, not given by its folder: the released ones stay as they
+    are."""
+    if zoo.name in released_zoos():
+        raise InputError(
+            f"zoo {zoo.name} is a released one: copy its folder {zoo.folder} and name the copy's"
+        )
+
+
 def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
-    """Set further fields of the manifest, such as measured figures."""
+    """Set further fields of the manifest, such as measured figures. Raises InputError for a released
+    zoo's name."""
+    check_own(zoo)
     return _write_manifest(zoo.folder, {**zoo.manifest, **fields})
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
     write_manifest(folder, manifest)
-    return load_zoo(folder.name if folder.parent == models_folder() else str(folder))
+    return load_zoo(str(folder))
 
 
 def _conv_bank(architecture: Mapping[str, Any], tensors: Tensors) -> Bank:

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import Picture, write_whole
+from jscc_sim.files import write_whole
+from jscc_sim.images import Picture
 
 VARIABLE = "JSCC_SIM_CACHE"
 
@@ -50,7 +51,7 @@ def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
     data = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data))
+        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data), follow=False)
     except (OSError, InputError):
         pass  # slower next time, and nothing else
     return data
