@@ -1,6 +1,12 @@
 """Outputs: never over what is read, through links, into pipes; what a killed program left is tidied away."""
 
+import os
 import shutil
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 from processes import one_process, photograph, program, save
@@ -8,7 +14,8 @@ from refusals import assert_refused, channel, encode, some_symbols, transmit
 from sweeps import pretend, trial, write_grid
 
 from jscc_sim.errors import InputError
-from jscc_sim.files import check_apart
+from jscc_sim.files import check_apart, check_writable, write_whole
+from jscc_sim.images import write_picture
 from jscc_sim.recording import write_recording
 from jscc_sim.sweep import export_csv, run, table
 from jscc_sim.sweep.store import Store, settled
@@ -157,3 +164,101 @@ def test_a_copy_that_is_links_does_not_change_what_they_point_to(tmp_path):
     save_calibration(load_zoo(str(tmp_path / "mine")), LINEAR.predictor, {"by": "me"})
     assert files(source) == before
     assert load_zoo(str(tmp_path / "mine")).manifest["calibration"] == {"by": "me"}
+
+
+# --- links, pipes, devices, what a killed program left --------------------------------------------
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "real.csv"
+    (tmp_path / "link.csv").symlink_to(target)
+    for content in (b"first", b"second"):  # it dangles; it does not
+        write_whole(tmp_path / "link.csv", lambda handle, content=content: handle.write(content))
+        assert (tmp_path / "link.csv").is_symlink()
+        assert target.read_bytes() == content
+    target.chmod(0o600)
+    write_whole(tmp_path / "link.csv", lambda handle: handle.write(b"third"))
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in target.parent.iterdir()] == ["real.csv"]
+
+
+def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path):
+    pipe, got = tmp_path / "pipe.png", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write_picture(photograph(), pipe)
+    reader.join(timeout=10)
+    assert pipe.is_fifo()
+    write_picture(photograph(), tmp_path / "file.png")
+    assert got == [(tmp_path / "file.png").read_bytes()]
+
+
+def test_a_device_stays_a_device(tmp_path):
+    """As root: elsewhere nobody could replace /dev/null."""
+    device = tmp_path / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except OSError:
+        pytest.skip("no right to make a device here")
+    write_whole(device, lambda handle: handle.write(b"content"))
+    assert device.is_char_device()
+    os.mknod(tmp_path / "disk", stat.S_IFBLK | 0o666, os.makedev(1, 0))
+    for attempt in (write_whole, lambda path, _: check_writable(path)):
+        with pytest.raises(InputError, match="disk cannot be written: it is neither a file, a pipe nor"):
+            attempt(tmp_path / "disk", lambda handle: handle.write(b"content"))
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stdout", "link"])
+def test_standard_output(tmp_path, out):
+    """What is said about it goes to standard error."""
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add(pretend(trial()))
+    export_csv(tmp_path / "s.sqlite", tmp_path / "s.csv")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    ran = program("export", "s.sqlite", "--csv", out, cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, f"{out}: 1 rows\n")
+    assert ran.out == (tmp_path / "s.csv").read_text()
+    assert (tmp_path / "link").readlink() == Path("/dev/stdout")
+    with (tmp_path / "redirected").open("w") as handle:
+        command = [sys.executable, "-m", "jscc_sim", "export", "s.sqlite", "--csv", out]
+        subprocess.run(command, cwd=tmp_path, stdout=handle, stderr=subprocess.DEVNULL, check=True)
+    assert (tmp_path / "redirected").read_text() == ran.out
+
+
+KILLED = """
+import os, signal, sys
+from jscc_sim.files import write_whole
+def write(handle):
+    handle.write(b"half")
+    handle.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+write_whole(sys.argv[1], write)
+"""
+
+
+def test_what_a_killed_program_left_is_gone_after_the_next(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.csv")], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.read_bytes() == b"half"
+    (tmp_path / ".mine.partial.txt").touch()
+    write_whole(tmp_path / "b.csv", lambda handle: handle.write(b"whole"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".mine.partial.txt", "b.csv"]
+
+
+def test_what_another_program_is_at_stays(tmp_path):
+    def write(handle):
+        code = "import sys; from jscc_sim.files import write_whole; write_whole(sys.argv[1], lambda h: None)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.csv")], check=True)
+        handle.write(b"whole")
+
+    write_whole(tmp_path / "a.csv", write)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+    assert (tmp_path / "a.csv").read_bytes() == b"whole"
+
+
+def test_a_name_as_long_as_they_get(tmp_path):
+    path = tmp_path / ("n" * 251 + ".csv")
+    write_whole(path, lambda handle: handle.write(b"whole"))
+    assert path.read_bytes() == b"whole"
