@@ -146,7 +146,7 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
 def write_json(content: Mapping[str, Any], path: Path) -> Path:
     """Write it for people too. Returns the path."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda handle: handle.write(text.encode()))
+    write_whole(path, lambda handle: handle.write(text.encode(errors="backslashreplace")))
     return path
 
 

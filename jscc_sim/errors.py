@@ -31,6 +31,17 @@ class ImpossibleFrameError(OutageError):
     exit_code = 2
 
 
+def out_of_memory(error: BaseException) -> str | None:
+    """What an error says of memory that is not there, None for another error. torch has a MemoryError of its
+    own for GPUs alone."""
+    what = one_line(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory: {what}"
+    if isinstance(error, RuntimeError) and ("can't allocate memory" in what or "out of memory" in what):
+        return f"out of memory: {what.rpartition('DefaultCPUAllocator: ')[2]}"
+    return None
+
+
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in."""
     return " ".join(str(what).split())
@@ -43,6 +54,11 @@ def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:
     except JsccError as error:
         print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except (MemoryError, RuntimeError) as error:
+        if (short := out_of_memory(error)) is None:
+            raise
+        print(f"{Path(sys.argv[0]).name}: {short}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         raise SystemExit(130) from None

@@ -58,7 +58,7 @@ def report(arguments: argparse.Namespace) -> int:
     options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
     source = shlex.quote(Path(arguments.file).name)
     text = page(table, title, source=source, options=options, references=references, parents=parents)
-    write_whole(arguments.out, lambda handle: handle.write(text.encode()))
+    write_whole(arguments.out, lambda handle: handle.write(text.encode(errors="backslashreplace")))
     say_written(arguments.out, f"{len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0
 

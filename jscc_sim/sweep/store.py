@@ -351,6 +351,8 @@ def _process(pid: int) -> str:
 
 
 def _to_sql(value: Any) -> Any:
-    if value is None or isinstance(value, int | float | str):
+    if isinstance(value, str):  # a file's name, or what an error says, need not be Unicode
+        return value.encode(errors="backslashreplace").decode()
+    if value is None or isinstance(value, int | float):
         return value
     return json.dumps(dict(value))
