@@ -28,6 +28,21 @@ PARTIAL = ".partial"
 """Suffix of an output that is not complete."""
 
 
+def check_regular(path: Name, most_bytes: int) -> None:
+    """Raises OSError for what is no regular file, which might be waited for or never end, or a larger one."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if found.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"its {found.st_size} bytes are more than {most_bytes}, the limit")
+
+
+def read_regular(path: Name, most_bytes: int) -> bytes:
+    """All of a file. Raises OSError, see check_regular."""
+    check_regular(path, most_bytes)
+    return Path(path).read_bytes()
+
+
 def check_apart(outputs: Iterable[Name], inputs: Iterable[Name]) -> None:
     """Raises InputError if an output is a file that is read, by whatever name or link, or another output."""
     taken = {mark: f"{source}, which is read" for source in inputs for mark in _marks(source)}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Received
 from jscc_sim.errors import InputError
-from jscc_sim.files import write_whole
+from jscc_sim.files import read_regular, write_whole
 from jscc_sim.images import pixel_limit
 
 META, DATA = ".sigmf-meta", ".sigmf-data"
@@ -218,10 +218,7 @@ def _read_data(path: Path, sha512: str | None) -> NDArray[np.complex64]:
 
 def _read_bytes(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise InputError(f"{path} has {size} bytes, more than the {limit} of any frame")
-        return path.read_bytes()
+        return read_regular(path, limit)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import read_regular
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import RatioSet
 from jscc_sim.weights import (
+    LARGEST_MANIFEST_BYTES,
     MANIFEST,
     WEIGHTS,
     Tensors,
@@ -136,11 +138,11 @@ def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
     folder = models_folder() / name
     if name not in released_zoos():
         folder = Path(name)
-        if not (folder / MANIFEST).is_file():
+        if not (folder / MANIFEST).exists():
             known = ", ".join(released_zoos())
             raise InputError(f"zoo {name!r} is neither one of {known} nor a folder with a {MANIFEST}")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
         zoo = Zoo(name, folder, manifest)
         _ = zoo.ratios, zoo.id, zoo.sha256
     except (OSError, ValueError, KeyError, TypeError) as error:

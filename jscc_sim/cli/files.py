@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.codecs import find_codec
 from jscc_sim.codecs.file import level_of, pack, unpack
 from jscc_sim.errors import InputError
-from jscc_sim.files import write_whole
-from jscc_sim.images import read_picture, write_picture
+from jscc_sim.files import read_regular, write_whole
+from jscc_sim.images import pixel_limit, read_picture, write_picture
 
 
 def compress(arguments: argparse.Namespace) -> int:
@@ -32,7 +31,7 @@ def decompress(arguments: argparse.Namespace) -> int:
     """A file to a picture."""
     replaces_nothing(arguments, arguments.out)
     try:
-        content = Path(arguments.file).read_bytes()
+        content = read_regular(arguments.file, 4 * pixel_limit())
     except OSError as error:
         raise InputError(f"file {arguments.file} cannot be read: {error.strerror}") from None
     writable(arguments.out, picture=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.errors import InputError
-from jscc_sim.files import write_whole
+from jscc_sim.files import check_regular, write_whole
 from jscc_sim.plots import check_figure_path, save_figure
 from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 from jscc_sim.plots.table import check_table, read_csv, read_references, select
@@ -66,6 +67,7 @@ def report(arguments: argparse.Namespace) -> int:
 def _table(path: str) -> pd.DataFrame:
     """The rows of an exported CSV, or of the SQLite store itself."""
     try:
+        check_regular(path, sys.maxsize)
         with open(path, "rb") as handle:
             stored = handle.read(len(SQLITE)) == SQLITE
     except OSError as error:

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from jscc_sim.errors import InputError
-from jscc_sim.files import write_whole
-from jscc_sim.images import Picture
+from jscc_sim.files import read_regular, write_whole
+from jscc_sim.images import Picture, pixel_limit
 
 VARIABLE = "JSCC_SIM_CACHE"
 
@@ -43,7 +43,7 @@ def folder() -> Path | None:
 
 def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
     try:
-        sealed = path.read_bytes()
+        sealed = read_regular(path, 4 * pixel_limit())
         if hashlib.sha256(sealed[32:]).digest() == sealed[:32]:
             return sealed[32:]
     except OSError:
