@@ -42,6 +42,11 @@ def out_of_memory(error: BaseException) -> str | None:
     return None
 
 
+def printable(text: str) -> str:
+    """Text that can be written down: a file's name, or what an error says, need not be Unicode."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in."""
     return " ".join(str(what).split())

@@ -15,6 +15,7 @@ from jscc_sim.errors import guarded, out_of_memory
 from jscc_sim.sweep import export_csv, run, table
 from jscc_sim.sweep.row import FAILED
 from jscc_sim.sweep.store import Store
+from jscc_sim.training.data import split_folder
 
 ODD = os.fsdecode(b"p\xff\xc3\xa9.png")
 """A file name that is not UTF-8."""
@@ -86,6 +87,23 @@ def test_a_report_of_a_table_with_an_odd_name(tmp_path):
     ran = program("report", source, "-o", "page.html", cwd=tmp_path, env=ASCII)
     assert (ran.code, ran.err) == (0, "")
     assert "p\\udcffé" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_policy_with_an_odd_name_in_a_figure(odd):
+    policy = "from jscc_sim.allocation import Uniform as Base\nclass Mine(Base):\n    pass\n"
+    (odd / ODD.replace(".png", ".py")).write_text(policy)
+    named = ("--policy", ODD.replace(".png", ".py:Mine"))
+    ran = program(*transmit(*QUICKLY, *named, "--figure", "f.svg", image=ODD), cwd=odd)
+    assert (ran.code, ran.err) == (0, "")
+    assert (odd / "f.svg").stat().st_size > 1000
+
+
+def test_training_material_with_odd_names(odd):
+    for name in (b"a.png", b"b\xff.png", b"c.png"):
+        (odd / os.fsdecode(name)).touch()
+    (odd / ODD).unlink()
+    split = split_folder(odd)
+    assert sorted(p.name for p in split.training + split.validation) == ["a.png", "b\udcff.png", "c.png"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

@@ -20,6 +20,7 @@ Commands = Any
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 TABLE = "results: a CSV of jscc-sim export, or the store itself"
+STREAM = "- for standard output"
 SYSTEMS = (
     "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, quantised+uep, softcast, "
     "vae:N, digits, generative"
@@ -168,7 +169,7 @@ def _add_link(commands: Commands) -> None:
     compress.add_argument("--codec", default="gmm", metavar="NAME", help="gmm, jpeg, hevc, ... (gmm)")
     compress.add_argument("--quality", type=float, default=4.0, help="1, the weakest, to 8 (4)")
     compress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
-    compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc")
+    compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc", help=STREAM)
 
     decompress = _command(commands, "decompress", "files", "a file of compress to a picture")
     decompress.add_argument("file", metavar="FILE.jsc")
@@ -193,7 +194,7 @@ def _add_sweep(commands: Commands) -> None:
 
     export = _command(commands, "export", "sweep", "write the rows of a sweep's store as a table")
     export.add_argument("store", metavar="FILE", help="store of a sweep")
-    export.add_argument("--csv", required=True, metavar="TABLE.csv")
+    export.add_argument("--csv", required=True, metavar="TABLE.csv", help=STREAM)
 
 
 def _add_listings(commands: Commands) -> None:
@@ -222,7 +223,7 @@ def _add_looking(commands: Commands) -> None:
 
     report = _command(commands, "report", "looking", "all tables and figures of results on one HTML page")
     report.add_argument("file", metavar="FILE", help=TABLE)
-    report.add_argument("-o", "--out", required=True, metavar="PAGE.html")
+    report.add_argument("-o", "--out", required=True, metavar="PAGE.html", help=STREAM)
     report.add_argument("--title")
     _selection(report)
 

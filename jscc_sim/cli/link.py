@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writable_folder
-from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, read_picture, write_picture
 from jscc_sim.recording import (
     read_received,
@@ -215,7 +215,7 @@ def _send(
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
         coder = _another_coder(sent.coder, spec.zoo)
         uses = ratios.uses if ratios else ()
-        shot = Shot(label, sent.picture, quality.psnr_db, index, uses, coder=coder)
+        shot = Shot(printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder)
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, printable
 from jscc_sim.files import check_regular, write_whole
 from jscc_sim.plots import check_figure_path, save_figure
 from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
@@ -59,7 +59,7 @@ def report(arguments: argparse.Namespace) -> int:
     options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
     source = shlex.quote(Path(arguments.file).name)
     text = page(table, title, source=source, options=options, references=references, parents=parents)
-    write_whole(arguments.out, lambda handle: handle.write(text.encode(errors="backslashreplace")))
+    write_whole(arguments.out, lambda handle: handle.write(printable(text).encode()))
     say_written(arguments.out, f"{len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import NoneType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, printable
 from jscc_sim.files import check_apart, write_whole
 from jscc_sim.sweep.row import FAILED, Row
 
@@ -351,8 +351,8 @@ def _process(pid: int) -> str:
 
 
 def _to_sql(value: Any) -> Any:
-    if isinstance(value, str):  # a file's name, or what an error says, need not be Unicode
-        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, str):
+        return printable(value)
     if value is None or isinstance(value, int | float):
         return value
     return json.dumps(dict(value))
