@@ -31,13 +31,17 @@ class ImpossibleFrameError(OutageError):
     exit_code = 2
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+"""What torch says of it, on CPUs and GPUs."""
+
+
 def out_of_memory(error: BaseException) -> str | None:
     """What an error says of memory that is not there, None for another error. torch has a MemoryError of its
     own for GPUs alone."""
     what = one_line(error)
     if isinstance(error, MemoryError):
         return f"out of memory: {what}"
-    if isinstance(error, RuntimeError) and ("can't allocate memory" in what or "out of memory" in what):
+    if isinstance(error, RuntimeError) and any(words in what for words in NO_MEMORY):
         return f"out of memory: {what.rpartition('DefaultCPUAllocator: ')[2]}"
     return None
 

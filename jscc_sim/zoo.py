@@ -171,9 +171,11 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
 
 
 def check_own(zoo: Zoo) -> None:
-    """Raises InputError for a zoo that was named, not given by its folder: the released ones stay as they
-    are."""
-    if zoo.name in released_zoos():
+    """Raises InputError for a released zoo, which stays as it is. In a checkout it may be made anew, by its
+    folder."""
+    ours = models_folder()
+    installed = not (ours.parent / "setup.cfg").exists() and zoo.folder.resolve().parent == ours.resolve()
+    if installed or zoo.name in released_zoos():
         raise InputError(
             f"zoo {zoo.name} is a released one: copy its folder {zoo.folder} and name the copy's"
         )

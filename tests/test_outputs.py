@@ -13,6 +13,7 @@ from processes import one_process, photograph, program, save
 from refusals import assert_refused, channel, encode, some_symbols, transmit
 from sweeps import pretend, trial, write_grid
 
+from jscc_sim import zoo as zoos
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart, check_writable, write_whole
 from jscc_sim.images import write_picture
@@ -145,13 +146,18 @@ def test_a_sweep_into_memory_is_refused_at_once(tmp_path):
         assert ran.err == "jscc-sim: store :memory: is no file on a disk: its rows would not be kept\n"
 
 
-def test_released_zoos_stay_as_they_are():
+def test_released_zoos_stay_as_they_are(tmp_path, monkeypatch):
     for change in (
         lambda: save_calibration(LINEAR, LINEAR.predictor, {}),
         lambda: update_manifest(LINEAR, note="mine"),
     ):
         with pytest.raises(InputError, match="zoo linear is a released one: copy its folder"):
             change()
+    shutil.copytree(LINEAR.folder, tmp_path / "installed" / "linear")
+    (tmp_path / "link").symlink_to("installed/linear")
+    monkeypatch.setattr(zoos, "models_folder", lambda: tmp_path / "installed")
+    with pytest.raises(InputError, match="is a released one"):
+        save_calibration(load_zoo(str(tmp_path / "link")), LINEAR.predictor, {})
 
 
 def test_a_copy_that_is_links_does_not_change_what_they_point_to(tmp_path):
