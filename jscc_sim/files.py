@@ -82,8 +82,8 @@ def check_writable(path: Name) -> None:
             there = f"folder {Path(path).parent if parent == Path(path).parent.resolve() else parent}"
             why = "" if parent.is_dir() else f"{there} does not exist"
             why = why or ("" if os.access(parent, os.W_OK) else "no permission")
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
     if why:
         raise InputError(f"output {path} cannot be written: {why}")
 
@@ -102,10 +102,13 @@ def _marks(path: Name) -> set[object]:
     """What a file is told by: links and case do not count in the second, which only a file has that is
     there."""
     try:
+        real = os.path.realpath(path)
         found = os.stat(path)
-    except (OSError, ValueError):
-        return {os.path.realpath(path)}
-    return {os.path.realpath(path), (found.st_dev, found.st_ino)}
+    except OSError:
+        return {real}
+    except ValueError:  # no file has such a name
+        return set()
+    return {real, (found.st_dev, found.st_ino)}
 
 
 def _is_stream(path: Name) -> bool:

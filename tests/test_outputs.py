@@ -268,3 +268,16 @@ def test_a_name_as_long_as_they_get(tmp_path):
     path = tmp_path / ("n" * 251 + ".csv")
     write_whole(path, lambda handle: handle.write(b"whole"))
     assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b", "loop"])
+def test_names_that_no_file_can_have(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with Store("s.sqlite") as store:
+        store.add(pretend(trial()))
+    Path("loop").symlink_to("loop")
+    for attempt in (export_csv, lambda _, path: check_writable(path)):
+        with pytest.raises(InputError, match="cannot be written"):
+            attempt("s.sqlite", name)
+    with pytest.raises(InputError, match=r"store .* cannot be used"):
+        run([trial()], name)

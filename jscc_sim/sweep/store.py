@@ -217,7 +217,7 @@ class Store:
 def settled(path: Database) -> set[str]:
     """See Store.settled. A store that is not there has settled nothing, and is not made."""
     check_store_path(path)
-    if not Path(path).exists():
+    if not os.path.exists(path):  # Path.exists raises for a name too long
         return set()
     with _reading(path) as db:
         return {key for (key,) in db.execute(f"SELECT key FROM rows WHERE status != '{FAILED}'")}
@@ -255,7 +255,9 @@ def check_store_path(path: Database) -> None:
     """Raises InputError for what is no file on disk: rows in it would not be kept."""
     if str(path) == ":memory:" or str(path).startswith("file:"):
         raise InputError(f"store {path} is no file on a disk: its rows would not be kept")
-    if Path(path).exists() and not Path(path).is_file():
+    if "\0" in str(path):
+        raise InputError(f"store {str(path)!r} cannot be used: no file has such a name")
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"store {path} is no regular file: its rows would not be kept")
 
 
