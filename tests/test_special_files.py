@@ -1,6 +1,5 @@
 """Inputs that are pipes, devices or without end: one sentence at once, wherever a file is read."""
 
-import dataclasses
 import gzip
 import os
 import shutil
@@ -114,7 +113,7 @@ def test_files_have_a_limit(tmp_path):
 @pytest.fixture
 def exported(tmp_path):
     with Store(tmp_path / "s.sqlite") as store:
-        store.add(dataclasses.replace(pretend(trial()), coder="linear"))
+        store.add(pretend(trial()))
     export_csv(tmp_path / "s.sqlite", tmp_path / "t.csv")
     return tmp_path / "t.csv"
 

@@ -437,7 +437,7 @@ def _typed(
         raise InputError(f"{name} has no rows")
     table = table.reset_index(drop=True)
     for column in texts:
-        table[column] = table[column].fillna("").astype(str)
+        table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)
