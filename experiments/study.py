@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from jscc_sim import errors
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, printable
 from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
@@ -146,7 +146,7 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
 def write_json(content: Mapping[str, Any], path: Path) -> Path:
     """Write it for people too. Returns the path."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda handle: handle.write(text.encode()))
+    write_whole(path, lambda handle: handle.write(printable(text).encode()))
     return path
 
 

@@ -6,13 +6,28 @@ N is the number of blocks, R of ratios. With NUMBA_DISABLE_JIT=1 all of it runs 
 from __future__ import annotations
 
 import math
+import os
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from functools import wraps
+from typing import Any, TypeVar
 
-import numba
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
+
+from jscc_sim.errors import InputError
+
+try:
+    import numba
+    from numba import prange
+    from numba.core.caching import FunctionCache
+except ValueError as error:
+    raise InputError(f"NUMBA_NUM_THREADS = {os.environ.get('NUMBA_NUM_THREADS')}: {error}") from None
+
+MOST_THREADS = 1024
+if numba.config.NUMBA_NUM_THREADS > MOST_THREADS:  # it would crash in the first kernel
+    raise InputError(f"NUMBA_NUM_THREADS = {numba.config.NUMBA_NUM_THREADS} is above {MOST_THREADS}")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,15 +38,47 @@ _REORDER = {"reassoc", "contract", "arcp"}
 """Sums may be reordered, which lets them use the vector units; infinities keep their meaning."""
 
 
+_alone = threading.Lock()
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Machine code on disk as far as that goes: what cannot be read or kept, on a full disk for one, is
+    compiled and used all the same."""
+
+    def load_overload(self, *key: Any) -> Any:
+        """See FunctionCache."""
+        try:
+            return super().load_overload(*key)
+        except Exception:  # a file that was cut short: whatever unpickling it raises
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, *entry: Any) -> None:
+        """See FunctionCache."""
+        with suppress(OSError):
+            super().save_overload(*entry)
+
+
 def _njit(parallel: bool = False) -> Callable[[F], F]:
-    """numba.njit that keeps its machine code on disk, or only in memory where no folder is writable."""
+    """numba.njit that keeps its machine code on disk, or only in memory where no folder is writable.
+    parallel: one call at a time, since not every threading layer of Numba's survives two."""
 
     def compiled(function: F) -> F:
-        try:
-            kernel: F = numba.njit(cache=True, parallel=parallel, fastmath=_REORDER)(function)
-        except RuntimeError:  # numba: "cannot cache function: no locator available"
-            kernel = numba.njit(parallel=parallel, fastmath=_REORDER)(function)
-        return kernel
+        kernel: Any = numba.njit(parallel=parallel, fastmath=_REORDER)(function)
+        if kernel is function:  # NUMBA_DISABLE_JIT
+            return function
+        with suppress(RuntimeError):  # numba: "cannot cache function: no locator available"
+            kernel._cache = _Cache(function)
+        if not parallel:
+            return kernel  # type: ignore[no-any-return]
+
+        @wraps(function)
+        def one_at_a_time(*arguments: object) -> object:
+            with _alone:
+                return kernel(*arguments)
+
+        return one_at_a_time  # type: ignore[return-value]
 
     return compiled
 

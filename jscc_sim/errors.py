@@ -31,6 +31,26 @@ class ImpossibleFrameError(OutageError):
     exit_code = 2
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+"""What torch says of it, on CPUs and GPUs."""
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What an error says of memory that is not there, None for another error. torch has a MemoryError of its
+    own for GPUs alone."""
+    what = one_line(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory: {what}"
+    if isinstance(error, RuntimeError) and any(words in what for words in NO_MEMORY):
+        return f"out of memory: {what.rpartition('DefaultCPUAllocator: ')[2]}"
+    return None
+
+
+def printable(text: str) -> str:
+    """Text that can be written down: a file's name, or what an error says, need not be Unicode."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in."""
     return " ".join(str(what).split())
@@ -43,6 +63,11 @@ def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:
     except JsccError as error:
         print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except (MemoryError, RuntimeError) as error:
+        if (short := out_of_memory(error)) is None:
+            raise
+        print(f"{Path(sys.argv[0]).name}: {short}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         raise SystemExit(130) from None

@@ -17,8 +17,12 @@ from pathlib import Path
 from types import ModuleType
 
 from jscc_sim.errors import InputError, JsccError
+from jscc_sim.files import read_regular
 
 T = typing.TypeVar("T")
+
+LARGEST_BYTES = 1 << 22
+"""Of a file of code."""
 
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^:]*)(?::(?P<fields>.*))?)?", re.DOTALL)
 
@@ -41,6 +45,12 @@ def load_plugin(
         raise InputError(f"{spec}: {cls.__name__} is abstract, it does not define {missing}")
     with errors_named(spec):
         return typing.cast(T, cls(**_arguments(cls, fields)))
+
+
+def plugin_file(spec: str) -> Path | None:
+    """The file of file.py:Class; None for a spec of another kind."""
+    found = _FILE.fullmatch(spec)
+    return Path(found["file"]) if found else None
 
 
 @contextmanager
@@ -85,7 +95,7 @@ def _load_module(name: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     """The module of a file. Its text's hash is in its name, so an edited file is another module."""
     try:
-        text = path.read_bytes()
+        text = read_regular(path, LARGEST_BYTES)
     except OSError as error:
         raise InputError(f"file {path} cannot be read: {error.strerror or error}") from None
     name = f"{path.stem}_{hashlib.sha256(text).hexdigest()[:16]}"

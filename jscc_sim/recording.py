@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Received
 from jscc_sim.errors import InputError
-from jscc_sim.images import pixel_limit, write_whole
+from jscc_sim.files import read_regular, write_whole
+from jscc_sim.images import pixel_limit
 
 META, DATA = ".sigmf-meta", ".sigmf-data"
 NAMESPACE = "jscc_sim"
@@ -87,6 +88,11 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     prefix = f"{NAMESPACE}:"
     extra = {key.removeprefix(prefix): value for key, value in info.items() if key.startswith(prefix)}
     return Recording(symbols, str(info.get("core:description", "")), extra)
+
+
+def recording_files(path: str | os.PathLike[str]) -> list[Path]:
+    """The files that a recording and its channel estimate are kept in."""
+    return [_sibling(name, suffix) for name in (path, _channel_path(path)) for suffix in (META, DATA)]
 
 
 def write_received(path: str | os.PathLike[str], received: Received, *, description: str) -> None:
@@ -212,10 +218,7 @@ def _read_data(path: Path, sha512: str | None) -> NDArray[np.complex64]:
 
 def _read_bytes(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise InputError(f"{path} has {size} bytes, more than the {limit} of any frame")
-        return path.read_bytes()
+        return read_regular(path, limit)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 

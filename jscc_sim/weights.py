@@ -21,9 +21,11 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
+from jscc_sim.files import read_regular, write_whole
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+
+LARGEST_MANIFEST_BYTES, LARGEST_WEIGHTS_BYTES = 1 << 22, 1 << 31
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -44,7 +46,7 @@ class Model:
         folder = Path(name) if name else models_folder() / system
         name = name or system
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
+            manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
             found = cls(system, name, folder, manifest)
             _ = found.id, manifest["architecture"]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -108,7 +110,7 @@ def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
     """The tensors of a file whose hash must be this. Raises InputError, naming the owner."""
     path = folder / name
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_WEIGHTS_BYTES)
     except OSError as error:
         raise InputError(f"{owner}: {path} cannot be read: {error.strerror}") from None
     found = hashlib.sha256(content).hexdigest()
@@ -123,11 +125,11 @@ def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
 def write_tensors(path: Path, tensors: Tensors) -> str:
     """Write them. Returns the file's sha256."""
     content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
-    write_whole(path, lambda handle: handle.write(content))
+    write_whole(path, lambda handle: handle.write(content), follow=False)  # the folder's own, or nobody's
     return hashlib.sha256(content).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write it whole or not at all."""
     text = json.dumps(manifest, indent=2) + "\n"
-    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()))
+    write_whole(folder / MANIFEST, lambda handle: handle.write(text.encode()), follow=False)

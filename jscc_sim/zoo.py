@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import read_regular
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import RatioSet
 from jscc_sim.weights import (
+    LARGEST_MANIFEST_BYTES,
     MANIFEST,
     WEIGHTS,
     Tensors,
@@ -136,11 +138,11 @@ def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
     folder = models_folder() / name
     if name not in released_zoos():
         folder = Path(name)
-        if not (folder / MANIFEST).is_file():
+        if not (folder / MANIFEST).exists():
             known = ", ".join(released_zoos())
             raise InputError(f"zoo {name!r} is neither one of {known} nor a folder with a {MANIFEST}")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
         zoo = Zoo(name, folder, manifest)
         _ = zoo.ratios, zoo.id, zoo.sha256
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -159,7 +161,8 @@ def save_zoo(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Zoo
 
 
 def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -> Zoo:
-    """Add a calibration to a zoo's folder and manifest."""
+    """Add a calibration to a zoo's folder and manifest. Raises InputError for a released zoo's name."""
+    check_own(zoo)
     digest = write_tensors(
         zoo.folder / CALIBRATION, {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
     )
@@ -167,14 +170,27 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
     return _write_manifest(zoo.folder, {**zoo.manifest, "files": files, "calibration": dict(notes)})
 
 
+def check_own(zoo: Zoo) -> None:
+    """Raises InputError for a released zoo, which stays as it is. In a checkout it may be made anew, by its
+    folder."""
+    ours = models_folder()
+    installed = not (ours.parent / "setup.cfg").exists() and zoo.folder.resolve().parent == ours.resolve()
+    if installed or zoo.name in released_zoos():
+        raise InputError(
+            f"zoo {zoo.name} is a released one: copy its folder {zoo.folder} and name the copy's"
+        )
+
+
 def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
-    """Set further fields of the manifest, such as measured figures."""
+    """Set further fields of the manifest, such as measured figures. Raises InputError for a released
+    zoo's name."""
+    check_own(zoo)
     return _write_manifest(zoo.folder, {**zoo.manifest, **fields})
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
     write_manifest(folder, manifest)
-    return load_zoo(folder.name if folder.parent == models_folder() else str(folder))
+    return load_zoo(str(folder))
 
 
 def _conv_bank(architecture: Mapping[str, Any], tensors: Tensors) -> Bank:

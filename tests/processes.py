@@ -63,8 +63,8 @@ def program(*argv, cwd, **more):
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def one_process(commands, cwd, env=None):
-    """Several commands one after the other in a process of their own."""
+def one_process(commands, cwd, env=None, seconds=None):
+    """Several commands one after the other in a process of their own, within so many seconds."""
     text = json.dumps([[str(word) for word in argv] for argv in commands])
     done = subprocess.run(
         [sys.executable, "-c", _RUNNER, text],
@@ -72,6 +72,7 @@ def one_process(commands, cwd, env=None):
         capture_output=True,
         text=True,
         check=False,
+        timeout=seconds,
         env={**os.environ, **(env or {})},
     )
     assert done.returncode == 0, done.stderr

@@ -153,7 +153,7 @@ def test_plot(folder, options, capsys):
     ("words", "message"),
     [
         ("none.csv", "table none.csv cannot be read: No such file"),
-        (".", "table . cannot be read: Is a directory"),
+        (".", "table . cannot be read: it is not a regular file"),
         ("bad.csv", "bad.csv has no column image, system"),
         ("empty.csv", "empty.csv cannot be read as a CSV table"),
         ("head.csv", "head.csv has no rows"),

@@ -193,3 +193,14 @@ def test_python_files_and_zoos_lie_beside_the_grid(tmp_path, monkeypatch):
     assert found.policy == f"{tmp_path}/mine.py:Mine"
     assert found.label.policy == "mine.py:Mine"
     assert found.zoo == "linear"
+
+
+def test_equal_pictures_under_two_names_are_refused(tmp_path):
+    """They would be one trial, under the name that comes first."""
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.bmp"):
+        save(photograph(40, 64), tmp_path / "photos" / name)
+    images = [str(tmp_path / "photos" / name) for name in ("a.png", "b.bmp")]
+    grid = Grid(images, [SystemSpec("block-jscc", zoo="linear")], ["awgn"], [10.0], ["1/6"])
+    with pytest.raises(InputError, match=r"images: b\.bmp and a\.png are the same picture: leave one out"):
+        grid.trials()

@@ -302,7 +302,7 @@ def test_export_by_the_command_line(real, capsys, monkeypatch):
             ["--store", "x.sqlite", "--executor", "dask", "--scheduler", "a", "--workers", "2"],
             "brings its own",
         ),
-        (["--store", "grid.toml"], "it is no store of a sweep"),
+        (["--store", "grid.toml"], "would replace grid.toml, which is read"),
     ],
 )
 def test_options_that_will_not_do(real, capsys, monkeypatch, options, error):

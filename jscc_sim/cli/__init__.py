@@ -5,23 +5,27 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
-from jscc_sim.errors import JsccError, one_line
-from jscc_sim.training.learned import LEARNED
+from jscc_sim.errors import JsccError, one_line, out_of_memory
 
 Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
 
 PLUGIN = "NAME, NAME:key=value, package.module:Class or file.py:Class"
 TABLE = "results: a CSV of jscc-sim export, or the store itself"
+STREAM = "- for standard output"
 SYSTEMS = (
     "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, quantised+uep, softcast, "
     "vae:N, digits, generative"
 )
-TRAINED = ("block-jscc", *LEARNED)
+BLOCK_JSCC = "block-jscc"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
@@ -38,16 +42,21 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for input that cannot be used, 3 for an outage."""
-    arguments = build_parser().parse_args(argv)
-    command = importlib.import_module(f"jscc_sim.cli.{arguments.module}")
+    _open_streams()
     try:
+        with _ended_by_interrupts():
+            arguments = build_parser().parse_args(argv)
+            command = importlib.import_module(f"jscc_sim.cli.{arguments.module}")
         code = getattr(command, arguments.function)(arguments)
         sys.stdout.flush()
     except JsccError as error:
         _complain(error)
         return error.exit_code
-    except MemoryError as error:
-        _complain(f"out of memory: {error}")
+    except (MemoryError, RuntimeError) as error:
+        short = out_of_memory(error)
+        if short is None:
+            raise
+        _complain(short)
         return 2
     except BrokenPipeError:
         _drop_output()
@@ -64,7 +73,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complain(what: object) -> None:
     """One line, whatever a plug-in's message looks like."""
-    print("jscc-sim:", one_line(what), file=sys.stderr)
+    with suppress(OSError):  # nobody may be listening
+        print("jscc-sim:", one_line(what), file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+    """What the caller closed leads nowhere, so that no file takes its number; text that a stream has no
+    letters for is escaped."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """Ctrl-C ends the process on the spot, while there is nothing to lose: libraries that are being imported
+    make of an exception what they like."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(*_: object) -> NoReturn:
+    _complain("stopped")
+    os._exit(130)
 
 
 def _drop_output() -> None:
@@ -99,7 +143,7 @@ def _add_link(commands: Commands) -> None:
     transmit.add_argument(
         "--sender-snr-db", type=float, metavar="DB", help="what the sender believes (the truth)"
     )
-    transmit.add_argument("--system", default="block-jscc", help=f"{SYSTEMS} (block-jscc)")
+    transmit.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS} (block-jscc)")
     transmit.add_argument("--side-info", choices=("transmitted", "genie"), default="transmitted",
                           help="genie: header free and error-free, for comparison only")  # fmt: skip
     transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
@@ -125,7 +169,7 @@ def _add_link(commands: Commands) -> None:
     compress.add_argument("--codec", default="gmm", metavar="NAME", help="gmm, jpeg, hevc, ... (gmm)")
     compress.add_argument("--quality", type=float, default=4.0, help="1, the weakest, to 8 (4)")
     compress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
-    compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc")
+    compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc", help=STREAM)
 
     decompress = _command(commands, "decompress", "files", "a file of compress to a picture")
     decompress.add_argument("file", metavar="FILE.jsc")
@@ -150,7 +194,7 @@ def _add_sweep(commands: Commands) -> None:
 
     export = _command(commands, "export", "sweep", "write the rows of a sweep's store as a table")
     export.add_argument("store", metavar="FILE", help="store of a sweep")
-    export.add_argument("--csv", required=True, metavar="TABLE.csv")
+    export.add_argument("--csv", required=True, metavar="TABLE.csv", help=STREAM)
 
 
 def _add_listings(commands: Commands) -> None:
@@ -179,12 +223,15 @@ def _add_looking(commands: Commands) -> None:
 
     report = _command(commands, "report", "looking", "all tables and figures of results on one HTML page")
     report.add_argument("file", metavar="FILE", help=TABLE)
-    report.add_argument("-o", "--out", required=True, metavar="PAGE.html")
+    report.add_argument("-o", "--out", required=True, metavar="PAGE.html", help=STREAM)
     report.add_argument("--title")
     _selection(report)
 
 
 def _add_training(commands: Commands) -> None:
+    from jscc_sim.training.learned import LEARNED
+
+    trained = (BLOCK_JSCC, *LEARNED)
     train = _command(
         commands,
         "train",
@@ -193,7 +240,7 @@ def _add_training(commands: Commands) -> None:
     )
     train.add_argument("folder", nargs="?", metavar="FOLDER", help="training images (digits: none)")
     train.add_argument("--out", required=True, metavar="ZOO", help="folder of the weights and the checkpoint")
-    train.add_argument("--system", choices=TRAINED, default=TRAINED[0])
+    train.add_argument("--system", choices=trained, default=BLOCK_JSCC)
     train.add_argument("--bank", choices=("conv", "linear"), help="of block-jscc (conv)")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="budget of time, turned into steps at the start (60)")

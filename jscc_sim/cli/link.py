@@ -15,10 +15,16 @@ import numpy as np
 from tqdm import tqdm
 
 from jscc_sim.channels import Channel, parse_channel
-from jscc_sim.cli.outputs import writable, writable_folder
-from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writable_folder
+from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, read_picture, write_picture
-from jscc_sim.recording import read_received, read_recording, write_received, write_recording
+from jscc_sim.recording import (
+    read_received,
+    read_recording,
+    recording_files,
+    write_received,
+    write_recording,
+)
 from jscc_sim.sweep.spec import SIDE_INFO, SystemSpec
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
@@ -58,6 +64,7 @@ def encode(arguments: argparse.Namespace) -> int:
     if system.foresees:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
+    replaces_nothing(arguments, *recording_files(arguments.out))
     picture = read_picture(arguments.images[0])
     writable(arguments.out)
     frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
@@ -71,6 +78,7 @@ def encode(arguments: argparse.Namespace) -> int:
 def channel(arguments: argparse.Namespace) -> int:
     """The radio channel's program."""
     disturb, _ = _channels(arguments)
+    replaces_nothing(arguments, *recording_files(arguments.out))
     recording = read_recording(arguments.recording)
     writable(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
@@ -81,13 +89,14 @@ def channel(arguments: argparse.Namespace) -> int:
 
 def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
+    replaces_nothing(arguments, arguments.out)
     received = read_received(arguments.recording)
     writable(arguments.out, picture=True)
     system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser)
     reception = system.decode(received)
     write_picture(reception.picture, arguments.out)
     height, width = reception.picture.shape[:2]
-    print(f"{arguments.out}: {height}x{width} pixels")
+    say_written(arguments.out, f"{height}x{width} pixels")
     return 0
 
 
@@ -119,10 +128,13 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
         double = next((stem for stem in stems if stems.count(stem) > 1), None)
         if double is not None:
             raise InputError(f"several images are named {double!r}: their outputs would overwrite each other")
+    outs: list[Path | None] = [Path(arguments.out) if arguments.out else None] * len(arguments.images)
+    if folder is not None:
+        outs = [folder / f"{Path(name).stem}.png" for name in arguments.images]
+    replaces_nothing(arguments, *(out for out in outs if out), *filter(None, [arguments.figure]))
     jobs = []
-    for name in arguments.images:
+    for name, out in zip(arguments.images, outs, strict=True):
         picture = read_picture(name)
-        out = folder / f"{Path(name).stem}.png" if folder else Path(arguments.out) if arguments.out else None
         if out is not None and (folder is None or folder.exists()):
             writable(out, picture=True)
         jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
@@ -203,7 +215,7 @@ def _send(
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
         coder = _another_coder(sent.coder, spec.zoo)
         uses = ratios.uses if ratios else ()
-        shot = Shot(label, sent.picture, quality.psnr_db, index, uses, coder=coder)
+        shot = Shot(printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder)
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
+from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
+from jscc_sim.errors import InputError, printable
+from jscc_sim.files import check_regular, write_whole
 from jscc_sim.plots import check_figure_path, save_figure
 from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 from jscc_sim.plots.table import check_table, read_csv, read_references, select
@@ -21,6 +23,8 @@ SQLITE = b"SQLite format 3\0"
 def plot(arguments: argparse.Namespace) -> int:
     """Draw one figure."""
     check_figure_path(arguments.out)
+    replaces_nothing(arguments, arguments.out)
+    writable(arguments.out)
     if arguments.reference and arguments.y != "psnr_db":
         raise InputError(f"--reference gives psnr_db, not {arguments.y}")
     references = _references(arguments.reference)
@@ -44,6 +48,8 @@ def report(arguments: argparse.Namespace) -> int:
     """Write the page."""
     from jscc_sim.report import report as page
 
+    replaces_nothing(arguments, arguments.out)
+    writable(arguments.out)
     references, parents = _references(arguments.reference), _parents(arguments.parent)
     table = _selected(_table(arguments.file), arguments.where)
     title = arguments.title or f"Results of {Path(arguments.file).stem}"
@@ -53,14 +59,15 @@ def report(arguments: argparse.Namespace) -> int:
     options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
     source = shlex.quote(Path(arguments.file).name)
     text = page(table, title, source=source, options=options, references=references, parents=parents)
-    write_whole(Path(arguments.out), lambda handle: handle.write(text.encode()))
-    print(f"{arguments.out}: {len(table)} trials, {len(text) / 1e6:.1f} MB")
+    write_whole(arguments.out, lambda handle: handle.write(printable(text).encode()))
+    say_written(arguments.out, f"{len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0
 
 
 def _table(path: str) -> pd.DataFrame:
     """The rows of an exported CSV, or of the SQLite store itself."""
     try:
+        check_regular(path, sys.maxsize)
         with open(path, "rb") as handle:
             stored = handle.read(len(SQLITE)) == SQLITE
     except OSError as error:

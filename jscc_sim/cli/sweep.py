@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.errors import InputError
+from jscc_sim.files import check_apart
 from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
-from jscc_sim.sweep.store import settled
+from jscc_sim.sweep.store import check_store_path, settled, store_files
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -16,6 +18,9 @@ def sweep(arguments: argparse.Namespace) -> int:
     workers = _workers(arguments)
     if arguments.store is None and not arguments.dry_run:
         raise InputError("--store FILE is missing: the rows need a place")
+    if arguments.store is not None:
+        check_store_path(arguments.store)
+        check_apart(store_files(arguments.store), [arguments.grid])
     trials = Grid.from_toml(arguments.grid).trials()
     if arguments.dry_run:
         _foresee(trials, arguments.store, workers)
@@ -36,8 +41,10 @@ def sweep(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """The table of a store."""
+    replaces_nothing(arguments, arguments.csv)
+    writable(arguments.csv)
     count = export_csv(arguments.store, arguments.csv)
-    print(f"{arguments.csv}: {count} rows")
+    say_written(arguments.csv, f"{count} rows")
     return 0
 
 

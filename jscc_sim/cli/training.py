@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import check_apart
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.mixture import Mixture
 from jscc_sim.units import BLOCK, STANDARD_RATIOS, RatioSet
-from jscc_sim.zoo import Zoo, load_zoo, save_calibration, update_manifest
+from jscc_sim.weights import WEIGHTS
+from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.loop import Trainer
@@ -72,6 +74,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if arguments.companion is not None:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
     _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
+    check_own(zoo)
     split = split_folder(arguments.folder)
     zoo = _calibrate(zoo, split, arguments.seed, arguments.images)
     zoo = update_manifest(zoo, withheld=arguments.withhold)
@@ -95,7 +98,9 @@ def _check(arguments: argparse.Namespace) -> None:
         _none_of(arguments, (*shape, *material, "rate"), "of the bank conv alone, not of linear")
     elif arguments.start is not None:
         _none_of(arguments, shape, f"that of the zoo {arguments.start}, with which --start begins")
-        bank = load_zoo(arguments.start).manifest["bank"]
+        start = load_zoo(arguments.start)
+        check_apart([Path(arguments.out) / WEIGHTS], [start.folder / WEIGHTS])
+        bank = start.manifest["bank"]
         if bank != "conv":
             raise InputError(f"zoo {arguments.start} has the bank {bank}, no network to start from")
     _mixture(arguments)

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import Picture, write_whole
+from jscc_sim.files import read_regular, write_whole
+from jscc_sim.images import Picture, pixel_limit
 
 VARIABLE = "JSCC_SIM_CACHE"
 
@@ -42,7 +43,7 @@ def folder() -> Path | None:
 
 def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
     try:
-        sealed = path.read_bytes()
+        sealed = read_regular(path, 4 * pixel_limit())
         if hashlib.sha256(sealed[32:]).digest() == sealed[:32]:
             return sealed[32:]
     except OSError:
@@ -50,7 +51,7 @@ def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
     data = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data))
+        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data), follow=False)
     except (OSError, InputError):
         pass  # slower next time, and nothing else
     return data

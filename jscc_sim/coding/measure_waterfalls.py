@@ -27,7 +27,7 @@ from jscc_sim.coding.crc import LONG_CRC_BITS
 from jscc_sim.coding.mcs import BLOCK_BITS, SCHEMES, Scheme, find_scheme
 from jscc_sim.coding.waterfalls import Point, read_points
 from jscc_sim.errors import guarded
-from jscc_sim.images import write_whole
+from jscc_sim.files import write_whole
 
 STEP_DB = 0.25
 TELLING, MOST, TAIL, BATCH = 100, 3000, 6000, 50

@@ -10,12 +10,16 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from jscc_sim.errors import InputError, one_line
+from jscc_sim.files import check_regular
 from jscc_sim.images.base import BUILTIN, Picture, check_pixels, pixel_limit
 from jscc_sim.images.colour import flattened
 from jscc_sim.images.depth import eight_bits
 from jscc_sim.images.heif import is_heif, open_heif
 from jscc_sim.images.orientation import orientation_of, upright
 from jscc_sim.images.tiff import PREFIXES, read_tiff
+
+PIXEL_BYTES, PROFILE_BYTES = 16, 1 << 26
+"""Four samples of 32 bits, and what a file holds beside its pixels."""
 
 _HEAD = 256
 """Bytes that tell a family of formats."""
@@ -35,9 +39,8 @@ def read_picture(source: str | os.PathLike[str]) -> Picture:
         if str(source) in BUILTIN:
             return _builtin(str(source))
         raise InputError(f"image {source} does not exist")
-    if not path.is_file():  # a pipe would be waited for
-        raise InputError(f"image {source} cannot be read: it is not a regular file")
     try:
+        check_regular(path, PIXEL_BYTES * pixel_limit() + PROFILE_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of broken metadata that nobody asked for
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -51,7 +54,7 @@ def read_picture(source: str | os.PathLike[str]) -> Picture:
     except UnidentifiedImageError:
         raise InputError(f"{source} is not an image in a known format") from None
     except Exception as error:  # decoders raise all kinds for damaged files
-        reason = one_line(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or one_line(error) or type(error).__name__
         raise InputError(f"image {source} cannot be read: {reason}") from None
 
 

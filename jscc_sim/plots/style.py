@@ -17,7 +17,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
+from jscc_sim.files import write_whole
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -88,9 +88,8 @@ def add_footer(figure: Figure, height: float, entries: Mapping[str, Artist], not
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, PDF or SVG by its suffix; all of the file or nothing."""
     check_figure_path(path)
-    target = Path(path)
-    data = figure_bytes(figure, target.suffix.lower()[1:])
-    write_whole(target, lambda handle: handle.write(data))
+    data = figure_bytes(figure, Path(path).suffix.lower()[1:])
+    write_whole(path, lambda handle: handle.write(data))
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +17,15 @@ from numpy.typing import NDArray
 
 from jscc_sim.allocation import POLICIES
 from jscc_sim.errors import InputError, one_line
+from jscc_sim.files import read_regular
 from jscc_sim.metrics import psnr_of_mse
 from jscc_sim.statistics import envelope_mse, gain_db, interval, lower_envelope, proportion
+
+LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
+"""Of a table, and of one that comes packed."""
+
+LONGEST_LINE = 1 << 20
+GZIP = b"\x1f\x8b"
 
 Array = NDArray[np.float64]
 Axis = Literal["cbr", "snr_db"]
@@ -395,10 +404,27 @@ def format_value(column: str, value: Any) -> str:
 
 def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False)
-    except (OSError, UnicodeDecodeError, ValueError) as error:  # pandas' ParserError is a ValueError
+        content = read_regular(path, LARGEST_BYTES)
+        if content.startswith(GZIP):
+            content = _unpacked(content)
+        if len(content) > LONGEST_LINE and not {*b"\r\n"} & {*content[:LONGEST_LINE]}:
+            raise ValueError(f"its first line has more than {LONGEST_LINE} bytes")
+        return pd.read_csv(
+            BytesIO(content), keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False
+        )
+    except (OSError, zlib.error, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
+
+
+def _unpacked(content: bytes) -> bytes:
+    """A little can become any amount."""
+    unpacking = zlib.decompressobj(wbits=31)
+    found = unpacking.decompress(content, LARGEST_UNPACKED_BYTES)
+    if not unpacking.eof or unpacking.unused_data:
+        much = f"it has more than {LARGEST_UNPACKED_BYTES} bytes unpacked, the limit"
+        raise ValueError(much if len(found) == LARGEST_UNPACKED_BYTES else "it is no whole gzip file")
+    return found
 
 
 def _typed(
@@ -411,7 +437,7 @@ def _typed(
         raise InputError(f"{name} has no rows")
     table = table.reset_index(drop=True)
     for column in texts:
-        table[column] = table[column].fillna("").astype(str)
+        table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)

@@ -14,11 +14,15 @@ from typing import Any
 
 from jscc_sim.channels import PERFECT, parse_channel, parse_csi
 from jscc_sim.errors import InputError
+from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.plugins import errors_named
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, number
 from jscc_sim.sweep.trial import Trial, pixels_sha256
 from jscc_sim.units import LARGEST_SEED, check_snr_db, parse_cbr
+
+LARGEST_TOML_BYTES = 1 << 23
+"""Of a grid's file."""
 
 MOST_TRIALS = 1_000_000
 """Of one grid: they are all in memory."""
@@ -95,8 +99,7 @@ class Grid:
         """The grid of a TOML file; paths in it are relative to it. images: a folder, a list of files,
         or "builtin". Raises InputError that begins with the file's name."""
         try:
-            with open(path, "rb") as handle:
-                content = tomllib.load(handle)
+            content = tomllib.loads(read_regular(path, LARGEST_TOML_BYTES).decode())
         except OSError as error:
             raise InputError(f"grid {path} cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -109,7 +112,8 @@ class Grid:
 
     def trials(self) -> list[Trial]:
         """Every point once, those of one image together. Reads each picture and loads each system's
-        manifest and plug-ins. Raises InputError for one that cannot be used."""
+        manifest and plug-ins. Raises InputError for one that cannot be used, and for two equal pictures:
+        they would be one trial."""
         systems = []
         for system in self.systems:
             with errors_named(f"system {system.name}, policy {system.policy}"):
@@ -120,10 +124,13 @@ class Grid:
                 loaded.check(parse_channel(channel, 0.0, csi))
         points = list(product(systems, self.air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
+        seen: dict[str, str] = {}
         for image in self.images:
             picture = read_picture(image)
             name, path = Path(image).name, str(Path(image).resolve()) if Path(image).exists() else image
             pixels, (height, width) = pixels_sha256(picture), picture.shape[:2]
+            if seen.setdefault(pixels, name) != name:
+                raise InputError(f"images: {name} and {seen[pixels]} are the same picture: leave one out")
             for (spec, made), (channel, csi), snr_db, cbr, repeat in points:
                 trial = Trial(
                     spec,

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import check_apart
 from jscc_sim.sweep.executors import LocalProcesses, Workers
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
-from jscc_sim.sweep.store import Claim, Database, Store
+from jscc_sim.sweep.store import Claim, Database, Store, check_store_path, store_files
 from jscc_sim.sweep.trial import Trial, run_trial
 
 AHEAD = 2
@@ -62,6 +63,8 @@ def run(
     that are running have finished and are in the store; a second one drops them.
     """
     todo = {trial.key: trial for trial in trials}
+    check_store_path(store)
+    check_apart(store_files(store), {trial.path for trial in todo.values()})
     with Store(store) as open_store:
         settled = open_store.settled()
         missing = [trial for key, trial in todo.items() if key not in settled]

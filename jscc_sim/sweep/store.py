@@ -22,8 +22,8 @@ from pathlib import Path
 from types import NoneType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from jscc_sim.errors import InputError
-from jscc_sim.images import write_whole
+from jscc_sim.errors import InputError, printable
+from jscc_sim.files import check_apart, write_whole
 from jscc_sim.sweep.row import FAILED, Row
 
 if TYPE_CHECKING:
@@ -84,12 +84,13 @@ class Store:
     """
 
     def __init__(self, path: Database, patience_s: float = PATIENCE_S) -> None:
+        check_store_path(path)
         self.path, self.patience_s = Path(path), patience_s
         self._runner, self._newest, self._heard = 0, 0, time.time()
         if not self.path.absolute().parent.is_dir():
             raise InputError(f"store {path} cannot be made: folder {self.path.parent} does not exist")
         with self._named():
-            self._db = sqlite3.connect(self.path, timeout=patience_s, isolation_level=None)
+            self._db = sqlite3.connect(self.path.absolute(), timeout=patience_s, isolation_level=None)
             try:
                 self._open()
             except BaseException:
@@ -215,7 +216,8 @@ class Store:
 
 def settled(path: Database) -> set[str]:
     """See Store.settled. A store that is not there has settled nothing, and is not made."""
-    if not Path(path).exists():
+    check_store_path(path)
+    if not os.path.exists(path):  # Path.exists raises for a name too long
         return set()
     with _reading(path) as db:
         return {key for (key,) in db.execute(f"SELECT key FROM rows WHERE status != '{FAILED}'")}
@@ -236,10 +238,27 @@ def table(path: Database) -> pd.DataFrame:
 
 
 def export_csv(path: Database, target: Database) -> int:
-    """Write the table as CSV, all of the file or nothing. Returns the number of rows."""
+    """Write the table as CSV, all of the file or nothing, "-" for standard output. Returns the number of
+    rows. Raises InputError, for a target that is the store itself too."""
+    check_apart([target], store_files(path))
     frame = table(path)
-    write_whole(Path(target), lambda handle: handle.write(frame.to_csv(index=False).encode()))
+    write_whole(target, lambda handle: handle.write(frame.to_csv(index=False).encode()))
     return len(frame)
+
+
+def store_files(path: Database) -> list[Path]:
+    """The store, and what SQLite keeps beside it."""
+    return [Path(f"{os.fspath(path)}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+
+
+def check_store_path(path: Database) -> None:
+    """Raises InputError for what is no file on disk: rows in it would not be kept."""
+    if str(path) == ":memory:" or str(path).startswith("file:"):
+        raise InputError(f"store {path} is no file on a disk: its rows would not be kept")
+    if "\0" in str(path):
+        raise InputError(f"store {str(path)!r} cannot be used: no file has such a name")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"store {path} is no regular file: its rows would not be kept")
 
 
 @contextmanager
@@ -334,6 +353,8 @@ def _process(pid: int) -> str:
 
 
 def _to_sql(value: Any) -> Any:
-    if value is None or isinstance(value, int | float | str):
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, int | float):
         return value
     return json.dumps(dict(value))

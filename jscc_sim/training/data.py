@@ -39,8 +39,12 @@ def split_folder(folder: str | Path) -> Split:
     held = {p for p in paths if p.name in listed}
     if not held:
         count = max(1, round(HELD_OUT_SHARE * len(paths)))
-        held = set(sorted(paths, key=lambda p: hashlib.sha256(p.name.encode()).hexdigest())[:count])
+        held = set(sorted(paths, key=_hash_of_name)[:count])
     return Split([p for p in paths if p not in held], sorted(held))
+
+
+def _hash_of_name(path: Path) -> str:
+    return hashlib.sha256(path.name.encode(errors="surrogateescape")).hexdigest()
 
 
 def load(paths: list[Path]) -> list[Picture]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import check_regular
 from jscc_sim.images import Picture
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Split
@@ -29,6 +30,7 @@ from jscc_sim.units import BLOCK
 
 EMA_DECAY = 0.9995
 TIMED_STEPS = 40
+LARGEST_CHECKPOINT_BYTES = 1 << 34
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -136,6 +138,7 @@ class Trainer(Generic[N]):
         """Continue where `save` stopped. Raises InputError for a damaged checkpoint, another
         architecture's, or one beyond the steps asked for."""
         try:
+            check_regular(path, LARGEST_CHECKPOINT_BYTES)
             with safe_open(path, "pt") as file:
                 metadata = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
