@@ -136,6 +136,8 @@ def _add_link(commands: Commands) -> None:
     decode.add_argument("recording", metavar="RX.sigmf-meta")
     _equaliser(decode, RECEIVER)
     _zoo(decode)
+    decode.add_argument("--most-pixels-per-use", type=float, default=1e4, metavar="N",
+                        help="refuse frames that claim more (10000)")  # fmt: skip
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
 
