@@ -399,3 +399,21 @@ def test_no_scheduler(monkeypatch, path):
     workers: Workers = DaskCluster("tcp://127.0.0.1:9")
     with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         run([trial()], path, workers, pretend)
+
+
+def test_who_is_waited_for_is_said(path, monkeypatch, capsys):
+    """A runner of another machine holds the last trial, and then dies."""
+    from jscc_sim.sweep import runner, store
+
+    for name in ("BEAT_S", "POLL_S"):
+        monkeypatch.setattr(runner, name, 0.05)
+    monkeypatch.setattr(store, "LEASE_S", 1.5)
+    trials = [trial(0), trial(1)]
+    with store.Store(path) as theirs:
+        theirs.claim(trials[1].key)
+        theirs._db.execute("UPDATE runners SET host = 'oak 7', heard = heard + 1e6")
+        Threads().run(trials, path)
+    assert len(table(path)) == 2
+    assert (
+        "waiting for 1 trials that another runner has, on oak; one that is silent" in capsys.readouterr().err
+    )

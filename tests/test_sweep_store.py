@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -121,6 +122,34 @@ def test_the_claims_of_the_dead_are_free(path):
             holder.kill()
             holder.wait()
             assert store.claim(trial(5).key) is Claim.OURS
+
+
+@pytest.mark.parametrize("ahead_s", [30 * 86_400, 50.0])
+def test_a_clock_that_is_ahead_keeps_no_claim(path, monkeypatch, ahead_s):
+    """A runner of another machine, long dead, whose last word lies in the future; one that still speaks."""
+    with Store(path) as theirs, Store(path) as ours:
+        theirs.claim(trial().key)
+        theirs._db.execute("UPDATE runners SET host = 'elsewhere', heard = heard + ?", (ahead_s,))
+        assert ours.claim(trial().key) is Claim.THEIRS
+        assert list(ours.others.values()) == ["elsewhere"]
+        now = time.monotonic()
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + storing.LEASE_S - 1)
+        assert ours.claim(trial().key) is Claim.THEIRS
+        theirs._db.execute("UPDATE runners SET heard = heard + 1")
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + storing.LEASE_S + 2)
+        assert ours.claim(trial().key) is Claim.THEIRS
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + 2 * storing.LEASE_S + 3)
+        assert ours.claim(trial().key) is Claim.OURS
+
+
+@pytest.mark.parametrize(
+    "what", ["heard = NULL", "heard = 'noon'", "process = NULL", "process = 'x y'", "host = NULL"]
+)
+def test_runners_that_say_nonsense(path, what):
+    with Store(path) as theirs, Store(path) as ours:
+        theirs.claim(trial().key)
+        theirs._db.execute(f"UPDATE runners SET {what} WHERE id = {theirs._runner}")
+        assert ours.claim(trial().key) in (Claim.OURS, Claim.THEIRS)
 
 
 def test_a_silent_runner_loses_its_claims(path, monkeypatch):
@@ -268,3 +297,40 @@ def test_a_store_of_before_a_column_was_there(filled):
     assert new["coder"].fillna("").tolist() == ["", "", "", "linear"]
     assert new["papr_db"].tolist()[-1] == 9.5
     assert old.dtypes.equals(whole_table(filled).dtypes)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ("height = 'tall'", "height is 'tall'"),
+        ("height = 40.5", "height is '40.5'"),
+        ("outage = 7", "outage is '7'"),
+        ("image = x'ff00'", "image is"),
+        ("zoo_sha256 = x'ff00'", "zoo_sha256 is"),
+        ("snr_db = NULL", "snr_db is missing"),
+        ("cbr_fraction = NULL", "cbr_fraction is missing"),
+        ("mse = mse + 1", "its checksum differs"),
+        ("mse = NULL", "its checksum differs"),
+        ("image = 'b.png'", "its checksum differs"),
+        ("outage = 1 - outage", "its checksum differs"),
+        ("stage_seconds = '{}'", "its checksum differs"),
+    ],
+)
+def test_a_damaged_row_is_named(filled, change, wrong):
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute(f"UPDATE rows SET {change} WHERE status = 'ok'")
+    with pytest.raises(InputError, match=rf"row 1 is damaged: {re.escape(wrong)}"):
+        table(filled)
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute("DELETE FROM rows WHERE number = 1")
+    assert len(table(filled)) == 2
+
+
+def test_rows_of_before_there_were_checksums(filled):
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute("ALTER TABLE rows DROP COLUMN checksum")
+    whole = table(filled)
+    with Store(filled) as store:
+        store.add(pretend(trial(9)))
+    assert len(whole) == 3
+    assert len(table(filled)) == 4

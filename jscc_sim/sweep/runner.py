@@ -17,7 +17,7 @@ from tqdm import tqdm
 from jscc_sim.errors import InputError
 from jscc_sim.sweep.executors import LocalProcesses, Workers
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
-from jscc_sim.sweep.store import Claim, Database, Store
+from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store
 from jscc_sim.sweep.trial import Trial, run_trial
 
 AHEAD = 2
@@ -101,6 +101,8 @@ class _Run:
         self.deaths: Counter[str] = Counter()
         self.interrupts: list[int] = []
         self.failed = 0
+        self.waiting_s: float | None = None
+        self.said = False
 
     def finish(self) -> None:
         """Until every trial is over, or until Ctrl-C. That is noted and acted upon between two steps: raised
@@ -136,6 +138,7 @@ class _Run:
         except BrokenExecutor:
             return False
         if not self.flying:  # what is left is with other runners
+            self._say_who()
             time.sleep(POLL_S)
             self.todo.extend(self.elsewhere)
             self.elsewhere.clear()
@@ -150,6 +153,19 @@ class _Run:
         for future in finished.difference(lost):
             self._take_in(future)
         return not lost
+
+    def _say_who(self) -> None:
+        """Once, who is waited for."""
+        if self.waiting_s is None:
+            self.waiting_s = time.monotonic()
+        if not self.said and self.elsewhere and time.monotonic() - self.waiting_s > BEAT_S:
+            self.said = True
+            whose = ", ".join(sorted(set(self.store.others.values())))
+            self.bar.write(
+                f"waiting for {len(self.elsewhere)} trials that another runner has, on {whose}; one that is "
+                f"silent for {LEASE_S:g} s loses them",
+                sys.stderr,
+            )
 
     def _hand_out(self, executor: Executor) -> None:
         """Keep the workers busy; while a trial is under suspicion to kill them, with that one alone."""
