@@ -296,6 +296,7 @@ def test_export_by_the_command_line(real, capsys, monkeypatch):
     [
         ([], "--store FILE is missing"),
         (["--store", "x.sqlite", "--workers", "0"], "0 workers is below 1"),
+        (["--store", "x.sqlite", "--workers", "3000000000"], "3000000000 workers is above the limit of 1024"),
         (["--store", "x.sqlite", "--executor", "dask"], "needs --scheduler"),
         (["--store", "x.sqlite", "--scheduler", "tcp://a:1"], "needs --executor dask"),
         (

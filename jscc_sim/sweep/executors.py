@@ -25,6 +25,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 CONNECT_S = 10.0
 COUNT_AGAIN_S = 5.0
 
+MOST_WORKERS = 1024
+"""Processes of one machine; each takes some hundred megabytes."""
+
 
 class Workers(ABC):
     """A place that runs trials."""
@@ -51,6 +54,8 @@ class LocalProcesses(Workers):
     def __post_init__(self) -> None:
         if self.number < 1:
             raise InputError(f"{self.number} workers is below 1")
+        if self.number > MOST_WORKERS:
+            raise InputError(f"{self.number} workers is above the limit of {MOST_WORKERS}")
 
     def start(self) -> Executor:
         """See Workers.start."""
