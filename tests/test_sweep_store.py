@@ -15,6 +15,7 @@ import pytest
 from sweeps import command, pretend, trial, whole_table, write_grid
 
 from jscc_sim.errors import InputError
+from jscc_sim.plots.table import read_csv
 from jscc_sim.sweep import Row, export_csv, table
 from jscc_sim.sweep import store as storing
 from jscc_sim.sweep.row import FAILED, INFEASIBLE
@@ -334,3 +335,15 @@ def test_rows_of_before_there_were_checksums(filled):
         store.add(pretend(trial(9)))
     assert len(whole) == 3
     assert len(table(filled)) == 4
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "'=1"])
+def test_cells_are_no_formulas(path, name):
+    """Quoted for spreadsheets, and read back as they were; numbers below zero are numbers."""
+    with Store(path) as store:
+        store.add(dataclasses.replace(pretend(trial(snr_db=-5.0)), image=name))
+    export_csv(path, path.with_suffix(".csv"))
+    raw = pd.read_csv(path.with_suffix(".csv"), dtype=str)
+    assert raw["image"][0] == f"'{name}"
+    assert raw["snr_db"][0] == "-5.0"
+    assert read_csv(path.with_suffix(".csv"))["image"][0].strip() == name.strip()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jscc_sim.allocation import POLICIES
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.metrics import psnr_of_mse
+from jscc_sim.spreadsheets import unquoted
 from jscc_sim.statistics import envelope_mse, gain_db, interval, lower_envelope, proportion
 
 Array = NDArray[np.float64]
@@ -64,6 +65,9 @@ CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 
 LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "header_margin_db": np.nan}
 """Those of them that older tables lack, and what stands in for them."""
+
+LONGEST_NAME = 500
+"""Letters of a cell: a figure shows them."""
 
 MOST_CODERS = 4
 """Coders of one curve that are named."""
@@ -395,10 +399,15 @@ def format_value(column: str, value: Any) -> str:
 
 def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False)
+        table = pd.read_csv(
+            path, keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False
+        )
     except (OSError, UnicodeDecodeError, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
+    for column in table.select_dtypes(exclude="number"):
+        table[column] = table[column].map(unquoted, na_action="ignore")
+    return table
 
 
 def _typed(
@@ -411,12 +420,19 @@ def _typed(
         raise InputError(f"{name} has no rows")
     table = table.reset_index(drop=True)
     for column in texts:
-        table[column] = table[column].fillna("").astype(str)
+        table[column] = table[column].astype(object).fillna("").astype(str)
+        longest = table[column].str.len().max()
+        if longest > LONGEST_NAME:
+            raise InputError(
+                f"{name} has a text of {longest} letters in column {column}: the limit is {LONGEST_NAME}"
+            )
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)
         except (ValueError, TypeError):
             raise InputError(f"{name} has something else than numbers in column {column}") from None
+        if np.isinf(table[column]).any():
+            raise InputError(f"{name} has an infinite number in column {column}")
     return table
 
 

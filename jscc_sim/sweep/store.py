@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import write_whole
+from jscc_sim.spreadsheets import quoted
 from jscc_sim.sweep.row import FAILED, Row
 
 if TYPE_CHECKING:
@@ -274,8 +275,12 @@ def table(path: Database) -> pd.DataFrame:
 
 
 def export_csv(path: Database, target: Database) -> int:
-    """Write the table as CSV, all of the file or nothing. Returns the number of rows."""
+    """Write the table as CSV, all of the file or nothing; texts that a spreadsheet would compute are quoted.
+    Returns the number of rows."""
     frame = table(path)
+    for name, kind in COLUMNS.items():
+        if kind is str:
+            frame[name] = frame[name].map(quoted, na_action="ignore")
     write_whole(Path(target), lambda handle: handle.write(frame.to_csv(index=False).encode()))
     return len(frame)
 
