@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +55,7 @@ def calibrate(zoo: Zoo, paths: list[Path], seed: int = 0, frames: int = FRAMES) 
     samples = Samples()
     for path in tqdm(paths, desc="calibrating", delay=2, disable=None):
         for drawn in draw_frames(path, len(zoo.ratios), rng, frames):
-            collect(zoo.bank, *drawn, rng, samples)
+            collect(zoo.bank, drawn, rng, samples)
     check_counts(np.concatenate([np.zeros(0, np.int64), *samples.ratio]), len(zoo.ratios), len(paths))
     return fit(samples, len(zoo.ratios))
 
@@ -83,7 +82,8 @@ def check_counts(index: NDArray[np.int64], ratios: int, images: int) -> None:
         )
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Drawn:
     """A frame before it is coded. index: [N] ratio of each block."""
 
     blocks: NDArray[np.uint8]
@@ -114,26 +114,17 @@ def draw_frames(path: Path, ratios: int, rng: np.random.Generator, frames: int) 
             yield Drawn(blocks, grid, described, index, sender_snr_db, snr_db)
 
 
-def collect(
-    bank: Bank,
-    blocks: NDArray[np.uint8],
-    grid: Grid,
-    described: NDArray[np.float64],
-    index: NDArray[np.int64],
-    sender_snr_db: float,
-    snr_db: float,
-    rng: np.random.Generator,
-    samples: Samples,
-) -> None:
+def collect(bank: Bank, drawn: Drawn, rng: np.random.Generator, samples: Samples) -> None:
     """Add one frame's blocks to the samples. Takes nothing of rng's own stream."""
+    blocks, grid, index, sender_snr_db = drawn.blocks, drawn.grid, drawn.index, drawn.sender_snr_db
     latents = bank.encode(blocks, grid, index, sender_snr_db)
     gain = math.sqrt(len(latents) / np.square(np.abs(latents)).sum())
-    received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), rng))
+    received = equalise(AWGN(drawn.snr_db)((gain * latents).astype(np.complex64), rng))
     decoded = bank.decode(received, gain, grid, index, sender_snr_db)
-    left_db = snr_db + 20 * math.log10(gain)
+    left_db = drawn.snr_db + 20 * math.log10(gain)
     columns = [np.full((len(grid), 1), value) for value in (sender_snr_db, left_db)]
     samples.ratio.append(index)
-    samples.inputs.append(np.hstack([described, *columns]))
+    samples.inputs.append(np.hstack([drawn.described, *columns]))
     samples.mse.append(block_errors(decoded, blocks))
     samples.energy.append(block_energies(latents, index, bank.ratios))
 
