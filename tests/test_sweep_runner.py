@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from sweeps import children, command, pretend, trial, wait_for_rows, whole_table
 
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
-from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Workers, run, table
+from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Workers, executors, run, table
 
 FUSSY = """
 from jscc_sim.allocation import Uniform
@@ -371,6 +372,22 @@ def test_what_dask_says_of_a_lost_result_is_no_news(cluster):
 
     assert not heard("Couldn't gather 1 keys, rescheduling ('a',)")
     assert heard("the scheduler is gone")
+    error = (OSError, OSError("refused"), None)
+    record = logging.LogRecord("distributed.client", logging.ERROR, "", 0, "", None, error)
+    assert not logging.getLogger(record.name).filter(record), "a sentence says so, without a traceback"
+
+
+def test_a_frozen_scheduler(monkeypatch, path):
+    """It takes connections and says nothing, before a sweep or in the middle of it."""
+    monkeypatch.setattr(executors, "CONNECT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        workers = DaskCluster(f"tcp://127.0.0.1:{frozen.getsockname()[1]}")
+        with pytest.raises(InputError, match="does not answer within"):
+            run([trial()], path, workers)
+        monkeypatch.setattr(workers, "start", ThreadPoolExecutor)
+        with pytest.raises(InputError, match=r"has not answered for .* goes on from the rows so far"):
+            run([trial()], path, workers, pretend)
+    assert workers.lost
 
 
 @pytest.mark.parametrize("moments", [1, pytest.param(10, marks=pytest.mark.slow)])

@@ -145,7 +145,7 @@ def _add_sweep(commands: Commands) -> None:
     sweep = _command(commands, "sweep", "sweep", "run a grid of experiments; goes on where it was stopped")
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
-    sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1)")
+    sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1; at most 1024)")
     sweep.add_argument("--executor", choices=("processes", "dask"), default="processes")
     sweep.add_argument("--scheduler", metavar="URL", help="of the Dask cluster, tcp://HOST:PORT")
     sweep.add_argument("--dry-run", action="store_true", help="number of trials and an estimate of the time")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from jscc_sim.errors import InputError
-from jscc_sim.sweep.executors import LocalProcesses, Workers
+from jscc_sim.errors import InputError, one_line
+from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store
 from jscc_sim.sweep.trial import Trial, run_trial
@@ -27,8 +27,6 @@ MOST_DEATHS = 2
 """Workers that a trial may take with it."""
 
 BEAT_S, POLL_S = 5.0, 0.5
-
-GO_ON = "the same command goes on from the rows so far"
 
 Work = Callable[[Trial], Row]
 
@@ -118,7 +116,7 @@ class _Run:
                     self._land()
                 drop = len(self.interrupts) > 1
             finally:
-                for future in self.flying:
+                for future in () if self.workers.lost else self.flying:
                     future.cancel()
                 self.workers.stop(executor, drop)
         if self.interrupts:
@@ -192,7 +190,9 @@ class _Run:
     def _take_in(self, future: Future[Row]) -> None:
         """Commit the row of a trial that is over."""
         trial, error = self.flying.pop(future), _error_of(future)
-        self._commit(trial.row(FAILED, f"{type(error).__name__}: {error}") if error else future.result())
+        self._commit(
+            trial.row(FAILED, one_line(f"{type(error).__name__}: {error}")) if error else future.result()
+        )
 
     def _commit(self, row: Row) -> None:
         self.store.add(row)
