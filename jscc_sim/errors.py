@@ -51,9 +51,15 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+LONGEST_LINE = 1000
+"""Letters of what an error says: of more the middle is left out."""
+
+
 def one_line(what: object) -> str:
-    """What an error says, however many lines it says it in."""
-    return " ".join(str(what).split())
+    """What an error says, however many lines it says it in, and however much."""
+    line = " ".join(str(what).split())
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 
 
 def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:

@@ -100,17 +100,20 @@ def header_uses(header: FrameHeader, ratios: RatioSet, protection: Protection) -
     return protection.uses(len(_content(header, ratios)))
 
 
-def decode_header(heard: Equalised, ratios_of: Callable[[int], RatioSet]) -> DecodedHeader:
+def decode_header(
+    heard: Equalised, ratios_of: Callable[[int], RatioSet], most_pixels_per_use: float = math.inf
+) -> DecodedHeader:
     """The header of a whole received frame.
 
-    ratios_of: the ratio set of a zoo id; what it raises is passed on. Raises OutageError if there is no
-    header, a CRC fails, or the content is impossible.
+    ratios_of: the ratio set of a zoo id; what it raises is passed on. most_pixels_per_use: that a frame of
+    so many uses may claim. Raises OutageError if there is no header, a CRC fails, or the content is
+    impossible.
     """
     symbols, gain, noise = heard.symbols.shape, heard.gain.shape, heard.noise_variance.shape
     if not symbols == gain == noise == (len(heard.symbols),):
         raise InputError(f"symbols {symbols}, gain {gain}, noise {noise} differ")
     content, end = recover(heard)
-    header, payload = _parse(content, ratios_of)
+    header, payload = _parse(content, ratios_of, most_pixels_per_use * len(heard.symbols))
     if end + payload > len(heard.symbols):
         raise ImpossibleFrameError(f"payload of {payload} uses, {len(heard.symbols) - end} arrived")
     return DecodedHeader(header, end)
@@ -124,7 +127,9 @@ def _content(header: FrameHeader, ratios: RatioSet) -> Bits:
     return np.concatenate([*fields, encode_map(header.index.reshape(header.rows, header.cols), len(ratios))])
 
 
-def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHeader, int]:
+def _parse(
+    content: Bits, ratios_of: Callable[[int], RatioSet], most_pixels: float
+) -> tuple[FrameHeader, int]:
     """The header and the channel uses of its payload. The fields precede the zoo's own errors."""
     reader = BitReader(content)
     try:
@@ -135,6 +140,11 @@ def _parse(content: Bits, ratios_of: Callable[[int], RatioSet]) -> tuple[FrameHe
     if height * width > pixel_limit():
         raise ImpossibleFrameError(
             f"image of {height} x {width} pixels exceeds the limit of {pixel_limit()} pixels"
+        )
+    if height * width > most_pixels:
+        raise ImpossibleFrameError(
+            f"image of {height} x {width} pixels exceeds the limit of {most_pixels:.0f} pixels for a frame "
+            "of so many uses (--most-pixels-per-use)"
         )
     ratios = ratios_of(zoo_id)
     try:

@@ -21,18 +21,24 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Received
 from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular, write_whole
-from jscc_sim.images import pixel_limit
 
 META, DATA = ".sigmf-meta", ".sigmf-data"
 NAMESPACE = "jscc_sim"
 DATATYPE = "cf32_le"
-LARGEST_META_BYTES = 1 << 26
+LARGEST_META_BYTES = 1 << 20
+"""A thousand times what the program writes; the standard's schema takes seconds for each megabyte."""
+
+MOST_SAMPLES = 1 << 26
+"""Half a gigabyte: a frame of the largest picture at the largest ratio."""
 
 NOISE_VARIANCE = "noise_variance"
 """Measurement: complex noise variance."""
 
 MOST_NOISE = 1e9
 """Largest noise variance that is believed: 90 dB above the signal."""
+
+LOUDEST = 1e6
+"""Largest amplitude of a sample: so much noise never has it, and networks compute with its square."""
 
 CHANNEL = "channel"
 """Measurement: file name of a second recording, the channel estimate, in the same folder."""
@@ -206,7 +212,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def _read_data(path: Path, sha512: str | None) -> NDArray[np.complex64]:
-    raw = _read_bytes(path, 3 * pixel_limit() * _SAMPLE.itemsize)
+    raw = _read_bytes(path, MOST_SAMPLES * _SAMPLE.itemsize)
     if len(raw) % _SAMPLE.itemsize:
         raise InputError(f"{path} is cut short: {len(raw)} bytes are no whole number of samples")
     if sha512 is not None and hashlib.sha512(raw).hexdigest() != sha512.lower():
@@ -228,3 +234,6 @@ def _check_samples(symbols: NDArray[np.complex64], name: str) -> None:
         raise InputError(f"{name} holds no samples")
     if not np.isfinite(symbols).all():
         raise InputError(f"{name} holds samples that are not finite")
+    loudest = max(np.abs(symbols.real).max(), np.abs(symbols.imag).max())
+    if loudest > LOUDEST:
+        raise InputError(f"{name} holds a sample of amplitude {loudest:.3g}, more than {LOUDEST:g}")

@@ -59,7 +59,8 @@ def parse_cbr(text: str | float | Fraction) -> Fraction:
         huge = "e" in words.lower() and not 0 < float(words) <= 1  # Fraction would write out its zeros
         cbr = Fraction(0) if huge else Fraction(words)
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise InputError(f"CBR {text!r} is neither a fraction like 1/16 nor a decimal") from None
+        shown = "of thousands of digits" if isinstance(text, int) else repr(text)
+        raise InputError(f"CBR {shown} is neither a fraction like 1/16 nor a decimal") from None
     if not 0 < cbr <= 1:
         raise InputError(f"CBR {text} is outside 0 to 1 (channel uses per colour sample)")
     return cbr

@@ -27,6 +27,12 @@ MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
 LARGEST_MANIFEST_BYTES, LARGEST_WEIGHTS_BYTES = 1 << 22, 1 << 31
 
+BROKEN = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What is raised where a manifest holds something else than it should."""
+
+MISFITS = (ArithmeticError, LookupError, TypeError, RuntimeError, ValueError)
+"""What is raised where weights are not those of the network that a manifest describes."""
+
 Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -46,10 +52,10 @@ class Model:
         folder = Path(name) if name else models_folder() / system
         name = name or system
         try:
-            manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
+            manifest = read_manifest(folder)
             found = cls(system, name, folder, manifest)
-            _ = found.id, manifest["architecture"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _ = found.id, found.sha256, manifest["architecture"]
+        except BROKEN as error:
             raise InputError(f"model {name}: {folder / MANIFEST} is not a manifest: {error}") from None
         if manifest.get("system") != system:
             raise InputError(f"model {name} is of the system {manifest.get('system')!r}, not {system!r}")
@@ -98,7 +104,7 @@ def models_folder() -> Path:
 def released(kind: str) -> list[str]:
     """Folders of released weights whose manifest has a key: "bank" for zoos, "system" for the others."""
     found = sorted(models_folder().glob(f"*/{MANIFEST}"))
-    return [path.parent.name for path in found if kind in json.loads(path.read_text())]
+    return [path.parent.name for path in found if kind in read_manifest(path.parent)]
 
 
 def weights_id(manifest: Mapping[str, Any]) -> int:
@@ -106,8 +112,20 @@ def weights_id(manifest: Mapping[str, Any]) -> int:
     return int(manifest["files"][WEIGHTS][:4], 16)
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A folder's manifest, an object whose hashes are text. Raises one of BROKEN."""
+    manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
+    if not isinstance(manifest, dict):
+        raise TypeError("it is no JSON object")
+    for name, digest in manifest["files"].items():
+        if not isinstance(digest, str):
+            raise TypeError(f"the hash of {name} is {digest!r}")
+    return manifest
+
+
 def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
-    """The tensors of a file whose hash must be this. Raises InputError, naming the owner."""
+    """The tensors of a file whose hash must be this, all of them finite. Raises InputError, naming the
+    owner."""
     path = folder / name
     try:
         content = read_regular(path, LARGEST_WEIGHTS_BYTES)
@@ -117,16 +135,27 @@ def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
     if found != sha256:
         raise InputError(f"{owner}: {name} has sha256 {found[:12]}..., not {sha256[:12]}...")
     try:
-        return dict(load_tensors(content))
-    except SafetensorError as error:
+        tensors = dict(load_tensors(content))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # a type that NumPy lacks: KeyError
         raise InputError(f"{owner}: {name} is no safetensors file: {error}") from None
+    if bad := _not_finite(tensors):
+        raise InputError(f"{owner}: {name} holds values in {bad} that are not finite in single precision")
+    return tensors
 
 
 def write_tensors(path: Path, tensors: Tensors) -> str:
-    """Write them. Returns the file's sha256."""
+    """Write them. Returns the file's sha256. Raises InputError for values that nothing would load."""
+    if bad := _not_finite(tensors):
+        raise InputError(f"weights {path} cannot be written: values in {bad} are not finite")
     content = save_tensors({key: np.ascontiguousarray(value) for key, value in tensors.items()})
     write_whole(path, lambda handle: handle.write(content), follow=False)  # the folder's own, or nobody's
     return hashlib.sha256(content).hexdigest()
+
+
+def _not_finite(tensors: Tensors) -> str | None:
+    """The first tensor with a NaN or an infinity, or with what single precision cannot hold."""
+    most = np.finfo(np.float32).max
+    return next((name for name, values in tensors.items() if not (np.abs(values) <= most).all()), None)
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

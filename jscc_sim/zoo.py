@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from jscc_sim.errors import InputError
-from jscc_sim.files import read_regular
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
-from jscc_sim.units import RatioSet
+from jscc_sim.units import BLOCK_SAMPLES, RatioSet
 from jscc_sim.weights import (
-    LARGEST_MANIFEST_BYTES,
+    BROKEN,
     MANIFEST,
+    MISFITS,
     WEIGHTS,
     Tensors,
     models_folder,
+    read_manifest,
     read_tensors,
     released,
     weights_id,
@@ -46,7 +47,11 @@ class Zoo:
     @property
     def ratios(self) -> RatioSet:
         """The channel uses per block on offer. Raises InputError for a set that is none."""
-        ratios = RatioSet.of(self.manifest["ratios"], self.manifest.get("withheld", ()))
+        uses, withheld = self.manifest["ratios"], self.manifest.get("withheld", ())
+        for k in (*uses, *withheld):
+            if not isinstance(k, int) or k > BLOCK_SAMPLES:
+                raise InputError(f"zoo {self.name}: ratio {k!r} is no number of uses up to {BLOCK_SAMPLES}")
+        ratios = RatioSet.of(uses, withheld)
         if ratios.uses[0] != 0:
             raise InputError(f"zoo {self.name}: ratios begin with {ratios.uses[0]} uses, not with 0")
         return ratios
@@ -65,7 +70,7 @@ class Zoo:
         name = self.manifest.get("companion")
         if name is None:
             return (self,)
-        if name == self.name or (companion := load_zoo(name)).manifest.get("companion") is not None:
+        if name == self.name or (companion := _read_zoo(name)).manifest.get("companion") is not None:
             raise InputError(f"zoo {self.name}: companion {name} has a companion itself")
         if companion.ratios.uses != self.ratios.uses or companion.id == self.id:
             raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
@@ -103,11 +108,9 @@ class Zoo:
                 fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
                 bank: Bank = LinearBank(**fields, ratios=RatioSet(self.ratios.uses))
             else:
-                bank = _conv_bank(self.manifest["architecture"], tensors)
-            if bank.ratios.uses != self.ratios.uses:
-                raise ValueError(f"coders for {bank.ratios.uses}, ratios {self.ratios.uses}")
+                bank = _conv_bank(self.manifest["architecture"], self.ratios.uses, tensors)
             return bank
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        except MISFITS as error:
             raise InputError(f"zoo {self.name}: {WEIGHTS} does not fit the manifest: {error}") from None
 
     @cached_property
@@ -135,20 +138,27 @@ def released_zoos() -> list[str]:
 
 def load_zoo(name: str = DEFAULT_ZOO) -> Zoo:
     """A released zoo by name, or any folder with a manifest. Raises InputError, listing the known."""
-    folder = models_folder() / name
-    if name not in released_zoos():
-        folder = Path(name)
-        if not (folder / MANIFEST).exists():
-            known = ", ".join(released_zoos())
-            raise InputError(f"zoo {name!r} is neither one of {known} nor a folder with a {MANIFEST}")
+    zoo = _read_zoo(name)
+    _ = zoo.sha256  # its companion too
+    return zoo
+
+
+def _read_zoo(name: str) -> Zoo:
+    """A zoo whose companion was not looked at."""
+    known = released_zoos()
+    folder = models_folder() / name if name in known else Path(name)
+    if name not in known and ("\0" in name or not (folder / MANIFEST).exists()):
+        raise InputError(f"zoo {name!r} is neither one of {', '.join(known)} nor a folder with a {MANIFEST}")
     try:
-        manifest = json.loads(read_regular(folder / MANIFEST, LARGEST_MANIFEST_BYTES))
-        zoo = Zoo(name, folder, manifest)
-        _ = zoo.ratios, zoo.id, zoo.sha256
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        zoo = Zoo(name, folder, read_manifest(folder))
+        _ = zoo.ratios, zoo.id
+    except BROKEN as error:
         raise InputError(f"zoo {name}: {folder / MANIFEST} is not a manifest: {error}") from None
-    if manifest.get("bank") not in BANKS:
-        raise InputError(f"zoo {name}: bank {manifest.get('bank')!r} is not one of {', '.join(BANKS)}")
+    bank, companion = zoo.manifest.get("bank"), zoo.manifest.get("companion")
+    if bank not in BANKS:
+        raise InputError(f"zoo {name}: bank {bank!r} is not one of {', '.join(BANKS)}")
+    if not isinstance(companion, str | None):
+        raise InputError(f"zoo {name}: companion {companion!r} is no name of a zoo")
     return zoo
 
 
@@ -193,10 +203,13 @@ def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
     return load_zoo(str(folder))
 
 
-def _conv_bank(architecture: Mapping[str, Any], tensors: Tensors) -> Bank:
+def _conv_bank(architecture: Mapping[str, Any], ratios: tuple[int, ...], tensors: Tensors) -> Bank:
     from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
     from jscc_sim.nn.conv_bank import ConvBank
     from jscc_sim.nn.loading import filled
 
     uses = tuple(architecture["uses"])
-    return ConvBank(filled(ConvCoder(ConvArchitecture(**{**architecture, "uses": uses})), tensors))
+    if uses != ratios:
+        raise ValueError(f"coders for {uses}, ratios {ratios}")
+    shape = ConvArchitecture(**{**architecture, "uses": uses})
+    return ConvBank(filled(lambda: ConvCoder(shape), architecture, tensors))

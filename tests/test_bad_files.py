@@ -1,5 +1,6 @@
 """Files and disks that will not do: exit code 2 or 3, one line that names them, and no file touched."""
 
+import hashlib
 import json
 import os
 import resource
@@ -67,6 +68,8 @@ QUICK = {
     "recording's data edited": (decode("flipped"), ["flipped.sigmf-data", "SHA-512"]),
     "metadata cut": (decode("halved"), ["halved.sigmf-meta", "not JSON"]),
     "metadata with other type": (decode("typed"), ["typed", "ci16_le"]),
+    "no pixels per use": (decode("tx", "--most-pixels-per-use", "nan"), ["--most-pixels-per-use", "nan"]),
+    "samples beyond belief": (decode("loud"), ["loud.sigmf-data", "3e+38"]),
     "noise not measured": (decode("tx"), ["tx", "noise variance"]),
     "noise NaN": (decode("nannoise"), ["nannoise"]),
     "noise a word": (decode("wordnoise"), ["noise variance", "wordnoise"]),
@@ -80,6 +83,12 @@ QUICK = {
 
 DECODED = {
     "forged huge image": (decode("huge"), ["30000 x 3000 pixels", "limit"], 2),
+    "forged with few uses": (decode("thin"), ["8000 x 8000 pixels", "--most-pixels-per-use"], 2),
+    "forged with few uses and few allowed": (
+        decode("cropped", "--most-pixels-per-use", "9"),
+        ["512 x 512 pixels", "--most-pixels-per-use"],
+        2,
+    ),
     "payload cut off": (decode("cropped"), ["payload of"], 2),
     "frame of another zoo": (decode("foreign"), ["zoo id 7", "linear"], 2),
     "outage": (decode("noise"), ["header"], 3),
@@ -140,13 +149,22 @@ def edit(path, change):
     path.write_text(json.dumps(content))
 
 
-def forged(height, width, zoo_id=None, uses=10_000):
+def forged(height, width, zoo_id=None, uses=10_000, ratio=1):
     """A frame whose header is flawless."""
     blocks = -(-height // 32) * -(-width // 32)
     zoo_id = load_zoo("linear").id if zoo_id is None else zoo_id
-    header = FrameHeader(height, width, zoo_id, 1.0, 10.0, np.ones(blocks, np.int64))
+    header = FrameHeader(height, width, zoo_id, 1.0, 10.0, np.full(blocks, ratio))
     symbols = encode_header(header, STANDARD_RATIOS, Protection(10.0, 0))
     return Received(np.concatenate([symbols, some_symbols(uses)]), 0.01)
+
+
+def write_raw(path, received, samples):
+    """A recording with other samples than the program would write, and with a hash that fits."""
+    write_received(path, received, description="")
+    raw = samples.astype("<c8").tobytes()
+    path.with_suffix(".sigmf-data").write_bytes(raw)
+    change = {"core:sha512": hashlib.sha512(raw).hexdigest()}
+    edit(path.with_suffix(".sigmf-meta"), lambda meta: meta["global"].update(change))
 
 
 def bad_recordings(folder):
@@ -180,6 +198,9 @@ def bad_recordings(folder):
         edit(folder / f"{name}.sigmf-meta", lambda meta, change=change: meta["global"].update(change))
     (folder / "lonely-channel.sigmf-meta").unlink()
     write_received(folder / "huge", forged(30_000, 3_000), description="")
+    write_received(folder / "thin", forged(8_000, 8_000, uses=1, ratio=0), description="")
+    loud = some_symbols() * np.float32(3e38)
+    write_raw(folder / "loud", Received(some_symbols(), 0.1), loud)
     write_received(folder / "cropped", forged(512, 512, uses=100), description="")
     write_received(folder / "foreign", forged(64, 64, zoo_id=7), description="")
     write_received(folder / "noise", Received(some_symbols(3000), 3.0), description="")

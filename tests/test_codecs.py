@@ -85,6 +85,22 @@ def test_a_file_is_made_once(monkeypatch, tmp_path):
     assert codec.compress(PICTURE, 8000) == first, "a damaged cache is no cache"
 
 
+def test_files_of_another_picture_or_level_are_none(monkeypatch, tmp_path):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    codec, other = find_codec("webp"), PICTURE[::-1].copy()
+    kept = [codec.file(picture, level) for picture in (PICTURE, other) for level in (3, 9)]
+    one, two = (tmp_path / "webp").iterdir()
+    for path in (one, two):
+        (path / "3.bin").rename(path / "x")
+        (path / "9.bin").rename(path / "3.bin")
+        (path / "x").rename(path / "9.bin")
+    assert [codec.file(picture, level) for picture in (PICTURE, other) for level in (3, 9)] == kept
+    one.rename(tmp_path / "x")
+    two.rename(one)
+    (tmp_path / "x").rename(two)
+    assert [codec.file(picture, level) for picture in (PICTURE, other) for level in (3, 9)] == kept
+
+
 @pytest.mark.parametrize("where", ["", "/proc/nowhere"])
 def test_without_a_cache(monkeypatch, where):
     monkeypatch.setenv(cache.VARIABLE, where)

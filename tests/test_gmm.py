@@ -255,10 +255,31 @@ def test_other_weights_are_refused(codec):
         codec.decompress(bytes(data))
 
 
-def test_too_large_a_picture_is_refused(codec):
-    data = codec.encode(PICTURE, 0)
-    with pytest.raises(InputError, match=r"50000x50000 pixels are more than 33554432"):
-        codec.decompress(data[:3] + (50000).to_bytes(3, "big") * 2 + data[9:])
+@pytest.mark.parametrize("name", ["gmm", "quantised", "digits"])
+@pytest.mark.parametrize(
+    ("height", "width", "words"),
+    [
+        (50_000, 50_000, "limit is 33554432 pixels"),
+        (16_777_215, 2, "limit is 33554432 pixels"),
+        (2, 16_777_215, "limit is 33554432 pixels"),
+        (5700, 5700, "bytes cannot hold"),
+    ],
+)
+def test_a_few_bytes_that_claim_a_large_picture(name, height, width, words):
+    """Limits hold for what is computed, whole tiles, and for what so many bytes can say."""
+    codec = find_codec(name)
+    head = codec.encode(PICTURE[:8, :8], 0)[:3]
+    with pytest.raises(InputError, match=words):
+        codec.decompress(head + height.to_bytes(3, "big") + width.to_bytes(3, "big") + bytes(8))
+
+
+@pytest.mark.parametrize("name", ["gmm", "quantised", "digits"])
+def test_the_least_bytes_of_a_picture_are_believed(name):
+    """Nothing is coded in fewer bytes than a grey wall, and a limit is far from those."""
+    codec, wall = find_codec(name), np.full((512, 512, 3), 128, np.uint8)
+    data = codec.encode(wall, 0)
+    assert codec.decompress(data).shape == wall.shape
+    assert wall.size / 3 < codec.densest * len(data) / 8
 
 
 # --- compress and decompress ----------------------------------------------------------------------

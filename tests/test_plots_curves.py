@@ -1,5 +1,6 @@
 """Curves of tables with known answers: what their artists show is what the statistics say."""
 
+import io
 import re
 
 import numpy as np
@@ -446,3 +447,37 @@ def test_published_curves_of_other_conditions_stay_away():
         figure = quality_figure(table, references=references)
         assert not any("Swin" in label for label in labels(figure))
         assert "No published curve is for these conditions" in notes(figure)
+
+
+# --- names and numbers from anyone -------------------------------------------------------------------
+
+
+def shown(figure):
+    """What the legend and the notes say once they are drawn, a formula as its source."""
+    figure.savefig(io.BytesIO(), format="svg")
+    texts = [*figure.legends[0].get_texts(), *figure.texts]
+    read = [text._preprocess_math(text.get_text()) for text in texts]
+    assert not any(is_formula for _, is_formula in read)
+    return " ".join(text for text, _ in read)
+
+
+@pytest.mark.parametrize("name", ["$A_$B", r"$\frac{", "run_$x$", "_hidden", r"a\$b", "50 $"])
+def test_names_are_no_formulas(name):
+    table = results()
+    table["policy"] = table["policy"].replace("lagrangian", name)
+    assert name in shown(quality_figure(table))
+    assert f"policy {name}" in shown(quality_figure(table[table["policy"] == name]))
+
+
+@pytest.mark.parametrize("column", ["mse", "cbr", "cbr_budget", "snr_db", "psnr_db", "seconds"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_numbers_are_refused(column, value):
+    table = results()
+    table.loc[3, column] = value
+    with pytest.raises(InputError, match=f"table has an infinite number in column {column}"):
+        check_table(table)
+
+
+def test_a_name_of_many_letters_is_refused():
+    with pytest.raises(InputError, match="a text of 100000 letters in column policy: the limit is 500"):
+        check_table(results().assign(policy=100_000 * "a"))

@@ -222,3 +222,12 @@ def test_a_failed_write_leaves_the_earlier_recording_whole(tmp_path):
         write_recording(tmp_path / "b", some_symbols(), description="second")
     assert not (tmp_path / "b.sigmf-data").exists()
     assert read_recording(tmp_path / "a").description == "first"
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".sigmf-meta", 1 << 20), (".sigmf-data", 8 << 26)])
+def test_files_larger_than_any_frames_are_not_read(tmp_path, suffix, most):
+    write_recording(tmp_path / "r", np.ones(4, np.complex64), description="")
+    with (tmp_path / f"r{suffix}").open("r+b") as handle:
+        handle.truncate(most + 1)
+    with pytest.raises(InputError, match=rf"has {most + 1} bytes, more than the {most}"):
+        read_recording(tmp_path / "r")

@@ -1,6 +1,7 @@
 """A grid: what it says, and what it refuses before anything runs."""
 
 import dataclasses
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from processes import photograph, save
 from sweeps import write_grid
 
+from jscc_sim import weights
 from jscc_sim.channels import parse_channel
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN
@@ -143,6 +145,14 @@ def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, eq
         ('policy = "uniform"', "sender_snr_db = 99", "sender_snr_db of 99.0 dB is outside"),
         ('policy = "uniform"', 'sender_snr_db = "9"', "sender_snr_db = '9' is not a number"),
         ('policy = "uniform"', 'policy = "lagrangian"', "systems: block-jscc, .* is there twice"),
+        ("[1, 10, 20]", f"[{400 * '9'}]", "snr_db is a number beyond the range of a float"),
+        ("[1, 10, 20]", f"[{5000 * '9'}]", "grid .*grid.toml is not TOML"),
+        ("repeats = 1", f"repeats = {400 * '9'}", "repeats = a huge number is outside 1 to 1000000"),
+        ('["1/24", "1/16"]', f"[{400 * '9'}]", "CBR 999.* is outside 0 to 1"),
+        ('["1/24", "1/16"]', f'["1/{5000 * "9"}"]', "CBR '1/999.* is neither a fraction"),
+        ("[1, 10, 20]", 5000 * "[" + 5000 * "]", "nested too deeply"),
+        ('"photos/"', '["photos/a\\u0000.png"]', "holds a NUL"),
+        ('policy = "uniform"', 'policy = "a\\u0000.py:A"', "holds a NUL"),
         ('"block-jscc"', '"morse"', "system 'morse' is not block-jscc, softcast, vae:2"),
     ],
 )  # fmt: skip
@@ -150,6 +160,31 @@ def test_what_a_grid_refuses(folder, old, new, error):
     assert old in ISSUE
     with pytest.raises(InputError, match=error):
         read(folder, ISSUE.replace(old, new, 1))
+
+
+def test_numbers_that_python_does_not_even_write():
+    for name in ("repeats", "seed"):
+        with pytest.raises(InputError, match=f"{name} = a huge number is outside"):
+            grid(**{name: 10**6000})
+    with pytest.raises(InputError, match="CBR of thousands of digits is neither"):
+        grid(cbr=[10**6000])
+    with pytest.raises(InputError, match="snr_db is a number beyond"):
+        grid(snr_db=[10**6000])
+
+
+def test_a_large_grid_is_made_at_once(monkeypatch):
+    """The time rises with the trials alone, and a manifest is not read for each of them."""
+    started = time.monotonic()
+    found = grid(snr_db=np.linspace(-30, 60, 60_000).tolist())
+    assert found.size == 60_000
+    with pytest.raises(InputError, match="grid of 1800000000 trials is above the limit"):
+        grid(snr_db=found.snr_db, repeats=30_000)
+    read = []
+    whole = weights.read_manifest
+    monkeypatch.setattr(weights, "read_manifest", lambda folder: read.append(folder) or whole(folder))
+    assert len(grid(repeats=3000).trials()) == 3000
+    assert len(read) < 300
+    assert time.monotonic() - started < 20
 
 
 def test_no_systems_and_no_file(folder):

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from sweeps import children, command, pretend, trial, wait_for_rows, whole_table
 
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
-from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Workers, run, table
+from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Workers, executors, run, table
 
 FUSSY = """
 from jscc_sim.allocation import Uniform
@@ -296,6 +297,7 @@ def test_export_by_the_command_line(real, capsys, monkeypatch):
     [
         ([], "--store FILE is missing"),
         (["--store", "x.sqlite", "--workers", "0"], "0 workers is below 1"),
+        (["--store", "x.sqlite", "--workers", "3000000000"], "3000000000 workers is above the limit of 1024"),
         (["--store", "x.sqlite", "--executor", "dask"], "needs --scheduler"),
         (["--store", "x.sqlite", "--scheduler", "tcp://a:1"], "needs --executor dask"),
         (
@@ -370,6 +372,22 @@ def test_what_dask_says_of_a_lost_result_is_no_news(cluster):
 
     assert not heard("Couldn't gather 1 keys, rescheduling ('a',)")
     assert heard("the scheduler is gone")
+    error = (OSError, OSError("refused"), None)
+    record = logging.LogRecord("distributed.client", logging.ERROR, "", 0, "", None, error)
+    assert not logging.getLogger(record.name).filter(record), "a sentence says so, without a traceback"
+
+
+def test_a_frozen_scheduler(monkeypatch, path):
+    """It takes connections and says nothing, before a sweep or in the middle of it."""
+    monkeypatch.setattr(executors, "CONNECT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        workers = DaskCluster(f"tcp://127.0.0.1:{frozen.getsockname()[1]}")
+        with pytest.raises(InputError, match="does not answer within"):
+            run([trial()], path, workers)
+        monkeypatch.setattr(workers, "start", ThreadPoolExecutor)
+        with pytest.raises(InputError, match=r"has not answered for .* goes on from the rows so far"):
+            run([trial()], path, workers, pretend)
+    assert workers.lost
 
 
 @pytest.mark.parametrize("moments", [1, pytest.param(10, marks=pytest.mark.slow)])
@@ -399,3 +417,21 @@ def test_no_scheduler(monkeypatch, path):
     workers: Workers = DaskCluster("tcp://127.0.0.1:9")
     with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         run([trial()], path, workers, pretend)
+
+
+def test_who_is_waited_for_is_said(path, monkeypatch, capsys):
+    """A runner of another machine holds the last trial, and then dies."""
+    from jscc_sim.sweep import runner, store
+
+    for name in ("BEAT_S", "POLL_S"):
+        monkeypatch.setattr(runner, name, 0.05)
+    monkeypatch.setattr(store, "LEASE_S", 1.5)
+    trials = [trial(0), trial(1)]
+    with store.Store(path) as theirs:
+        theirs.claim(trials[1].key)
+        theirs._db.execute("UPDATE runners SET host = 'oak 7', heard = heard + 1e6")
+        Threads().run(trials, path)
+    assert len(table(path)) == 2
+    assert (
+        "waiting for 1 trials that another runner has, on oak; one that is silent" in capsys.readouterr().err
+    )

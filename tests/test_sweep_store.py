@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from sweeps import command, pretend, trial, whole_table, write_grid
 
 from jscc_sim.errors import InputError
+from jscc_sim.plots.table import read_csv
 from jscc_sim.sweep import Row, export_csv, table
 from jscc_sim.sweep import store as storing
 from jscc_sim.sweep.row import FAILED, INFEASIBLE
@@ -121,6 +123,34 @@ def test_the_claims_of_the_dead_are_free(path):
             holder.kill()
             holder.wait()
             assert store.claim(trial(5).key) is Claim.OURS
+
+
+@pytest.mark.parametrize("ahead_s", [30 * 86_400, 50.0])
+def test_a_clock_that_is_ahead_keeps_no_claim(path, monkeypatch, ahead_s):
+    """A runner of another machine, long dead, whose last word lies in the future; one that still speaks."""
+    with Store(path) as theirs, Store(path) as ours:
+        theirs.claim(trial().key)
+        theirs._db.execute("UPDATE runners SET host = 'elsewhere', heard = heard + ?", (ahead_s,))
+        assert ours.claim(trial().key) is Claim.THEIRS
+        assert list(ours.others.values()) == ["elsewhere"]
+        now = time.monotonic()
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + storing.LEASE_S - 1)
+        assert ours.claim(trial().key) is Claim.THEIRS
+        theirs._db.execute("UPDATE runners SET heard = heard + 1")
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + storing.LEASE_S + 2)
+        assert ours.claim(trial().key) is Claim.THEIRS
+        monkeypatch.setattr(storing.time, "monotonic", lambda: now + 2 * storing.LEASE_S + 3)
+        assert ours.claim(trial().key) is Claim.OURS
+
+
+@pytest.mark.parametrize(
+    "what", ["heard = NULL", "heard = 'noon'", "process = NULL", "process = 'x y'", "host = NULL"]
+)
+def test_runners_that_say_nonsense(path, what):
+    with Store(path) as theirs, Store(path) as ours:
+        theirs.claim(trial().key)
+        theirs._db.execute(f"UPDATE runners SET {what} WHERE id = {theirs._runner}")
+        assert ours.claim(trial().key) in (Claim.OURS, Claim.THEIRS)
 
 
 def test_a_silent_runner_loses_its_claims(path, monkeypatch):
@@ -268,3 +298,52 @@ def test_a_store_of_before_a_column_was_there(filled):
     assert new["coder"].fillna("").tolist() == ["", "", "", "linear"]
     assert new["papr_db"].tolist()[-1] == 9.5
     assert old.dtypes.equals(whole_table(filled).dtypes)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ("height = 'tall'", "height is 'tall'"),
+        ("height = 40.5", "height is '40.5'"),
+        ("outage = 7", "outage is '7'"),
+        ("image = x'ff00'", "image is"),
+        ("zoo_sha256 = x'ff00'", "zoo_sha256 is"),
+        ("snr_db = NULL", "snr_db is missing"),
+        ("cbr_fraction = NULL", "cbr_fraction is missing"),
+        ("mse = mse + 1", "its checksum differs"),
+        ("mse = NULL", "its checksum differs"),
+        ("image = 'b.png'", "its checksum differs"),
+        ("outage = 1 - outage", "its checksum differs"),
+        ("stage_seconds = '{}'", "its checksum differs"),
+    ],
+)
+def test_a_damaged_row_is_named(filled, change, wrong):
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute(f"UPDATE rows SET {change} WHERE status = 'ok'")
+    with pytest.raises(InputError, match=rf"row 1 is damaged: {re.escape(wrong)}"):
+        table(filled)
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute("DELETE FROM rows WHERE number = 1")
+    assert len(table(filled)) == 2
+
+
+def test_rows_of_before_there_were_checksums(filled):
+    with closing(sqlite3.connect(filled)) as db, db:
+        db.execute("ALTER TABLE rows DROP COLUMN checksum")
+    whole = table(filled)
+    with Store(filled) as store:
+        store.add(pretend(trial(9)))
+    assert len(whole) == 3
+    assert len(table(filled)) == 4
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "'=1"])
+def test_cells_are_no_formulas(path, name):
+    """Quoted for spreadsheets, and read back as they were; numbers below zero are numbers."""
+    with Store(path) as store:
+        store.add(dataclasses.replace(pretend(trial(snr_db=-5.0)), image=name))
+    export_csv(path, path.with_suffix(".csv"))
+    raw = pd.read_csv(path.with_suffix(".csv"), dtype=str)
+    assert raw["image"][0] == f"'{name}"
+    assert raw["snr_db"][0] == "-5.0"
+    assert read_csv(path.with_suffix(".csv"))["image"][0].strip() == name.strip()

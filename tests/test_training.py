@@ -120,6 +120,60 @@ def test_fewer_steps_than_there_are(checkpoint):
         Trainer(TASK, Recipe(steps=1)).restore(checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("task", "changed", "words"),
+    [
+        (TASK, {"seed": 1}, "seed 0, not 1"),
+        (TASK, {"rate": 0.5}, r"rate 1\.0, not 0\.5"),
+        (TASK, {"side": 96}, "side 64, not 96"),
+        (replace(TASK, mixture=Mixture(snr_db=(0, 3))), {}, r"snr_db \[-2\.0, 20\.0\], not \[0, 3\]"),
+        (replace(TASK, mixture=Mixture(uses=(16, 99))), {}, r"uses \[16\.0, 640\.0\], not \[16, 99\]"),
+    ],
+    ids=["seed", "rate", "side", "SNRs", "uses"],
+)
+def test_a_run_goes_on_as_it_began(checkpoint, task, changed, words):
+    with pytest.raises(InputError, match=f"is of a run with {words}"):
+        Trainer(task, replace(RECIPE, **changed)).restore(checkpoint)
+
+
+def test_a_run_that_diverged_keeps_its_last_checkpoint(checkpoint, crops):
+    before = checkpoint.read_bytes()
+    trainer = Trainer(TASK, RECIPE)
+    trainer.restore(checkpoint)
+    with torch.no_grad():
+        next(trainer.average.parameters()).flatten()[0] = torch.nan
+    with pytest.raises(InputError, match="training diverged: after step 2 weights are not finite"):
+        trainer.save(checkpoint)
+    assert checkpoint.read_bytes() == before
+
+
+def test_checkpoints_of_before_there_were_hashes(checkpoint):
+    metadata = metadata_of(checkpoint)
+    for name in ("sha256", "settings"):
+        del metadata[name]
+    save_file(load_file(checkpoint), checkpoint, metadata)
+    trainer = Trainer(TASK, RECIPE)
+    trainer.restore(checkpoint)
+    assert trainer.step == 2
+
+
+def flip_a_bit(path):
+    tensors, metadata = load_file(path), metadata_of(path)
+    tensors["average.analysis_stem.bias"][0] += 1e-3
+    save_file(tensors, path, metadata)
+
+
+def another_step(path):
+    save_file(load_file(path), path, {**metadata_of(path), "step": "3"})
+
+
+def not_finite(path):
+    tensors, metadata = load_file(path), metadata_of(path)
+    tensors["network.analysis_stem.bias"][0] = np.nan
+    del metadata["sha256"]
+    save_file(tensors, path, metadata)
+
+
 def lose_a_tensor(path):
     tensors = load_file(path)
     tensors.pop("generator")
@@ -139,8 +193,11 @@ def lose_the_metadata(path):
         lambda path: os.truncate(path, path.stat().st_size // 2),
         lose_a_tensor,
         lose_the_metadata,
+        flip_a_bit,
+        another_step,
+        not_finite,
     ],
-    ids=["empty", "nonsense", "cut", "tensor lost", "metadata lost"],
+    ids=["empty", "nonsense", "cut", "tensor lost", "metadata lost", "flipped", "another step", "NaN"],
 )
 def test_a_damaged_checkpoint(checkpoint, damage):
     damage(checkpoint)
@@ -335,3 +392,13 @@ def test_crops_have_their_shape_and_content(size):
     assert drawn.dtype == torch.uint8
     colours = set(map(tuple, picture.reshape(-1, 3)))
     assert set(map(tuple, drawn.permute(0, 2, 3, 1).reshape(-1, 3).tolist())) <= colours
+
+
+def test_too_little_to_calibrate_on_is_said_before_training(tmp_path, capsys):
+    """Two pictures whose blocks are enough for a frame, and too few for a regression at every ratio."""
+    for number in range(2):
+        save(photograph(160, 192), tmp_path / f"{number}.png")
+    out = tmp_path / "zoo"
+    assert main(["train", str(tmp_path), "--out", str(out), *SMALL, "--steps", "1"]) == 2
+    assert "are too few to calibrate on; 264 needed" in capsys.readouterr().err
+    assert not out.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import time
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -218,6 +220,18 @@ def test_missing_weights(linear):
         '{"ratios": [8], "files": {"weights.safetensors": "abcd"}}',
         '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}, "bank": "other"}',
         '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}}',
+        '{"ratios": [0, 1e999], "files": {"weights.safetensors": "abcd"}, "bank": "linear"}',
+        '{"ratios": [0, 8.5], "files": {"weights.safetensors": "abcd"}, "bank": "linear"}',
+        '{"ratios": [0, 10000000], "files": {"weights.safetensors": "abcd"}, "bank": "linear"}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": null}, "bank": "linear"}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd", "calibration.safetensors": null},'
+        ' "bank": "linear"}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}, "bank": "linear", "companion": [1]}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}, "bank": "linear",'
+        ' "companion": "a\\u0000"}',
+        '{"ratios": ' + 100_000 * "[",
+        f'{{"ratios": [0, {5000 * "9"}]}}',
+        '{"ratios": [0, 8], "files": {"weights.safetensors": "abcd"}}' + (1 << 20) * " ",
     ],
 )  # fmt: skip
 def test_broken_manifest(linear, text):
@@ -226,10 +240,47 @@ def test_broken_manifest(linear, text):
         load_zoo(linear.name)
 
 
+def test_companions_in_a_circle(tmp_path):
+    """Three zoos, each the companion of the one before."""
+    folders = [tmp_path / name for name in "abc"]
+    for number, folder in enumerate(folders):
+        edit(saved_linear(folder), companion=str(folders[(number + 1) % 3]))
+    with pytest.raises(InputError, match="has a companion itself"):
+        load_zoo(str(folders[0]))
+
+
 def test_manifest_that_is_no_text(linear):
     (linear.folder / MANIFEST).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is not a manifest"):
         load_zoo(linear.name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_weights_that_are_not_finite(linear, value):
+    """Neither written nor, with a hash that fits, read."""
+    tensors = {**linear_tensors(), "mean": np.array([120.0, value, 120.0])}
+    with pytest.raises(InputError, match="values in mean are not finite"):
+        weights.write_tensors(linear.folder / "other", tensors)
+    replace_weights(linear, weights.save_tensors(tensors))
+    with pytest.raises(InputError, match="values in mean that are not finite"):
+        _ = load_zoo(linear.name).bank
+
+
+def test_weights_of_a_type_that_numpy_lacks(linear):
+    from safetensors.torch import save
+
+    replace_weights(linear, save({"mean": torch.zeros(3, dtype=torch.bfloat16)}))
+    with pytest.raises(InputError, match=r"weights\.safetensors"):
+        _ = load_zoo(linear.name).bank
+
+
+def test_calibration_that_is_not_finite(linear):
+    zoo = save_calibration(linear, predictor(), {})
+    content = weights.save_tensors({k: np.full_like(v, np.nan) for k, v in asdict(predictor()).items()})
+    (zoo.folder / CALIBRATION).write_bytes(content)
+    edit(zoo, files={**zoo.manifest["files"], CALIBRATION: hashlib.sha256(content).hexdigest()})
+    with pytest.raises(InputError, match="not finite"):
+        _ = load_zoo(zoo.name).predictor
 
 
 @pytest.mark.parametrize("lacks", ["mean", "colour", "variance"])
@@ -255,6 +306,46 @@ def test_conv_weights_of_another_architecture(tmp_path, architecture):
     edit(zoo, architecture=architecture)
     with pytest.raises(InputError, match="does not fit the manifest"):
         _ = load_zoo(zoo.name).bank
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"encoder_fine": 10_000_000},
+        {"encoder_fine": 500},
+        {"fine": 20_000},
+        {"hidden": 10**30},
+        {"embedding": 1e400},
+        {"uses": []},
+        {"uses": [0, 8, 10**9]},
+    ],
+)
+def test_numbers_of_an_architecture_are_held_against_its_weights(tmp_path, fields):
+    """Before a network of that size is built, which would take all memory or for ever."""
+    zoo = saved_conv(tmp_path / "conv")
+    edit(zoo, architecture=asdict(TINY) | fields)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="does not fit the manifest"):
+        _ = load_zoo(zoo.name).bank
+    assert time.monotonic() - started < 5
+
+
+def test_numbers_of_a_models_architecture_too(tmp_path):
+    from jscc_sim.codecs import find_codec
+
+    folder = tmp_path / "gmm"
+    shutil.copytree(weights.models_folder() / "gmm", folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["architecture"]["anchors"] = 10**9
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="anchors of 1000000000 is more than"):
+        _ = find_codec("gmm", str(folder)).coder
+
+
+def test_more_uses_than_a_linear_block_has(linear):
+    edit(linear, ratios=[0, 8, 2000])
+    with pytest.raises(InputError, match="2000 uses"):
+        _ = load_zoo(linear.name).bank
 
 
 def test_ratios_that_are_not_the_networks(tmp_path):

@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {one_line(message)} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,6 +180,8 @@ def _add_link(commands: Commands) -> None:
     decode.add_argument("recording", metavar="RX.sigmf-meta")
     _equaliser(decode, RECEIVER)
     _zoo(decode)
+    decode.add_argument("--most-pixels-per-use", type=float, default=1e4, metavar="N",
+                        help="refuse frames that claim more (10000)")  # fmt: skip
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
 
@@ -187,7 +189,7 @@ def _add_sweep(commands: Commands) -> None:
     sweep = _command(commands, "sweep", "sweep", "run a grid of experiments; goes on where it was stopped")
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
-    sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1)")
+    sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1; at most 1024)")
     sweep.add_argument("--executor", choices=("processes", "dask"), default="processes")
     sweep.add_argument("--scheduler", metavar="URL", help="of the Dask cluster, tcp://HOST:PORT")
     sweep.add_argument("--dry-run", action="store_true", help="number of trials and an estimate of the time")

@@ -16,7 +16,7 @@ from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
 from jscc_sim.complexity import features
 from jscc_sim.errors import InputError
-from jscc_sim.images import Picture, read_picture
+from jscc_sim.images import Picture, pixel_limit, read_picture
 from jscc_sim.systems.base import Transmission
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import RatioSet, budget_uses, parse_cbr
@@ -127,4 +127,6 @@ def _size(text: str) -> tuple[int, int]:
         raise InputError(f"size {text!r} is not HxW, such as 512x768") from None
     if height < 1 or width < 1:
         raise InputError(f"size {text} has a side below 1")
+    if height * width > pixel_limit():
+        raise InputError(f"size {text} is above the limit of {pixel_limit()} pixels")
     return height, width

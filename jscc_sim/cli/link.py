@@ -90,9 +90,12 @@ def channel(arguments: argparse.Namespace) -> int:
 def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
     replaces_nothing(arguments, arguments.out)
+    most = arguments.most_pixels_per_use
+    if not most > 0:
+        raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
     received = read_received(arguments.recording)
     writable(arguments.out, picture=True)
-    system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser)
+    system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser, most_pixels_per_use=most)
     reception = system.decode(received)
     write_picture(reception.picture, arguments.out)
     height, width = reception.picture.shape[:2]

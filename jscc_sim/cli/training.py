@@ -15,10 +15,11 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
+from jscc_sim.training.calibrate import check_material
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.mixture import Mixture
-from jscc_sim.units import BLOCK, STANDARD_RATIOS, RatioSet
+from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
 from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
 
@@ -29,11 +30,22 @@ if TYPE_CHECKING:  # torch is loaded once everything is checked
 CALIBRATION_IMAGES = 80
 FINE, COARSE, DEPTHS = 128, 192, (3, 3, 3, 4)
 
+WIDEST, DEEPEST, LONGEST_SIDE, MOST_CROPS, MOST = 4096, 100, 8192, 1 << 16, 10**9
+"""Limits of options: of channels, residual blocks, a crop's side, crops, and of what else is counted."""
+
+MOST_PIXELS = 1 << 28
+"""Of a step's crops: more than any accelerator holds with what a network makes of them."""
+
 
 def train(arguments: argparse.Namespace) -> int:
     """Train or fit and write what came of it; a zoo is calibrated too."""
     _check(arguments)
     split = _material(arguments)
+    if arguments.system == BLOCK_JSCC:
+        assert split is not None
+        start = None if arguments.start is None else load_zoo(arguments.start)
+        ratios = STANDARD_RATIOS if start is None else start.ratios
+        check_material(_largest(split, CALIBRATION_IMAGES), len(ratios), arguments.seed)
     folder = Path(arguments.out)
     data = _data(split, arguments.folder) if split else "the four fifths of the digits that are not shown"
     notes: dict[str, Any] = {"data": data, "command": _command(arguments)}
@@ -69,13 +81,14 @@ def train(arguments: argparse.Namespace) -> int:
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Fit the calibration of an existing zoo anew."""
-    _at_least(arguments, images=1, seed=0)
+    _within(arguments, images=(1, MOST), seed=(0, LARGEST_SEED))
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
     _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
     check_own(zoo)
     split = split_folder(arguments.folder)
+    check_material(_largest(split, arguments.images), len(zoo.ratios), arguments.seed)
     zoo = _calibrate(zoo, split, arguments.seed, arguments.images)
     zoo = update_manifest(zoo, withheld=arguments.withhold)
     if arguments.companion is not None:
@@ -86,11 +99,13 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """What `train` is told, before anything is read or written."""
-    _at_least(arguments, fine=1, coarse=1, crops=1, side=1, steps=1, seed=0)
+    limits = {"fine": WIDEST, "coarse": WIDEST, "crops": MOST_CROPS, "side": LONGEST_SIDE, "steps": MOST}
+    _within(arguments, **{name: (1, most) for name, most in limits.items()}, seed=(0, LARGEST_SEED))
     if arguments.side is not None and arguments.system == BLOCK_JSCC and arguments.side % BLOCK:
         raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
-    if arguments.depths is not None and min(arguments.depths) < 0:
-        raise InputError(f"--depths {min(arguments.depths)} is below 0")
+    for depth in arguments.depths or ():
+        if not 0 <= depth <= DEEPEST:
+            raise InputError(f"--depths {depth} is outside 0 to {DEEPEST}")
     shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses")
     if arguments.system != BLOCK_JSCC:
         _none_of(arguments, ("bank", *shape, *material), f"of {BLOCK_JSCC} alone, not of {arguments.system}")
@@ -127,11 +142,11 @@ def _none_of(arguments: argparse.Namespace, names: Iterable[str], why: str) -> N
             raise InputError(f"--{name.replace('_', '-')} is {why}")
 
 
-def _at_least(arguments: argparse.Namespace, **limits: int) -> None:
-    for name, least in limits.items():
+def _within(arguments: argparse.Namespace, **limits: tuple[int, int]) -> None:
+    for name, (least, most) in limits.items():
         value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name} {value} is below {least}")
+        if value is not None and not least <= value <= most:
+            raise InputError(f"--{name} {value} is outside {least} to {most}")
 
 
 def _task(arguments: argparse.Namespace) -> Task[Any]:
@@ -166,11 +181,14 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
     side = arguments.side or task.side
     if side % task.multiple:
         raise InputError(f"--side {side} is not a multiple of {task.multiple}")
+    crops = arguments.crops or task.crops
+    if crops * side**2 > MOST_PIXELS:
+        raise InputError(f"--crops {crops} of --side {side} are more than {MOST_PIXELS} pixels in a step")
     recipe = Recipe(
         steps=arguments.steps,
         minutes=arguments.minutes or 60.0,
         seed=arguments.seed,
-        crops=arguments.crops or task.crops,
+        crops=crops,
         side=side,
         checkpoint_seconds=arguments.checkpoint_seconds,
         bf16=not arguments.fp32,
@@ -182,9 +200,13 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
 
 
 def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:
-    largest = sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
+    largest = _largest(split, images)
     notes = {"images": len(largest), "seed": seed, "channel": "AWGN"}
     return save_calibration(zoo, fit_predictor(zoo, largest, seed), notes)
+
+
+def _largest(split: Split, images: int) -> list[Path]:
+    return sorted(split.training, key=lambda path: (-path.stat().st_size, path.name))[:images]
 
 
 def _command(arguments: argparse.Namespace) -> str:

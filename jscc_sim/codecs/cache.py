@@ -27,7 +27,12 @@ def remembered(
     if root is None:
         return make
     content = hashlib.sha256(f"{version} {picture.shape}".encode() + picture.tobytes()).hexdigest()
-    return lambda level: _remembered(root / codec / content / f"{level}.bin", partial(make, level))
+
+    def file(level: int) -> bytes:
+        key = f"{codec} {content} {level}"
+        return _remembered(root / codec / content / f"{level}.bin", key, partial(make, level))
+
+    return file
 
 
 def folder() -> Path | None:
@@ -41,17 +46,22 @@ def folder() -> Path | None:
         return None
 
 
-def _remembered(path: Path, make: Callable[[], bytes]) -> bytes:
+def _remembered(path: Path, key: str, make: Callable[[], bytes]) -> bytes:
+    """What is at a path, if it was sealed under this key: a file that was moved there is none."""
     try:
         sealed = read_regular(path, 4 * pixel_limit())
-        if hashlib.sha256(sealed[32:]).digest() == sealed[:32]:
+        if _seal(key, sealed[32:]) == sealed[:32]:
             return sealed[32:]
     except OSError:
         pass
     data = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda handle: handle.write(hashlib.sha256(data).digest() + data), follow=False)
+        write_whole(path, lambda handle: handle.write(_seal(key, data) + data), follow=False)
     except (OSError, InputError):
         pass  # slower next time, and nothing else
     return data
+
+
+def _seal(key: str, data: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + b"\0" + data).digest()

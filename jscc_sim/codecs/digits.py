@@ -31,6 +31,14 @@ class Digits(LearnedCodec):
     name: ClassVar[str] = "digits"
     levels: ClassVar[int] = LEVELS
     format: ClassVar[str] = "1"
+    densest: ClassVar[float] = 1024  # flat grey has 36
+
+    @property
+    def tile(self) -> int:
+        """See LearnedCodec.tile."""
+        from jscc_sim.nn.digits import TILE
+
+        return TILE
 
     @cached_property
     def coder(self) -> DigitCoder:

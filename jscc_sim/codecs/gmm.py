@@ -34,6 +34,14 @@ class GMM(LearnedCodec):
     name: ClassVar[str] = "gmm"
     levels: ClassVar[int] = 64
     format: ClassVar[str] = "1"
+    densest: ClassVar[float] = 4096  # flat grey has 455
+
+    @property
+    def tile(self) -> int:
+        """See LearnedCodec.tile."""
+        from jscc_sim.nn.gmm import HYPER_STRIDE
+
+        return HYPER_STRIDE
 
     @cached_property
     def coder(self) -> MixtureCoder:

@@ -5,6 +5,7 @@ Weights (2 bytes), level (1), height and width (3 each), then what the codec mak
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,11 @@ from jscc_sim.images import Picture
 from jscc_sim.weights import Model
 
 HEADER_BYTES = 9
+SPARE_BYTES = 64
+"""Zeros that a code may have left out at its end, with room to spare."""
+
 MOST_PIXELS = 1 << 25
-"""The networks need about 100 bytes per pixel; a damaged header may claim anything."""
+"""Of what is computed, whole tiles: networks need about 100 bytes per pixel; a header may claim anything."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,6 +34,14 @@ class LearnedCodec(Codec):
 
     ladder: ClassVar[object] = ""
     """What the levels are, where the weights and their number do not say."""
+
+    densest: ClassVar[float] = math.inf
+    """Pixels per byte that no picture comes near: a file that claims more is none, before it takes memory."""
+
+    @property
+    @abstractmethod
+    def tile(self) -> int:
+        """Pixels: sides are rounded up to whole tiles."""
 
     @abstractmethod
     def encode_latents(self, picture: Picture, level: int) -> bytes:
@@ -54,13 +66,12 @@ class LearnedCodec(Codec):
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""
         height, width = picture.shape[:2]
-        if height * width > MOST_PIXELS:
-            raise InputError(
-                f"{self.name} cannot code {height}x{width} pixels: the limit is {MOST_PIXELS} pixels"
-            )
+        self._check_pixels(height, width)
         fields = (self.model.id, 2), (level, 1), (height, 3), (width, 3)
         head = b"".join(value.to_bytes(length, "big") for value, length in fields)
-        return head + self.encode_latents(picture, level)
+        data = head + self.encode_latents(picture, level)
+        self._check_density(data, height, width)
+        return data
 
     @final
     def size(self, data: bytes) -> tuple[int, int]:
@@ -73,11 +84,23 @@ class LearnedCodec(Codec):
         if level >= self.levels:
             raise InputError(f"level {level} is above {self.levels - 1}")
         height, width = int.from_bytes(data[3:6], "big"), int.from_bytes(data[6:9], "big")
-        if height * width > MOST_PIXELS:
-            raise InputError(f"{height}x{width} pixels are more than {MOST_PIXELS}")
+        self._check_pixels(height, width)
+        self._check_density(data, height, width)
         return height, width
 
     @final
     def decode(self, data: bytes) -> Picture:
         """See Codec.decode."""
         return self.decode_latents(data[HEADER_BYTES:], data[2], *self.size(data))
+
+    def _check_pixels(self, height: int, width: int) -> None:
+        rows, columns = (-(-side // self.tile) * self.tile for side in (height, width))
+        if rows * columns > MOST_PIXELS:
+            raise InputError(
+                f"{height}x{width} pixels are computed as {rows}x{columns}, and {self.name}'s limit is "
+                f"{MOST_PIXELS} pixels"
+            )
+
+    def _check_density(self, data: bytes, height: int, width: int) -> None:
+        if height * width > self.densest * (len(data) + SPARE_BYTES):
+            raise InputError(f"{len(data)} bytes cannot hold {height}x{width} pixels")

@@ -49,6 +49,13 @@ class Quantised(LearnedCodec):
     format: ClassVar[str] = "2"
     ladder: ClassVar[object] = LADDER
 
+    @property
+    def tile(self) -> int:
+        """See LearnedCodec.tile."""
+        from jscc_sim.nn.quantised import STRIDE
+
+        return STRIDE
+
     @cached_property
     def coder(self) -> QuantisedCoder:
         """The network."""

@@ -36,6 +36,8 @@ class LinearBank(Bank):
         shapes = (self.mean.shape, self.colour.shape, self.variance.shape)
         if shapes != ((3,), (3, 3), (BLOCK_SAMPLES,)):
             raise ValueError(f"mean, colour and variance have the shapes {shapes}")
+        if self.ratios.uses[-1] > BLOCK_SAMPLES // 2:
+            raise ValueError(f"{self.ratios.uses[-1]} uses for the {BLOCK_SAMPLES} coefficients of a block")
 
     @property
     def parameters(self) -> int:

@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from jscc_sim.weights import Model
+from jscc_sim.weights import MISFITS, Model
 
 A = TypeVar("A")
 N = TypeVar("N", bound=nn.Module)
 
+UNLIKE = 8
+"""Times the longest side of a network's weights: no number of its architecture is larger."""
 
-def filled(network: N, tensors: Mapping[str, NDArray[Any]]) -> N:
-    """The network with these weights, in single precision, ready for inference. Raises RuntimeError if
-    they are not its own."""
-    network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
-    return network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+def filled(
+    network: Callable[[], N], architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> N:
+    """The network with these weights, in single precision, ready for inference. Raises one of MISFITS if they
+    are not its own, before it takes more memory than they do. architecture: what the network is made of."""
+    _check_numbers(architecture, tensors)
+    with _no_larger(tensors):
+        made = network()
+    made.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in tensors.items()})
+    return made.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
     """The network that a manifest's architecture describes, with the model's weights. Raises InputError
     where they are not each other's."""
+    tensors, described = model.tensors, model.manifest["architecture"]
     try:
-        return filled(network(architecture(**model.manifest["architecture"])), model.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        shape = architecture(**described)
+        return filled(lambda: network(shape), described, tensors)
+    except MISFITS as error:
         raise model.misfit(error) from None
+
+
+def _check_numbers(architecture: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """ValueError for a number that no side of the weights, nor their count, comes near: it would be taken for
+    a width or a depth. (torch's device `meta` would tell all, but takes seconds to load.)"""
+    most = UNLIKE * max([len(tensors), *(side for values in tensors.values() for side in values.shape)])
+    for name, value in architecture.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, int) and number > most:
+                raise ValueError(f"{name} of {number} is more than {most}, as large as its weights allow")
+
+
+@contextmanager
+def _no_larger(tensors: Mapping[str, NDArray[Any]]) -> Iterator[None]:
+    """ValueError once a network that is being built has more weights than there are, twice over: layers of
+    their own kind register some of theirs twice. An architecture's numbers may be anything."""
+    room = {"tensors": 2 * len(tensors), "weights": 2 * sum(values.size for values in tensors.values())}
+    builder = threading.get_ident()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is None or threading.get_ident() != builder:
+            return
+        room["tensors"] -= 1
+        room["weights"] -= parameter.numel()
+        if min(room.values()) < 0:
+            raise ValueError("the architecture is of a larger network")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def halved(network: nn.Module) -> dict[str, NDArray[np.float16]]:

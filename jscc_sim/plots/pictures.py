@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
+from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure, plain
 from jscc_sim.units import BLOCK
 
 ZOOM_BLOCKS = 4
@@ -77,7 +77,7 @@ def allocation_figure(original: Picture, shots: Sequence[Shot], *, width: Width 
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, shot in zip(grid.flat, shots, strict=False):
             overlay = _show_allocation(None, axes, original, shot)
-            axes.set_title(_caption(shot), fontsize=7)
+            axes.set_title(plain(_caption(shot)), fontsize=7)
         for axes in grid.flat[len(shots) :]:
             axes.remove()
         _colour_bar(figure, overlay, list(grid.flat[: len(shots)]), shots[0].uses, 6)
@@ -124,7 +124,7 @@ def comparison_sheet(
                 _show(axes, picture[window], "")
         size = 7 if panel > 1.1 else 5.5
         for axes, title in zip(grid[0], ("original", *map(_caption, shots)), strict=True):
-            axes.set_title(title, fontsize=size)
+            axes.set_title(plain(title), fontsize=size)
         places = "; ".join(f"{top}, {left}" for top, left in windows)
         notes = [f"Crops of {side}x{side} pixels at (row, column) {places}; PSNR of the whole picture."]
         add_footer(figure, len(windows) * panel + 0.35, {}, notes)
@@ -192,7 +192,7 @@ def _spread(values: NDArray[np.int64], height: int, width: int) -> NDArray[np.fl
 
 def _show(axes: Axes, picture: Picture, title: str) -> None:
     axes.imshow(picture, interpolation="nearest")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(plain(title), fontsize=10)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

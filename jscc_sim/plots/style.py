@@ -107,12 +107,17 @@ def check_figure_path(path: str | os.PathLike[str]) -> None:
         raise InputError(f"figure {path} must end in one of {', '.join(FORMATS)}")
 
 
+def plain(text: str) -> str:
+    """For Matplotlib, names as they are: no dollar begins a formula, and `_` at the start hides nothing."""
+    return (" " * text.startswith("_") + text).replace("$", r"\$")
+
+
 def _widest_legend(figure: Figure, entries: Mapping[str, Artist], width: float) -> Legend:
     """The legend of as many columns as fit."""
     for columns in range(min(len(entries), 5), 0, -1):
         legend = figure.legend(
             entries.values(),
-            entries.keys(),
+            [plain(label) for label in entries],
             loc="lower center",
             ncols=columns,
             borderaxespad=0,
@@ -128,7 +133,7 @@ def _wrapped(figure: Figure, notes: Sequence[str], width: float) -> Text:
     """The notes, a line or more each, in lines as long as fit."""
     text = figure.text(0, 0, "", fontsize=NOTE_SIZE, color="0.25", va="bottom", linespacing=1.25)
     for letters in range(int(width * 72 / (0.45 * NOTE_SIZE)), 10, -2):
-        text.set_text("\n".join(textwrap.fill(note, letters) for note in notes))
+        text.set_text(plain("\n".join(textwrap.fill(note, letters) for note in notes)))
         if _size(text)[0] < width:
             break
     return text

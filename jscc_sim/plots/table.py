@@ -19,6 +19,7 @@ from jscc_sim.allocation import POLICIES
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import read_regular
 from jscc_sim.metrics import psnr_of_mse
+from jscc_sim.spreadsheets import unquoted
 from jscc_sim.statistics import envelope_mse, gain_db, interval, lower_envelope, proportion
 
 LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
@@ -73,6 +74,9 @@ CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 
 LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "header_margin_db": np.nan}
 """Those of them that older tables lack, and what stands in for them."""
+
+LONGEST_NAME = 500
+"""Letters of a cell: a figure shows them."""
 
 MOST_CODERS = 4
 """Coders of one curve that are named."""
@@ -409,12 +413,15 @@ def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
             content = _unpacked(content)
         if len(content) > LONGEST_LINE and not {*b"\r\n"} & {*content[:LONGEST_LINE]}:
             raise ValueError(f"its first line has more than {LONGEST_LINE} bytes")
-        return pd.read_csv(
+        table = pd.read_csv(
             BytesIO(content), keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False
         )
     except (OSError, zlib.error, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
+    for column in table.select_dtypes(exclude="number"):
+        table[column] = table[column].map(unquoted, na_action="ignore")
+    return table
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -438,11 +445,18 @@ def _typed(
     table = table.reset_index(drop=True)
     for column in texts:
         table[column] = table[column].astype(object).where(table[column].notna(), "").astype(str)
+        longest = table[column].str.len().max()
+        if longest > LONGEST_NAME:
+            raise InputError(
+                f"{name} has a text of {longest} letters in column {column}: the limit is {LONGEST_NAME}"
+            )
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)
         except (ValueError, TypeError):
             raise InputError(f"{name} has something else than numbers in column {column}") from None
+        if np.isinf(table[column]).any():
+            raise InputError(f"{name} has an infinite number in column {column}")
     return table
 
 

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from jscc_sim.errors import InputError
 
@@ -23,11 +25,19 @@ T = TypeVar("T")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 CONNECT_S = 10.0
+
+GO_ON = "the same command goes on from the rows so far"
+
 COUNT_AGAIN_S = 5.0
+
+MOST_WORKERS = 1024
+"""Processes of one machine; each takes some hundred megabytes."""
 
 
 class Workers(ABC):
-    """A place that runs trials."""
+    """A place that runs trials. lost: it answers no more, and to call anything back would wait for ever."""
+
+    lost = False
 
     @abstractmethod
     def start(self) -> Executor:
@@ -51,6 +61,8 @@ class LocalProcesses(Workers):
     def __post_init__(self) -> None:
         if self.number < 1:
             raise InputError(f"{self.number} workers is below 1")
+        if self.number > MOST_WORKERS:
+            raise InputError(f"{self.number} workers is above the limit of {MOST_WORKERS}")
 
     def start(self) -> Executor:
         """See Workers.start."""
@@ -79,20 +91,45 @@ class DaskCluster(Workers):
 
     def start(self) -> Executor:
         """See Workers.start. Raises InputError where there is no Dask or no scheduler."""
+        if not self._answers():
+            raise InputError(f"the Dask scheduler at {self.address} does not answer within {CONNECT_S:g} s")
         self._client = self._connect()
         return self._client.get_executor(pure=False)
 
     def stop(self, executor: Executor, drop: bool = False) -> None:
         """See Workers.stop; the cluster stays."""
+        if self.lost:
+            return
         executor.shutdown(wait=False)
         self._client.close()
 
     def count(self) -> int:
-        """Threads of all workers, asked for every few seconds."""
+        """Threads of all workers, asked for every few seconds. Raises InputError where the scheduler does not
+        answer any more."""
         if time.monotonic() - self._counted_s > COUNT_AGAIN_S:
+            if not self._answers():
+                self.lost = True
+                raise InputError(
+                    f"the Dask scheduler at {self.address} has not answered for {CONNECT_S:g} s; {GO_ON}"
+                )
             self._count = max(1, sum(self._client.nthreads().values()))
             self._counted_s = time.monotonic()
         return self._count
+
+    def _answers(self) -> bool:
+        """False for a scheduler that takes a connection and says nothing: Dask itself would wait for minutes.
+        One that is not there is left to Dask, and so are addresses of other kinds than tcp."""
+        place = urlsplit(self.address)
+        try:
+            if place.scheme != "tcp" or not place.hostname or not place.port:
+                return True
+            with socket.create_connection((place.hostname, place.port), CONNECT_S) as line:
+                line.settimeout(CONNECT_S)
+                return bool(line.recv(1))  # Dask greets whoever connects
+        except TimeoutError:
+            return False
+        except (OSError, ValueError):
+            return True
 
     def _connect(self) -> Any:
         if importlib.util.find_spec("distributed") is None:
@@ -108,8 +145,9 @@ class DaskCluster(Workers):
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether whoever runs a sweep should read what Dask's client says: a result that was lost with its
-    worker is made again, and the rows are the same."""
-    return "rescheduling" not in record.getMessage()
+    worker is made again, and the rows are the same; where its scheduler is gone, the runner says so in a
+    sentence, and the traceback beside it says no more."""
+    return record.exc_info is None and "rescheduling" not in record.getMessage()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -66,9 +66,9 @@ class Grid:
         _ = self.air
         _whole("repeats", self.repeats, 1, MOST_TRIALS)
         _whole("seed", self.seed, 0, LARGEST_SEED)
-        self._check_doubles()
         if self.size > MOST_TRIALS:
             raise InputError(f"grid of {self.size} trials is above the limit of {MOST_TRIALS}")
+        self._check_doubles()
 
     @property
     def size(self) -> int:
@@ -102,7 +102,9 @@ class Grid:
             content = tomllib.loads(read_regular(path, LARGEST_TOML_BYTES).decode())
         except OSError as error:
             raise InputError(f"grid {path} cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except RecursionError:
+            raise InputError(f"grid {path} is not TOML that can be read: it is nested too deeply") from None
+        except ValueError as error:  # of syntax, of encoding, of numbers of thousands of digits
             raise InputError(f"grid {path} is not TOML: {error}") from None
         folder = Path(path).resolve().parent
         try:
@@ -152,19 +154,22 @@ class Grid:
 
     def _check_doubles(self) -> None:
         """Rows must be told apart by what a table shows."""
-        shown: dict[str, list[object]] = {
+        shown: dict[str, list[Hashable]] = {
             "images": [Path(path).name for path in self.images],
             "systems": [dataclasses.astuple(system.label) for system in self.systems],
             **{name: list(getattr(self, name)) for name in ("channels", "csi", "snr_db", "cbr")},
         }
         for name, values in shown.items():
-            double = next((value for value in values if values.count(value) > 1), None)
-            if double is not None:
-                raise InputError(f"{name}: {_words(double)} is there twice")
+            seen: set[Hashable] = set()
+            for value in values:
+                if value in seen:
+                    raise InputError(f"{name}: {_words(value)} is there twice")
+                seen.add(value)
 
 
 def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Constructor arguments of Grid from a parsed TOML file."""
+    _check_text(content)
     _check_keys("", content, Grid)
     arguments = {**content, "images": _images(content["images"], folder)}
     systems = content["systems"]
@@ -177,6 +182,15 @@ def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(content.get("csi"), str):
         arguments["csi"] = [content["csi"]]
     return arguments
+
+
+def _check_text(value: object) -> None:
+    """No name of a file holds a NUL, and what looks for one fails in many ways."""
+    if isinstance(value, str) and "\0" in value:
+        raise InputError(f"{value!r} holds a NUL")
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_text(part)
 
 
 def _check_keys(where: str, content: dict[str, Any], cls: type[Any]) -> None:
@@ -213,7 +227,8 @@ def _whole(name: str, value: object, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"{name} = {value!r} is not a whole number")
     if not least <= value <= most:
-        raise InputError(f"{name} = {value} is outside {least} to {most}")
+        huge = value.bit_length() > 999  # Python writes no number of thousands of digits
+        raise InputError(f"{name} = {'a huge number' if huge else value} is outside {least} to {most}")
 
 
 def _words(value: object) -> str:

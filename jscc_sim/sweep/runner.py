@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import check_apart
-from jscc_sim.sweep.executors import LocalProcesses, Workers
+from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
-from jscc_sim.sweep.store import Claim, Database, Store, check_store_path, store_files
+from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store, check_store_path, store_files
 from jscc_sim.sweep.trial import Trial, run_trial
 
 AHEAD = 2
@@ -28,8 +28,6 @@ MOST_DEATHS = 2
 """Workers that a trial may take with it."""
 
 BEAT_S, POLL_S = 5.0, 0.5
-
-GO_ON = "the same command goes on from the rows so far"
 
 Work = Callable[[Trial], Row]
 
@@ -104,6 +102,8 @@ class _Run:
         self.deaths: Counter[str] = Counter()
         self.interrupts: list[int] = []
         self.failed = 0
+        self.waiting_s: float | None = None
+        self.said = False
 
     def finish(self) -> None:
         """Until every trial is over, or until Ctrl-C. That is noted and acted upon between two steps: raised
@@ -119,7 +119,7 @@ class _Run:
                     self._land()
                 drop = len(self.interrupts) > 1
             finally:
-                for future in self.flying:
+                for future in () if self.workers.lost else self.flying:
                     future.cancel()
                 self.workers.stop(executor, drop)
         if self.interrupts:
@@ -139,6 +139,7 @@ class _Run:
         except BrokenExecutor:
             return False
         if not self.flying:  # what is left is with other runners
+            self._say_who()
             time.sleep(POLL_S)
             self.todo.extend(self.elsewhere)
             self.elsewhere.clear()
@@ -153,6 +154,19 @@ class _Run:
         for future in finished.difference(lost):
             self._take_in(future)
         return not lost
+
+    def _say_who(self) -> None:
+        """Once, who is waited for."""
+        if self.waiting_s is None:
+            self.waiting_s = time.monotonic()
+        if not self.said and self.elsewhere and time.monotonic() - self.waiting_s > BEAT_S:
+            self.said = True
+            whose = ", ".join(sorted(set(self.store.others.values())))
+            self.bar.write(
+                f"waiting for {len(self.elsewhere)} trials that another runner has, on {whose}; one that is "
+                f"silent for {LEASE_S:g} s loses them",
+                sys.stderr,
+            )
 
     def _hand_out(self, executor: Executor) -> None:
         """Keep the workers busy; while a trial is under suspicion to kill them, with that one alone."""
@@ -179,7 +193,9 @@ class _Run:
     def _take_in(self, future: Future[Row]) -> None:
         """Commit the row of a trial that is over."""
         trial, error = self.flying.pop(future), _error_of(future)
-        self._commit(trial.row(FAILED, f"{type(error).__name__}: {error}") if error else future.result())
+        self._commit(
+            trial.row(FAILED, one_line(f"{type(error).__name__}: {error}")) if error else future.result()
+        )
 
     def _commit(self, row: Row) -> None:
         self.store.add(row)

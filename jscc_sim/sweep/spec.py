@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from jscc_sim.allocation import load_policy
@@ -100,7 +100,7 @@ class SystemSpec:
         policy, complexity = (_absolute(spec, folder) for spec in (self.policy, self.complexity))
         return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
 
-    @property
+    @cached_property
     def label(self) -> SystemSpec:
         """The same as tables show it: files and folders by their last name."""
         zoo = self.zoo if self.zoo in ("", *released_zoos()) else Path(self.zoo).name
@@ -134,6 +134,11 @@ class Fingerprint:
     policy_sha256: str
     complexity_sha256: str
     realisable: bool
+
+    @cached_property
+    def parts(self) -> tuple[int | str | bool, ...]:
+        """The fields, in their order."""
+        return (self.format, self.zoo_sha256, self.policy_sha256, self.complexity_sha256, self.realisable)
 
     @classmethod
     def of(cls, system: System) -> Fingerprint:
@@ -196,7 +201,10 @@ def number(name: str, value: object) -> float:
     """A number as float, -0.0 as 0.0. Raises InputError for anything else, truth values included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name} = {value!r} is not a number")
-    return float(value) + 0.0
+    try:
+        return float(value) + 0.0
+    except OverflowError:
+        raise InputError(f"{name} is a number beyond the range of a float") from None
 
 
 def _absolute(spec: str, folder: Path) -> str:

@@ -7,23 +7,26 @@ WAL, so that anyone can read while a sweep writes. Keep it on a disk of the mach
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import math
 import os
 import platform
 import shutil
 import sqlite3
 import time
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from os import PathLike
 from pathlib import Path
-from types import NoneType, TracebackType
+from types import NoneType, TracebackType, UnionType
 from typing import TYPE_CHECKING, Any
 
 from jscc_sim.errors import InputError, printable
 from jscc_sim.files import check_apart, write_whole
+from jscc_sim.spreadsheets import quoted
 from jscc_sim.sweep.row import FAILED, Row
 
 if TYPE_CHECKING:
@@ -49,14 +52,22 @@ def _kinds() -> dict[str, type]:
     """Column -> int, float, str, bool, or dict for what is kept as JSON."""
     kinds = {}
     for name, hint in typing.get_type_hints(Row).items():
-        plain = next(kind for kind in (*typing.get_args(hint), hint) if kind is not NoneType)
-        kinds[name] = hint if hint in _SQL else plain if plain in _SQL else dict
+        either = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        plain = next(kind for kind in either if kind is not NoneType)
+        kinds[name] = plain if plain in _SQL else dict
     return kinds
 
 
 _SQL: dict[type, str] = {int: "INTEGER", float: "REAL", str: "TEXT", bool: "INTEGER", dict: "TEXT"}
+_KEPT: dict[type, type] = {int: int, float: float, str: str, bool: int, dict: str}
+"""Kind -> type of what SQLite gives back."""
+
 _PANDAS: dict[type, str] = {int: "Int64", float: "float64", str: "str", bool: "boolean", dict: "str"}
 COLUMNS = _kinds()
+OPTIONAL = {name for name, hint in typing.get_type_hints(Row).items() if NoneType in typing.get_args(hint)}
+CHECKSUM = "checksum"
+"""Column beside a row's own: see _checksum. Rows of an older program have none."""
+
 _ORDER = "image, system, zoo, policy, complexity, equaliser, side_info, sender_snr_db, channel, csi, snr_db, "
 _ORDER += "cbr_budget, repeat, root_seed, key"
 
@@ -80,13 +91,15 @@ class Store:
 
     Raises InputError, now or later, for a file that is no store or of a newer version, for one that
     another program keeps locked for longer than `patience_s` seconds, and for a full disk. Rows that
-    were committed before stay readable.
+    were committed before stay readable. others: machines of the runners whose claims were met.
     """
 
     def __init__(self, path: Database, patience_s: float = PATIENCE_S) -> None:
         check_store_path(path)
         self.path, self.patience_s = Path(path), patience_s
         self._runner, self._newest, self._heard = 0, 0, time.time()
+        self._seen: dict[int, tuple[float, float]] = {}
+        self.others: dict[int, str] = {}
         if not self.path.absolute().parent.is_dir():
             raise InputError(f"store {path} cannot be made: folder {self.path.parent} does not exist")
         with self._named():
@@ -130,18 +143,35 @@ class Store:
                 "SELECT id, host, process, heard FROM claims JOIN runners ON id = runner WHERE key = ?",
                 (key,),
             ).fetchone()
-            if holder is not None and holder[0] != self._runner and _lives(*holder[1:]):
+            if holder is not None and holder[0] != self._runner and self._lives(*holder):
+                self.others[holder[0]] = str(holder[1]).partition(" ")[0]
                 return Claim.THEIRS
             self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self._runner))
             return Claim.OURS
 
+    def _lives(self, runner: int, host: object, process: object, heard: object) -> bool:
+        """Whether a runner is at work: known to be dead on this machine, elsewhere by its silence. Its clock
+        may be wrong: what it last said lies a lease back by this machine's clock, or has not changed for a
+        lease while this runner looked."""
+        if not isinstance(heard, float) or not isinstance(process, str):
+            return False
+        pid = process.partition(" ")[0]
+        if host == _host() and pid.isdecimal() and _process(int(pid)) != process:
+            return False
+        now = time.monotonic()
+        last, since = self._seen.get(runner, (heard, now))
+        self._seen[runner] = (heard, since if last == heard else now)
+        return time.time() - heard < LEASE_S and now - self._seen[runner][1] < LEASE_S
+
     def add(self, row: Row) -> None:
         """Commit a row and give its claim up. It replaces an earlier row only if that one failed."""
-        values = [_to_sql(getattr(row, name)) for name in COLUMNS]
+        values = [_to_sql(getattr(row, name), kind) for name, kind in COLUMNS.items()]
+        names = ", ".join([*COLUMNS, CHECKSUM])
+        values.append(_checksum(values))
         places = ", ".join("?" * len(values))
         with self._writing():
             self._db.execute("DELETE FROM rows WHERE key = ? AND status = ?", (row.key, FAILED))
-            self._db.execute(f"INSERT OR IGNORE INTO rows ({', '.join(COLUMNS)}) VALUES ({places})", values)
+            self._db.execute(f"INSERT OR IGNORE INTO rows ({names}) VALUES ({places})", values)
             self._db.execute("DELETE FROM claims WHERE key = ?", (row.key,))
 
     def beat(self) -> None:
@@ -176,8 +206,9 @@ class Store:
                 self._db.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
             have = _columns(self._db)
-            for name in [name for name in COLUMNS if name not in have]:  # a store of before it was there
-                self._db.execute(f"ALTER TABLE rows ADD COLUMN {name} {_SQL[COLUMNS[name]]}")
+            for name, kind in {**COLUMNS, CHECKSUM: str}.items():
+                if name not in have:  # a store of before it was there
+                    self._db.execute(f"ALTER TABLE rows ADD COLUMN {name} {_SQL[kind]}")
             self._newest = self._db.execute("SELECT coalesce(max(number), 0) FROM rows").fetchone()[0]
             me = (_host(), _process(os.getpid()), self._heard)
             added = self._db.execute("INSERT INTO runners (host, process, heard) VALUES (?, ?, ?)", me)
@@ -226,22 +257,34 @@ def settled(path: Database) -> set[str]:
 def table(path: Database) -> pd.DataFrame:
     """All rows of a store, a column for each field of Row, sorted by what they are: the same rows in the
     same order whoever ran them. Mappings are JSON text; a column that the store is too old for is empty.
-    Raises InputError for what is no store."""
+    Raises InputError for what is no store, and for a row that is not as it was committed."""
     import pandas as pd
 
     with _reading(path) as db:
         have = _columns(db)
-        shown = ", ".join(name if name in have else f"NULL AS {name}" for name in COLUMNS)
-        rows = db.execute(f"SELECT {shown} FROM rows ORDER BY {_ORDER}").fetchall()
+        shown = [name if name in have else f"NULL AS {name}" for name in ("number", CHECKSUM, *COLUMNS)]
+        found = db.execute(f"SELECT {', '.join(shown)} FROM rows ORDER BY {_ORDER}").fetchall()
+    rows = []
+    for number, checksum, *values in found:
+        if wrong := _wrong(values, checksum):
+            raise InputError(
+                f"store {path}: row {number} is damaged: {wrong}; without it (DELETE FROM rows WHERE number "
+                f"= {number}) the others can be read, and its sweep makes it again"
+            )
+        rows.append(values)
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     return frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
 
 
 def export_csv(path: Database, target: Database) -> int:
-    """Write the table as CSV, all of the file or nothing, "-" for standard output. Returns the number of
-    rows. Raises InputError, for a target that is the store itself too."""
+    """Write the table as CSV, all of the file or nothing, "-" for standard output; texts that a spreadsheet
+    would compute are quoted. Returns the number of rows. Raises InputError, for a target that is the store
+    itself too."""
     check_apart([target], store_files(path))
     frame = table(path)
+    for name, kind in COLUMNS.items():
+        if kind is str:
+            frame[name] = frame[name].map(quoted, na_action="ignore")
     write_whole(target, lambda handle: handle.write(frame.to_csv(index=False).encode()))
     return len(frame)
 
@@ -327,13 +370,6 @@ def _free_bytes(path: Database) -> int:
         return LITTLE_BYTES
 
 
-def _lives(host: str, process: str, heard: float) -> bool:
-    """Whether a runner is at work: known to be dead on this machine, elsewhere by its silence."""
-    if host == _host() and process and _process(int(process.split(maxsplit=1)[0])) != process:
-        return False
-    return time.time() - heard < LEASE_S
-
-
 def _host() -> str:
     """This machine, and on Linux the space of process numbers (a container has its own)."""
     try:
@@ -352,9 +388,28 @@ def _process(pid: int) -> str:
     return "" if began[0] in "ZX" else f"{pid} {began[19]}"
 
 
-def _to_sql(value: Any) -> Any:
-    if isinstance(value, str):
-        return printable(value)
-    if value is None or isinstance(value, int | float):
-        return value
-    return json.dumps(dict(value))
+def _to_sql(value: Any, kind: type) -> Any:
+    """As SQLite gives it back."""
+    if value is None or (kind is float and math.isnan(value)):  # SQLite has no NaN
+        return None
+    if kind is str:
+        return printable(str(value))
+    return json.dumps(dict(value)) if kind is dict else _KEPT[kind](value)
+
+
+def _checksum(values: Sequence[Any]) -> str:
+    """Of a row's values in the order of COLUMNS. Those that are NULL do not count: what a later program
+    adds leaves it as it is."""
+    kept = {name: value for name, value in zip(COLUMNS, values, strict=True) if value is not None}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _wrong(values: Sequence[Any], checksum: Any) -> str | None:
+    """What is wrong with a row's values, if anything is."""
+    for (name, kind), value in zip(COLUMNS.items(), values, strict=True):
+        if value is None:
+            if name not in OPTIONAL:
+                return f"{name} is missing"
+        elif type(value) is not _KEPT[kind] or (kind is bool and value not in (0, 1)):
+            return f"{name} is {str(value)[:40]!r}"
+    return None if checksum is None or checksum == _checksum(values) else "its checksum differs"

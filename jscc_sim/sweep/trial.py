@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -62,7 +62,7 @@ class Trial:
         words = [spec.name, spec.policy, spec.complexity, spec.equaliser, spec.side_info, spec.companion]
         how = [*words, spec.sender_snr_db, spec.header_margin_db]
         where = [self.pixels_sha256, self.channel, self.csi, self.snr_db, str(self.cbr)]
-        return digest("trial", FORMAT, how, astuple(self.fingerprint), where, self.repeat, self.root_seed)
+        return digest("trial", FORMAT, how, self.fingerprint.parts, where, self.repeat, self.root_seed)
 
     @property
     def seed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
@@ -103,7 +104,8 @@ class Trying:
 @dataclass(frozen=True)
 class BlockJSCC(LinkSystem):
     """The project's own system. genie: side information free and error-free, for comparison only;
-    header_margin_db: see coding.protection.Protection."""
+    header_margin_db: see coding.protection.Protection; most_pixels_per_use: that a frame may claim, where it
+    comes from anyone."""
 
     format: ClassVar[int] = 2
 
@@ -113,6 +115,7 @@ class BlockJSCC(LinkSystem):
     equaliser: str = "mmse"
     genie: bool = False
     header_margin_db: float | None = None
+    most_pixels_per_use: float = math.inf
 
     @property
     def realisable(self) -> bool:  # type: ignore[override]
@@ -232,7 +235,9 @@ class BlockJSCC(LinkSystem):
             equalised = equalise(received, self.equaliser)
             header, start = genie, 0
             if header is None:
-                decoded = framing.decode_header(equalised, lambda zoo_id: self.zoo_of(zoo_id).ratios)
+                decoded = framing.decode_header(
+                    equalised, lambda zoo_id: self.zoo_of(zoo_id).ratios, self.most_pixels_per_use
+                )
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
             grid = Grid(header.height, header.width)

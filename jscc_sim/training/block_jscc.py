@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from jscc_sim.training.mixture import Mixture
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.units import BLOCK
+from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo
 
 MSE_FLOOR = 1e-5
@@ -51,6 +52,11 @@ class BlockJSCCTask(Task[ConvCoder]):
     side: ClassVar[int] = 160
     multiple: ClassVar[int] = BLOCK
     compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
+
+    def settings(self) -> Mapping[str, Any]:
+        """See Task.settings."""
+        start = None if self.start is None else self.start.manifest["files"][WEIGHTS]
+        return {"snr_db": self.mixture.snr_db, "uses": self.mixture.uses, "start": start}
 
     def network(self) -> ConvCoder:
         """See Task.network."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from jscc_sim.blocks import split
+from jscc_sim.blocks import Grid, split
 from jscc_sim.channels import AWGN, equalise
 from jscc_sim.complexity import FEATURES, features
 from jscc_sim.errors import InputError
-from jscc_sim.images import Picture, read_picture
+from jscc_sim.images import read_picture
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import Bank, block_energies
 from jscc_sim.prediction import Predictor
@@ -25,6 +26,12 @@ SENDER_SNR_DB = (-2.0, 20.0)
 BELIEF_ERROR_DB = 5.0
 FRAMES = 10
 LEAST_BLOCKS = 24
+TERMS = 66
+"""Of the regression: all monomials of at most second degree of ten inputs."""
+
+LEAST_SAMPLES = 4 * TERMS
+"""Blocks at each ratio."""
+
 RIDGE = 1e-3
 TINY = 1e-6
 SCORING_STEPS, SCORING_GAIN = 30, 1e-6
@@ -47,37 +54,77 @@ def calibrate(zoo: Zoo, paths: list[Path], seed: int = 0, frames: int = FRAMES) 
     rng = np.random.default_rng(seed)
     samples = Samples()
     for path in tqdm(paths, desc="calibrating", delay=2, disable=None):
-        picture = read_picture(path)
-        height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
-        if height * width >= LEAST_BLOCKS * BLOCK**2:
-            for _ in range(frames):
-                collect(zoo.bank, picture[:height, :width], rng, samples)
-    if not samples.ratio:
-        raise InputError(f"none of the {len(paths)} images has {LEAST_BLOCKS} whole blocks to calibrate on")
+        for drawn in draw_frames(path, len(zoo.ratios), rng, frames):
+            collect(zoo.bank, drawn, rng, samples)
+    check_counts(np.concatenate([np.zeros(0, np.int64), *samples.ratio]), len(zoo.ratios), len(paths))
     return fit(samples, len(zoo.ratios))
 
 
-def collect(bank: Bank, picture: Picture, rng: np.random.Generator, samples: Samples) -> None:
-    """Add one frame's blocks to the samples."""
-    blocks, grid = split(picture)
+def check_material(paths: list[Path], ratios: int, seed: int = 0, frames: int = FRAMES) -> None:
+    """Raises InputError where `calibrate` would, for too few blocks: known without a coder, so before hours
+    of training."""
+    rng = np.random.default_rng(seed)
+    index = [np.zeros(0, np.int64)]
+    for path in tqdm(paths, desc="looking at blocks", delay=2, disable=None):
+        index += [drawn.index for drawn in draw_frames(path, ratios, rng, frames)]
+    check_counts(np.concatenate(index), ratios, len(paths))
+
+
+def check_counts(index: NDArray[np.int64], ratios: int, images: int) -> None:
+    """Raises InputError for too few blocks at some ratio. index: [N] ratio of every block."""
+    if not len(index):
+        raise InputError(f"none of the {images} images has {LEAST_BLOCKS} whole blocks to calibrate on")
+    counts = np.bincount(index, minlength=ratios)
+    if counts.min() < LEAST_SAMPLES:
+        raise InputError(
+            f"{counts.min()} blocks at ratio {counts.argmin()} are too few to calibrate on; {LEAST_SAMPLES} "
+            "needed: more images, or larger ones"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A frame before it is coded. index: [N] ratio of each block."""
+
+    blocks: NDArray[np.uint8]
+    grid: Grid
+    described: NDArray[np.float64]
+    index: NDArray[np.int64]
+    sender_snr_db: float
+    snr_db: float
+
+
+def draw_frames(path: Path, ratios: int, rng: np.random.Generator, frames: int) -> Iterator[Drawn]:
+    """Frames of the whole blocks of a picture; none if they are few."""
+    picture = read_picture(path)
+    height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+    if height * width < LEAST_BLOCKS * BLOCK**2:
+        return
+    blocks, grid = split(picture[:height, :width])
     described = features(blocks)
     activity = described[:, FEATURES.index("luma_gradient")]
-    level = rng.uniform(0.5, len(bank.ratios) - 0.5)
-    lean = rng.choice([0.0, 0.5]) * (activity - activity.mean())
-    wanted = level + lean + rng.uniform(0.3, 3.0) * rng.standard_normal(len(grid))
-    index = np.clip(np.rint(wanted), 0, len(bank.ratios) - 1).astype(np.int64)
-    if not index.any():
-        return
-    sender_snr_db = rng.uniform(*SENDER_SNR_DB)
-    snr_db = sender_snr_db + rng.uniform(-BELIEF_ERROR_DB, BELIEF_ERROR_DB)
+    for _ in range(frames):
+        level = rng.uniform(0.5, ratios - 0.5)
+        lean = rng.choice([0.0, 0.5]) * (activity - activity.mean())
+        wanted = level + lean + rng.uniform(0.3, 3.0) * rng.standard_normal(len(grid))
+        index = np.clip(np.rint(wanted), 0, ratios - 1).astype(np.int64)
+        if index.any():
+            sender_snr_db = rng.uniform(*SENDER_SNR_DB)
+            snr_db = sender_snr_db + rng.uniform(-BELIEF_ERROR_DB, BELIEF_ERROR_DB)
+            yield Drawn(blocks, grid, described, index, sender_snr_db, snr_db)
+
+
+def collect(bank: Bank, drawn: Drawn, rng: np.random.Generator, samples: Samples) -> None:
+    """Add one frame's blocks to the samples. Takes nothing of rng's own stream."""
+    blocks, grid, index, sender_snr_db = drawn.blocks, drawn.grid, drawn.index, drawn.sender_snr_db
     latents = bank.encode(blocks, grid, index, sender_snr_db)
     gain = math.sqrt(len(latents) / np.square(np.abs(latents)).sum())
-    received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), rng))
+    received = equalise(AWGN(drawn.snr_db)((gain * latents).astype(np.complex64), rng))
     decoded = bank.decode(received, gain, grid, index, sender_snr_db)
-    left_db = snr_db + 20 * math.log10(gain)
+    left_db = drawn.snr_db + 20 * math.log10(gain)
     columns = [np.full((len(grid), 1), value) for value in (sender_snr_db, left_db)]
     samples.ratio.append(index)
-    samples.inputs.append(np.hstack([described, *columns]))
+    samples.inputs.append(np.hstack([drawn.described, *columns]))
     samples.mse.append(block_errors(decoded, blocks))
     samples.energy.append(block_energies(latents, index, bank.ratios))
 
@@ -87,14 +134,10 @@ def fit(samples: Samples, ratios: int) -> Predictor:
     ratio, inputs = np.concatenate(samples.ratio), np.vstack(samples.inputs)
     low, high = np.quantile(inputs, [0.002, 0.998], axis=0)
     high = np.maximum(high, low + TINY)
-    terms = 1 + inputs.shape[1] + inputs.shape[1] * (inputs.shape[1] + 1) // 2
+    terms = TERMS
     predictor = Predictor(low, high, np.zeros((ratios, terms)), np.zeros((ratios, terms)))
     for k in range(ratios):
         chosen = ratio == k
-        if chosen.sum() < 4 * terms:
-            raise InputError(
-                f"{chosen.sum()} blocks at ratio {k} are too few to calibrate on; {4 * terms} needed"
-            )
         rows = inputs[chosen]
         basis = predictor.basis(rows[:, :-2], rows[:, -2], rows[:, -1])
         same_snr = predictor.basis(rows[:, :-2], rows[:, -2], rows[:, -2])

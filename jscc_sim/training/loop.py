@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -31,6 +32,9 @@ from jscc_sim.units import BLOCK
 EMA_DECAY = 0.9995
 TIMED_STEPS = 40
 LARGEST_CHECKPOINT_BYTES = 1 << 34
+
+KEPT = ("seed", "crops", "side", "rate")
+"""Of a recipe: a run that goes on has the same."""
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -119,15 +123,23 @@ class Trainer(Generic[N]):
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"{name}.{number}.{k}": v for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
+        tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        if not all_finite(tensors):
+            raise InputError(
+                f"training diverged: after step {self.step} weights are not finite; checkpoint {path} is not "
+                "written, and an earlier one is kept"
+            )
         metadata = {
             "step": str(self.step),
             "rng": json.dumps(self.rng.bit_generator.state),
             "architecture": json.dumps(dataclasses.asdict(self.task.architecture)),
             "steps": json.dumps(self.recipe.steps),
+            "settings": json.dumps(self._settings()),
         }
+        metadata["sha256"] = _digest(tensors, metadata)
         temporary = path.with_suffix(".partial")
         try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+            save_file(tensors, temporary, metadata)
             temporary.replace(path)
         except (OSError, SafetensorError) as error:
             raise InputError(f"checkpoint {path} cannot be written: {error}") from None
@@ -136,7 +148,7 @@ class Trainer(Generic[N]):
 
     def restore(self, path: Path) -> None:
         """Continue where `save` stopped. Raises InputError for a damaged checkpoint, another
-        architecture's, or one beyond the steps asked for."""
+        architecture's or recipe's, or one beyond the steps asked for."""
         try:
             check_regular(path, LARGEST_CHECKPOINT_BYTES)
             with safe_open(path, "pt") as file:
@@ -144,7 +156,12 @@ class Trainer(Generic[N]):
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             theirs, step = json.loads(metadata["architecture"]), int(metadata["step"])
             steps, rng = json.loads(metadata["steps"]), json.loads(metadata["rng"])
-        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+            settings = json.loads(metadata.get("settings", "{}"))
+            if "sha256" in metadata and metadata.pop("sha256") != _digest(tensors, metadata):
+                raise ValueError("its checksum differs")
+            if not all_finite(tensors):
+                raise ValueError("it holds values that are not finite")
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError, RecursionError) as error:
             raise InputError(f"checkpoint {path} is damaged: {error}") from None
         ours = json.loads(json.dumps(dataclasses.asdict(self.task.architecture)))
         if theirs != ours:
@@ -153,11 +170,18 @@ class Trainer(Generic[N]):
             self.recipe = replace(self.recipe, steps=steps)
         if self.recipe.steps is not None and step > self.recipe.steps:
             raise InputError(f"checkpoint {path} has {step} steps, more than the {self.recipe.steps} wanted")
+        for name, value in json.loads(json.dumps(self._settings())).items():
+            if settings.get(name, value) != value:
+                raise InputError(f"checkpoint {path} is of a run with {name} {settings[name]}, not {value}")
         try:
             self._set_state(tensors, rng)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"checkpoint {path} is damaged: {error}") from None
         self.step = step
+
+    def _settings(self) -> dict[str, Any]:
+        """What a run that goes on may not change: its manifest names one command."""
+        return {name: getattr(self.recipe, name) for name in KEPT} | dict(self.task.settings())
 
     def _set_state(self, tensors: dict[str, Tensor], rng: dict[str, Any]) -> None:
         self.network.load_state_dict(part(tensors, "network."))
@@ -170,6 +194,20 @@ class Trainer(Generic[N]):
             )
         self.generator.set_state(tensors["generator"])
         self.rng.bit_generator.state = rng
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether no number is a NaN or an infinity."""
+    return all(bool(values.isfinite().all()) for values in tensors.values())
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """sha256 of all that a checkpoint holds, but for this."""
+    found = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name, values in sorted(tensors.items()):
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        found.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

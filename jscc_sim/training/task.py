@@ -68,6 +68,10 @@ class Task(ABC, Generic[N]):
     def validate(self, network: N, pictures: list[Picture]) -> Mapping[str, float]:
         """Figures by name, of pictures held out."""
 
+    def settings(self) -> Mapping[str, Any]:
+        """What else, besides architecture and recipe, makes the run what it is; for JSON."""
+        return {}
+
     @final
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates of encoder and decoder together, as torch counts them without computing."""
