@@ -34,7 +34,7 @@ from jscc_sim.plots.table import (
     format_value,
     with_gains,
 )
-from jscc_sim.statistics import Interval, interval
+from jscc_sim.statistics import FEWEST, Interval, interval
 
 MADE_WITH = ("jscc_sim", "matplotlib", "numpy", "pandas")
 MOST_VALUES, MOST_FAILURES = 12, 50
@@ -112,7 +112,8 @@ def _summary(table: pd.DataFrame) -> str:
     words = [
         f"{len(table)} trials ({trials}) on {images} images; {lost} frames lost in outages.",
         "CBR is complex channel uses per colour sample, header and ratio map included; SNR is Es/N0, the "
-        "average under fading; a lost frame counts as a mid-grey picture. Intervals are 95 % over images.",
+        "average under fading; a lost frame counts as a mid-grey picture. Intervals are 95 % over images, "
+        f"and not shown for fewer than {FEWEST}.",
         "Rows marked genie have free and error-free side information: for comparison only." if genie else "",
     ]
     return "\n".join(_paragraph(line) for line in words if line)
@@ -155,7 +156,7 @@ def _points(table: pd.DataFrame) -> str:
             "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "coder", "PAPR dB",
             "seconds"]  # fmt: skip
     rows = []
-    for (scheme, snr_db, budget), group in _places(table):
+    for (scheme, snr_db, budget), group in _places(table, table):
         good = group[group["status"] == "ok"]
         where = [
             scheme,
@@ -204,7 +205,7 @@ def _coders(rows: pd.DataFrame) -> str:
 def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:
     gains = with_gains(table, parents)
     rows = []
-    for (scheme, snr_db, budget), group in _places(gains):
+    for (scheme, snr_db, budget), group in _places(gains, table):
         each = group.groupby("image")["gain_db"].mean().dropna()
         if len(each):
             where = [scheme, f"{snr_db:g}", format_value("cbr_budget", budget), len(each)]
@@ -216,11 +217,11 @@ def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:
     return _table("Gain over uniform", how, head, rows) if rows else ""
 
 
-def _places(table: pd.DataFrame) -> list[tuple[tuple[str, float, float], pd.DataFrame]]:
-    """((label, snr_db, cbr_budget), rows) in the order of the figures' legends."""
+def _places(rows: pd.DataFrame, table: pd.DataFrame) -> list[tuple[tuple[str, float, float], pd.DataFrame]]:
+    """((label, snr_db, cbr_budget), rows), with the labels and in the order of the whole table's figures."""
     curves = Curves(table, "cbr")
     places: list[tuple[tuple[str, float, float], pd.DataFrame]] = []
-    for key, side_info, mine in curves.groups(table):
+    for key, side_info, mine in curves.groups(rows):
         label = curves.labels[key] + (" (genie)" if side_info == "genie" else "")
         keys = [COLUMN_OF[OTHER["cbr"]], COLUMN_OF["cbr"]]
         places += [((label, snr_db, budget), rows) for (snr_db, budget), rows in mine.groupby(keys)]
@@ -261,13 +262,14 @@ def _of_images(rows: pd.DataFrame, y: str) -> pd.Series:
 
 
 def _spread(values: Any, places: int) -> str:
-    """Mean and half-width of the interval, and how many values have one if not all; empty without."""
+    """Mean and half-width of the interval, if there are enough values to show one, and how many values there
+    are if not all; empty without."""
     every = np.asarray(values, float)
     sample = every[np.isfinite(every)]
     if not len(sample):
         return ""
     result: Interval = interval(sample)
-    half = "" if np.isnan(result.half_width) else f" ± {result.half_width:.{places}f}"
+    half = "" if np.isnan(result.shown) else f" ± {result.shown:.{places}f}"
     fewer = f" ({len(sample)} of {len(every)} images)" if len(sample) < len(every) else ""
     return f"{result.mean:.{places}f}{half}{fewer}"
 

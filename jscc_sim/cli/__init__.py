@@ -174,6 +174,7 @@ def _add_looking(commands: Commands) -> None:
     plot.add_argument("--y", choices=measures, default="psnr_db", help="what is drawn over it (psnr_db)")
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
+    plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")
     plot.add_argument("--without-outages", action="store_true", help="average what arrived alone")
     _selection(plot)
 

@@ -23,6 +23,8 @@ def plot(arguments: argparse.Namespace) -> int:
     check_figure_path(arguments.out)
     if arguments.reference and arguments.y != "psnr_db":
         raise InputError(f"--reference gives psnr_db, not {arguments.y}")
+    if arguments.no_bands and arguments.y in ("gain_db", "outage"):
+        raise InputError(f"--no-bands is of means of quality, not of {arguments.y}")
     references = _references(arguments.reference)
     parents = _parents(arguments.parent)
     table = _selected(_table(arguments.file), arguments.where)
@@ -33,7 +35,14 @@ def plot(arguments: argparse.Namespace) -> int:
         figure = gain_figure(table, x, width=width, parents=parents, outages=outages)
     else:
         figure = quality_figure(
-            table, x, arguments.y, width=width, references=references, parents=parents, outages=outages
+            table,
+            x,
+            arguments.y,
+            width=width,
+            references=references,
+            parents=parents,
+            outages=outages,
+            bands=not arguments.no_bands,
         )
     save_figure(figure, arguments.out)
     print(arguments.out)

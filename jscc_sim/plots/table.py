@@ -94,9 +94,11 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Points of one scheme under one condition: means over images with their 95 % half-widths.
+    """Points of one scheme under one condition: means over images with their 95 % half-widths, NaN where
+    they are of too few images to be shown.
 
-    scheme: index of its style, the same with and without a genie; frames, lost: [points] how many a mean
+    scheme: index of its style, the same with and without a genie; each: [images, points] what the means are
+    of; frames, lost: [points] how many a mean
     is of, and how many were lost in outages and are not in it; spent: least share of the budget, in the
     mean over a point's frames; left_out: where some image has no value; coded_by: what coded its frames,
     where that is not all the zoo's own.
@@ -109,6 +111,7 @@ class Curve:
     x: Array
     mean: Array
     half_width: Array
+    each: Array
     frames: Array
     lost: Array
     spent: float
@@ -295,7 +298,7 @@ class Curves:
     def of(self, rows: pd.DataFrame, y: str) -> Iterator[Curve]:
         """The curves of a panel: y over the axis, each point a mean over all images or left out."""
         for key, side_info, mine in self.groups(rows):
-            points, left_out = self._points(mine, y)
+            points, each, left_out = self._points(mine, y)
             at, place, mean, half_width, frames, lost, spent = np.array(points, float).reshape(-1, 7).T
             yield Curve(
                 self.labels[key] + (" (genie)" if side_info == "genie" else ""),
@@ -305,6 +308,7 @@ class Curves:
                 place,
                 mean,
                 half_width,
+                np.array(each, float).reshape(len(each), mine["image"].nunique()).T,
                 frames,
                 lost,
                 spent.min(initial=1.0),
@@ -313,10 +317,13 @@ class Curves:
                 _coded_by(mine if self.outages else mine[~mine["outage"]]),
             )
 
-    def _points(self, mine: pd.DataFrame, y: str) -> tuple[list[tuple[float, ...]], list[LeftOut]]:
+    def _points(
+        self, mine: pd.DataFrame, y: str
+    ) -> tuple[list[tuple[float, ...]], list[Array], list[LeftOut]]:
         """(budget or SNR, its place on the axis, mean, half-width, frames, frames lost, share of the budget
-        spent) of each point, and what is left out."""
+        spent) of each point, its value of each image, and what is left out."""
         points: list[tuple[float, ...]] = []
+        values: list[Array] = []
         left_out = []
         images = set(mine["image"])
         for at, rows in mine.groupby(COLUMN_OF[self.x]):
@@ -332,8 +339,9 @@ class Curves:
                 place = each["cbr"].mean() if self.x == "cbr" else at
                 spent = (each["cbr"] / each["cbr_budget"]).mean()
                 frames, lost = len(kept), len(sent) - len(kept)
-                points.append((at, place, result.mean, result.half_width, frames, lost, spent))
-        return points, left_out
+                points.append((at, place, result.mean, result.shown, frames, lost, spent))
+                values.append(each[y].to_numpy(float))
+        return points, values, left_out
 
     def outage(self, rows: pd.DataFrame) -> Iterator[tuple[Curve, Array]]:
         """The curves of a panel's outage rate, and [2, points] the ends of its exact 95 % intervals."""
@@ -377,6 +385,11 @@ def stated(column: pd.Series) -> set[str]:
 def place_name(axis: Axis, value: float) -> str:
     """`CBR 1/16` or `10 dB`."""
     return f"CBR {as_fraction(value)}" if axis == "cbr" else f"{value:g} dB"
+
+
+def panel_name(axis: Axis, value: float) -> str:
+    """The same where it stands alone: `SNR 10 dB`."""
+    return place_name(axis, value) if axis == "cbr" else f"SNR {place_name(axis, value)}"
 
 
 def as_fraction(value: float) -> str:
