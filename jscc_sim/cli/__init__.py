@@ -193,7 +193,9 @@ def _add_training(commands: Commands) -> None:
         "train the networks of a system on a folder of images; resumes by itself",
     )
     train.add_argument("folder", nargs="?", metavar="FOLDER", help="training images (digits: none)")
-    train.add_argument("--out", required=True, metavar="ZOO", help="folder of the weights and the checkpoint")
+    train.add_argument(
+        "--out", required=True, metavar="ZOO", help="folder of the weights, the checkpoint and the log"
+    )
     train.add_argument("--system", choices=TRAINED, default=TRAINED[0])
     train.add_argument("--bank", choices=("conv", "linear"), help="of block-jscc (conv)")
     length = train.add_mutually_exclusive_group()
@@ -234,8 +236,8 @@ def _add_training(commands: Commands) -> None:
         "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
     )
     calibrate.add_argument(
-        "--withhold", type=int, nargs="+", default=[], metavar="USES",
-        help="ratios that policies take only where nothing else fits",
+        "--withhold", type=int, nargs="*", metavar="USES",
+        help="ratios that policies take only where nothing else fits (as it is; no number: none)",
     )  # fmt: skip
     calibrate.add_argument("--seed", type=int, default=0)
 
