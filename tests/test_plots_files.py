@@ -201,3 +201,46 @@ def test_a_reception_says_who_coded_it(shots):
     figure = reception_figure(picture, [dataclasses.replace(first, coder="linear")])
     assert figure.axes[2].get_title() == "sharp\nPSNR lossless, coder linear"
     assert "coder" not in "".join(axes.get_title() for axes in reception_figure(picture, [first]).axes)
+
+
+def test_a_reception_without_an_allocation_has_no_hole(shots):
+    """A rival's: original and reception, zoomed where most was lost."""
+    picture, (_, blurred) = shots
+    received = picture.copy()
+    received[40:90, 100:150] = 255 - received[40:90, 100:150]
+    shot = dataclasses.replace(blurred, index=None, uses=(), picture=received)
+    figure = reception_figure(picture, [shot])
+    assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1]
+    zoom = figure.axes[3].images[0].get_array()
+    assert (zoom != figure.axes[2].images[0].get_array()).any(axis=2).sum() == 50 * 50
+
+
+def test_an_outage_says_so(shots):
+    picture, (_, blurred) = shots
+    grey = np.full_like(picture, 128)
+    for outage in (True, False):
+        figure = reception_figure(picture, [dataclasses.replace(blurred, picture=grey, outage=outage)])
+        texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert sum("OUTAGE" in text for text in texts) == 2 * outage, "whole and zoomed"
+
+
+@pytest.mark.parametrize("size", [(32, 8000), (8000, 32), (5, 7), (1, 1), (40, 120)])
+@pytest.mark.parametrize("allocated", [True, False])
+def test_receptions_of_long_and_of_small_pictures(size, allocated):
+    """Nothing is collapsed or cut, and what is shown of a long picture holds the zoom."""
+    rows, columns = size
+    picture = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8)
+    index = np.arange(-(-rows // 32) * -(-columns // 32)) % 3
+    shot = Shot("a", 255 - picture, 10.0, index if allocated else None, (0, 8, 16))
+    figure = reception_figure(picture, [shot])
+    assert max(figure.get_size_inches()) < 16
+    figure.canvas.draw()
+    whole = figure.axes[0]
+    box = whole.get_window_extent()
+    assert min(box.width, box.height) > 0.25 * max(box.width, box.height)
+    (left, right), (bottom, top) = whole.get_xlim(), whole.get_ylim()
+    assert (right - left) * (bottom - top) == min(rows, 3 * columns) * min(columns, 3 * rows)
+    frame = whole.lines[-1]
+    assert left <= frame.get_xdata().min() < frame.get_xdata().max() <= right
+    assert top <= frame.get_ydata().min() < frame.get_ydata().max() <= bottom
+    assert ("columns" in whole.get_title()) == (max(size) > 3 * min(size))
