@@ -80,17 +80,19 @@ def report(
     source: str = "TABLE.csv",
     options: str = "",
     references: pd.DataFrame | None = None,
+    other_pictures: bool = False,
     parents: Mapping[str, str] | None = None,
 ) -> str:
     """The page. table: one row per trial; source, options: the name of its file, and what the commands
-    beside the figures must add to draw the same; references, parents: see `plots.curves.quality_figure`.
+    beside the figures must add to draw the same; references, other_pictures, parents: see
+    `plots.curves.quality_figure`.
 
     Raises InputError.
     """
     table = check_table(table, source)
     parts = [
         _summary(table),
-        *_figures(table, f"{source}{options}", references, parents),
+        *_figures(table, f"{source}{options}", references, other_pictures, parents),
         _points(table),
         _gains(table, parents),
         _troubles(table),
@@ -120,7 +122,11 @@ def _summary(table: pd.DataFrame) -> str:
 
 
 def _figures(
-    table: pd.DataFrame, source: str, references: pd.DataFrame | None, parents: Mapping[str, str] | None
+    table: pd.DataFrame,
+    source: str,
+    references: pd.DataFrame | None,
+    other_pictures: bool,
+    parents: Mapping[str, str] | None,
 ) -> Iterator[str]:
     """Every figure that the table has points for; what cannot be drawn says why."""
     axes: list[Axis] = [axis for axis in COLUMN_OF if table[COLUMN_OF[axis]].nunique() > 1] or ["cbr"]
@@ -129,9 +135,12 @@ def _figures(
     for x in axes:
         for y in MEASURES:
             published = references if y == "psnr_db" else None
-            draw = partial(quality_figure, table, x, y, width="full", references=published, parents=parents)
+            draw = partial(quality_figure, table, x, y, width="full", references=published,
+                           other_pictures=other_pictures, parents=parents)  # fmt: skip
             if table[y].notna().any():
-                added = "" if published is None else " --reference FILE"
+                added = (
+                    "" if published is None else " --reference FILE" + " --other-pictures" * other_pictures
+                )
                 yield _figure(draw, f"{source} --x {x} --y {y}{added}")
         if "uniform" in policies and len(policies) > 1:
             draw = partial(gain_figure, table, x, width="full", parents=parents)

@@ -469,7 +469,8 @@ def test_the_exact_interval_of_a_proportion():
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
 def test_published_curves(path):
     table = read_references([path])
-    assert list(table.columns) == ["scheme", "channel", "snr_db", "cbr", "psnr_db", "source"]
+    assert list(table.columns) == ["scheme", "channel", "snr_db", "cbr", "psnr_db", "source", "pictures"]
+    assert set(table["pictures"]) == {"kodak"}
     assert table["psnr_db"].between(20, 40).all()
     assert table["cbr"].between(0.01, 0.34).all()
     assert table["source"].str.contains("Kodak").all()
@@ -483,21 +484,47 @@ def test_there_are_published_curves():
     assert {"SwinJSCC", "WITT", "DeepJSCC", "BPG + 5G LDPC", "VTM + 5G LDPC", "NTSCC+"} < schemes
 
 
+def kodak(**more):
+    """A table of all pictures of the Kodak set."""
+    table = results(images=24, **more)
+    return table.assign(image=[f"kodak/kodim{int(name[:-4]) + 1:02}.png" for name in table["image"]])
+
+
 def test_published_curves_are_thin_and_name_their_source():
     references = read_references([REFERENCES / "swinjscc.csv", REFERENCES / "bpg_ldpc.csv"])
-    figure = quality_figure(results(), references=references)
+    figure = quality_figure(kodak(), references=references)
     swin, bpg = (lines(figure)[name] for name in ("SwinJSCC [1]", "BPG + 5G LDPC [2]"))
     assert list(swin.get_ydata()) == [29.04, 31.55, 33.17, 34.41, 36.05]
     np.testing.assert_allclose(swin.get_xdata(), [1 / 48, 1 / 24, 1 / 16, 1 / 12, 1 / 8], rtol=1e-4)
     assert max(swin.get_linewidth(), bpg.get_linewidth()) < lines(figure)["uniform"].get_linewidth()
     assert re.search(r"\[1\] Kodak.*issue tracker.*not counted\. \[2\] Kodak.*NTSCC\+", notes(figure))
-    over_snr = quality_figure(results(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
+    over_snr = quality_figure(kodak(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
     assert list(lines(over_snr)["SwinJSCC [1]"].get_ydata()) == [29.54, 31.09, 32.27, 33.17, 33.80]
 
 
 def test_published_curves_of_other_conditions_stay_away():
     references = read_references([REFERENCES / "swinjscc.csv"])
-    for table in (results(snrs=(2.0,)), results(channel="rayleigh-slow")):
+    for table in (kodak(snrs=(2.0,)), kodak(channel="rayleigh-slow")):
         figure = quality_figure(table, references=references)
         assert not any("Swin" in label for label in labels(figure))
         assert "No published curve is for these conditions" in notes(figure)
+
+
+def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path):
+    references = read_references([REFERENCES / "swinjscc.csv"])
+    some = kodak()
+    some = some[some["image"].str.contains("kodim0")]
+    for table in (results(), some):
+        figure = quality_figure(table, references=references)
+        assert not any("Swin" in label for label in labels(figure))
+        assert "Published curves of other pictures (kodak) are left out." in notes(figure)
+        assert "No published curve" not in notes(figure)
+        shown = quality_figure(table, references=references, other_pictures=True)
+        assert "SwinJSCC, other pictures [1]" in labels(shown)
+    assert "SwinJSCC [1]" in labels(quality_figure(kodak(), references=references, other_pictures=True))
+    own = references.assign(pictures="0 1 2 3")
+    own.to_csv(tmp_path / "own.csv", index=False)
+    own.drop(columns="pictures").to_csv(tmp_path / "silent.csv", index=False)
+    for name in ("own", "silent"):
+        figure = quality_figure(results(), references=read_references([tmp_path / f"{name}.csv"]))
+        assert "SwinJSCC [1]" in labels(figure)

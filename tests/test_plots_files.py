@@ -138,7 +138,8 @@ def folder(tmp_path, monkeypatch):
         "--x snr_db --y ssim --width full",
         "--y gain_db --where snr_db=10",
         "--y outage --x snr_db",
-        f"--where cbr_budget=1/16,1/8 --where policy=uniform --reference {REFERENCES}",
+        f"--where cbr_budget=1/16,1/8 --where policy=uniform --reference {REFERENCES} --other-pictures",
+        "--no-bands",
     ],
 )
 def test_plot(folder, options, capsys):
@@ -173,6 +174,7 @@ def test_plot(folder, options, capsys):
         ("a.csv --parent conv=none", "no zoo 'none'"),
         ("a.csv --reference a.csv", "a.csv has no column scheme, source"),
         ("a.csv --reference bare", "folder bare holds no CSV"),
+        ("a.csv --no-bands --y outage", "--no-bands is of means of quality, not of outage"),
         ("a.csv --reference a.csv --y ssim", "--reference gives psnr_db, not ssim"),
         ("a.csv --where policy=lagrangian --y gain_db", "no gain over uniform"),
     ],

@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from processes import photograph, save
-from tables import CBRS, lose, results
+from tables import CBRS, REFERENCES, lose, results
 
 from jscc_sim.cli import main
+from jscc_sim.plots.table import read_references
 from jscc_sim.report import report
 from jscc_sim.statistics import interval
 
@@ -133,6 +134,15 @@ def test_gains_are_named_by_their_policy():
     gains = text[text.index("gain dB") :]
     for channel in ("awgn", "rayleigh-slow"):
         assert f"lagrangian, {channel} 10 1/48 4 1.000" in gains
+
+
+def test_published_curves_of_other_pictures_are_marked():
+    references, table = read_references([REFERENCES / "swinjscc.csv"]), results(("uniform",))
+    pages = [report(table, "T", references=references, other_pictures=other) for other in (False, True)]
+    assert ["--reference FILE --other-pictures" in page for page in pages] == [False, True]
+    svgs = [base64.b64decode(Tags(page).tags[[t for t, _ in Tags(page).tags].index("img")][1]["src"][26:])
+            for page in pages]  # fmt: skip
+    assert svgs[0] != svgs[1]
 
 
 def test_a_table_of_one_point_has_a_page_and_always_the_same():

@@ -253,6 +253,8 @@ def _selection(parser: argparse.ArgumentParser) -> None:
                         help="rows with these values alone; may be repeated")  # fmt: skip
     parser.add_argument("--reference", action="append", default=[], metavar="CSV",
                         help="published curves: files or folders such as results/reference")  # fmt: skip
+    parser.add_argument("--other-pictures", action="store_true",
+                        help="draw published curves that are of other pictures too, marked")  # fmt: skip
     parser.add_argument("--parent", action="append", default=[], metavar="ZOO=PARENT",
                         help="what the specialised ZOO comes from: its uniform frames count too")  # fmt: skip
 

@@ -40,6 +40,7 @@ def plot(arguments: argparse.Namespace) -> int:
             arguments.y,
             width=width,
             references=references,
+            other_pictures=arguments.other_pictures,
             parents=parents,
             outages=outages,
             bands=not arguments.no_bands,
@@ -61,7 +62,8 @@ def report(arguments: argparse.Namespace) -> int:
     ]
     options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
     source = shlex.quote(Path(arguments.file).name)
-    text = page(table, title, source=source, options=options, references=references, parents=parents)
+    text = page(table, title, source=source, options=options, references=references,
+                other_pictures=arguments.other_pictures, parents=parents)  # fmt: skip
     write_whole(Path(arguments.out), lambda handle: handle.write(text.encode()))
     print(f"{arguments.out}: {len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0

@@ -33,6 +33,7 @@ from jscc_sim.plots.table import (
     as_fraction,
     check_table,
     envelopes,
+    of_other_pictures,
     panel_name,
     place_name,
     stated,
@@ -64,6 +65,7 @@ def quality_figure(
     *,
     width: Width = "column",
     references: pd.DataFrame | None = None,
+    other_pictures: bool = False,
     parents: Mapping[str, str] | None = None,
     outages: bool = True,
     bands: bool = True,
@@ -72,7 +74,8 @@ def quality_figure(
     line for each; bands: whether there are either. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
-    published curves of `read_references`, drawn thin (PSNR alone); parents: see `with_gains`; outages:
+    published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
+    pictures than the table's are drawn too, and marked; parents: see `with_gains`; outages:
     whether lost frames count, as mid-grey. Raises InputError.
     """
     if y not in MEASURES:
@@ -82,6 +85,9 @@ def quality_figure(
     curves = Curves(check_table(table), x, outages)
     page = _Page(curves, width)
     sources: list[str] = []
+    left_out = ""
+    if references is not None:
+        references, left_out = _comparable(references, curves.table, other_pictures)
 
     def draw(axes: Axes, value: float, rows: pd.DataFrame) -> list[Curve]:
         drawn = list(curves.of(rows, y))
@@ -107,7 +113,7 @@ def quality_figure(
     page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
         page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
-                    ["No published curve is for these conditions."]))  # fmt: skip
+                    ["No published curve is for these conditions."] * (not left_out)), left_out)  # fmt: skip
     return page.finish()
 
 
@@ -349,6 +355,20 @@ def _draw_spread(axes: Axes, curve: Curve) -> None:
 
 def _colour(curve: Curve) -> str:
     return style.COLOURS[curve.scheme % len(style.COLOURS)]
+
+
+def _comparable(
+    references: pd.DataFrame, table: pd.DataFrame, other_pictures: bool
+) -> tuple[pd.DataFrame, str]:
+    """Published curves of the table's pictures, and a note on what is left out; or all, the others marked."""
+    others = of_other_pictures(references, table)
+    if not others.any():
+        return references, ""
+    if other_pictures:
+        marked = references["scheme"].where(~others, references["scheme"] + ", other pictures")
+        return references.assign(scheme=marked), ""
+    sets = ", ".join(sorted(set(references.loc[others, "pictures"])))
+    return references[~others], f"Published curves of other pictures ({sets}) are left out."
 
 
 def _draw_references(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -81,6 +82,8 @@ DIGESTS = {
 zoo's also tells apart systems that have no zoo."""
 
 REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr", "psnr_db")
+PICTURE_SETS: Mapping[str, frozenset[str]] = {"kodak": frozenset(f"kodim{n:02}" for n in range(1, 25))}
+"""Sets of pictures that published curves are of: their names, without suffixes."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,20 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
 
 
 def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source. Raises InputError."""
-    tables = [_typed(_csv(path), REFERENCE_TEXTS, REFERENCE_NUMBERS, str(path)) for path in paths]
+    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source, pictures. The last says what their
+    means are over, one of PICTURE_SETS or names without suffixes; a file may lack it. Raises InputError."""
+    tables = []
+    for path in paths:
+        table = _csv(path)
+        table = table if "pictures" in table else table.assign(pictures="")
+        tables.append(_typed(table, (*REFERENCE_TEXTS, "pictures"), REFERENCE_NUMBERS, str(path)))
     return pd.concat(tables, ignore_index=True)
+
+
+def of_other_pictures(references: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """Which published curves are of other pictures than a table, as far as they say of which."""
+    ours = {PurePath(name).stem for name in table["image"]}
+    return references["pictures"].map(lambda p: bool(p) and PICTURE_SETS.get(p, set(p.split())) != ours)
 
 
 def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
