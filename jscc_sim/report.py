@@ -241,8 +241,9 @@ def _troubles(table: pd.DataFrame) -> str:
     bad = table[table["status"] != "ok"]
     if not len(bad):
         return ""
-    columns = ["status", "image", "policy", "zoo", "channel", "snr_db", "cbr_budget", "repeat", "seed"]
+    columns = ["status", "image", "policy", "zoo", "channel", "snr_db", "cbr_budget", "repeat"]
     columns += ["error"] if "error" in bad else []
+    columns += ["seed"]  # last: it is long, and for whoever repeats the trial
     shown = bad.head(MOST_FAILURES)
     rows = [[format_value(name, row[name]) for name in columns] for row in shown.to_dict("records")]
     how = "Left out of every curve." + (
@@ -261,7 +262,9 @@ def _provenance(table: pd.DataFrame) -> str:
         many = f"{len(values)} different values, such as {values[0]}" if len(values) > MOST_VALUES else ""
         rows.append([name, many or ", ".join(values)])
     return _table(
-        "What was run, and on what", "Columns of the table that identify its trials.", ["", "values"], rows
+        *("What was run, and on what", "Columns of the table that identify its trials."),
+        *(["", "values"], rows),
+        aligned=False,
     )
 
 
@@ -283,9 +286,17 @@ def _spread(values: Any, places: int) -> str:
     return f"{result.mean:.{places}f}{half}{fewer}"
 
 
-def _table(title: str, how: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _table(
+    title: str, how: str, head: Sequence[str], rows: Sequence[Sequence[Any]], aligned: bool = True
+) -> str:
+    """aligned: whether cells that begin with a number are one, and not a list that needs more than a line."""
+
     def cells(tag: str, values: Sequence[Any]) -> str:
-        return "".join(f"<{tag}{_align(value)}>{html.escape(str(value))}</{tag}>" for value in values)
+        looks = (_align(value) if aligned else "" for value in values)
+        return "".join(
+            f"<{tag}{look}>{html.escape(str(value))}</{tag}>"
+            for look, value in zip(looks, values, strict=True)
+        )
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return (

@@ -95,6 +95,15 @@ def test_tables_and_provenance(page):
         assert words in text, words
 
 
+def test_seeds_hide_nothing(table):
+    """A list of them on one line, or before the other columns, is wider than the page."""
+    page = report(table, "T")
+    assert "<th>cbr_budget</th><th>repeat</th><th>seed</th>" in page
+    assert "<th>repeat</th><th>error</th><th>seed</th>" in report(table.assign(error=EVIL), "T")
+    seeds = ", ".join(str(2**63 + image) for image in range(4))
+    assert f"<tr><td>seed</td><td>{seeds}</td></tr>" in page, "a cell that may wrap"
+
+
 def test_points_say_who_coded(table):
     mixed = table.assign(coder=["conv", *["linear"] * (len(table) - 1)], papr_db=9.0)
     text = " ".join("\n".join(Tags(report(mixed, "T")).text).split())
