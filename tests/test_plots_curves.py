@@ -528,3 +528,7 @@ def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path)
     for name in ("own", "silent"):
         figure = quality_figure(results(), references=read_references([tmp_path / f"{name}.csv"]))
         assert "SwinJSCC [1]" in labels(figure)
+    computed = references.drop(columns="pictures").assign(scheme="a bound")
+    for curves in (computed, pd.concat([references, computed], ignore_index=True)):
+        drawn = labels(quality_figure(results(), references=curves))
+        assert [label for label in drawn if "[" in label] == ["a bound [1]"]

@@ -169,7 +169,8 @@ def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
 def of_other_pictures(references: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Which published curves are of other pictures than a table, as far as they say of which."""
     ours = {PurePath(name).stem for name in table["image"]}
-    return references["pictures"].map(lambda p: bool(p) and PICTURE_SETS.get(p, set(p.split())) != ours)
+    told = references["pictures"] if "pictures" in references else pd.Series("", references.index)
+    return told.fillna("").map(lambda of: bool(of) and PICTURE_SETS.get(of, set(of.split())) != ours)
 
 
 def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
