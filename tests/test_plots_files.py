@@ -122,6 +122,8 @@ def test_csv_keeps_what_a_table_says(tmp_path):
     )
     assert again["outage"].dtype == bool
     np.testing.assert_array_equal(again["psnr_db"], table["psnr_db"].astype(float))
+    results(companion="", complexity="").to_csv(tmp_path / "b.csv", index=False)
+    assert set(read_csv(tmp_path / "b.csv")["companion"]) == {""}
 
 
 @pytest.fixture

@@ -170,7 +170,11 @@ def of_other_pictures(references: pd.DataFrame, table: pd.DataFrame) -> pd.Serie
     """Which published curves are of other pictures than a table, as far as they say of which."""
     ours = {PurePath(name).stem for name in table["image"]}
     told = references["pictures"] if "pictures" in references else pd.Series("", references.index)
-    return told.fillna("").map(lambda of: bool(of) and PICTURE_SETS.get(of, set(of.split())) != ours)
+    return (
+        told.astype(object)
+        .fillna("")
+        .map(lambda of: bool(of) and PICTURE_SETS.get(of, set(of.split())) != ours)
+    )
 
 
 def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
@@ -439,7 +443,7 @@ def _typed(
         raise InputError(f"{name} has no rows")
     table = table.reset_index(drop=True)
     for column in texts:
-        table[column] = table[column].fillna("").astype(str)
+        table[column] = table[column].astype(object).fillna("").astype(str)  # one without a word is of floats
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)
