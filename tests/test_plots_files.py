@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from processes import photograph, save
 from tables import CBRS, GAINS_DB, REFERENCES, lose, results
 
 from jscc_sim.cli import main
@@ -248,3 +249,21 @@ def test_receptions_of_long_and_of_small_pictures(size, allocated):
     assert left <= frame.get_xdata().min() < frame.get_xdata().max() <= right
     assert top <= frame.get_ydata().min() < frame.get_ydata().max() <= bottom
     assert ("columns" in whole.get_title()) == (max(size) > 3 * min(size))
+
+
+def test_the_figure_of_a_lost_frame(tmp_path, monkeypatch, capsys):
+    """`transmit --figure` says that it was."""
+    seen = []
+
+    def drawn(original, shots):
+        seen.extend(shots)
+        return reception_figure(original, shots)
+
+    monkeypatch.setattr("jscc_sim.plots.reception_figure", drawn)
+    image = save(photograph(), tmp_path / "a.png")
+    command = ["transmit", str(image), "--system", "jpeg+ldpc-abstraction", "--cbr", "1/4", "--no-ssim"]
+    for snr_db in ("20", "-9"):
+        words = ["--snr-db", snr_db, "--sender-snr-db", "20", "--figure", str(tmp_path / "f.png")]
+        assert main([*command, *words]) == 0
+    assert capsys.readouterr().out.count("OUTAGE") == 1
+    assert [shot.outage for shot in seen] == [False, True]
