@@ -1,6 +1,7 @@
 """What a training run leaves and says, and what an interrupted one keeps."""
 
 import csv
+import re
 import shlex
 import shutil
 import signal
@@ -75,6 +76,7 @@ def test_a_run_leaves_a_log_and_a_curve_and_speaks_without_a_terminal(folder, tm
         ["step", "2/3"],
     ]
     assert "reading: 0 of 7" in shown.err
+    assert re.search(r"step 1/3  loss -[\d.]+ dB  \d+ blocks/s  \d+ s left\n", shown.err)
     assert shown.out.startswith("step 3/3  loss -")
     assert "dB  validation PSNR " in shown.out
     assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")

@@ -249,7 +249,8 @@ def _say(
     words = [f"step {trainer.step}/{recipe.steps or '?'}", loss]
     words += [f"validation {'  '.join(f'{k} {v:.4g}' for k, v in figures.items())}"] * bool(figures)
     words += [f"{blocks:.0f} blocks/s"]
-    words += [f"{(recipe.steps - trainer.step) / speed / 60:.0f} min left"] if recipe.steps else []
+    left = (recipe.steps - trainer.step) / speed if recipe.steps else 0.0
+    words += [f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left"] * bool(left)
     line = "  ".join(words)
     if figures:
         with tqdm.external_write_mode():
