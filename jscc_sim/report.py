@@ -34,7 +34,7 @@ from jscc_sim.plots.table import (
     format_value,
     with_gains,
 )
-from jscc_sim.statistics import Interval, interval
+from jscc_sim.statistics import FEWEST, Interval, interval
 
 MADE_WITH = ("jscc_sim", "matplotlib", "numpy", "pandas")
 MOST_VALUES, MOST_FAILURES = 12, 50
@@ -80,17 +80,19 @@ def report(
     source: str = "TABLE.csv",
     options: str = "",
     references: pd.DataFrame | None = None,
+    other_pictures: bool = False,
     parents: Mapping[str, str] | None = None,
 ) -> str:
     """The page. table: one row per trial; source, options: the name of its file, and what the commands
-    beside the figures must add to draw the same; references, parents: see `plots.curves.quality_figure`.
+    beside the figures must add to draw the same; references, other_pictures, parents: see
+    `plots.curves.quality_figure`.
 
     Raises InputError.
     """
     table = check_table(table, source)
     parts = [
         _summary(table),
-        *_figures(table, f"{source}{options}", references, parents),
+        *_figures(table, f"{source}{options}", references, other_pictures, parents),
         _points(table),
         _gains(table, parents),
         _troubles(table),
@@ -112,14 +114,19 @@ def _summary(table: pd.DataFrame) -> str:
     words = [
         f"{len(table)} trials ({trials}) on {images} images; {lost} frames lost in outages.",
         "CBR is complex channel uses per colour sample, header and ratio map included; SNR is Es/N0, the "
-        "average under fading; a lost frame counts as a mid-grey picture. Intervals are 95 % over images.",
+        "average under fading; a lost frame counts as a mid-grey picture. Intervals are 95 % over images, "
+        f"and not shown for fewer than {FEWEST}.",
         "Rows marked genie have free and error-free side information: for comparison only." if genie else "",
     ]
     return "\n".join(_paragraph(line) for line in words if line)
 
 
 def _figures(
-    table: pd.DataFrame, source: str, references: pd.DataFrame | None, parents: Mapping[str, str] | None
+    table: pd.DataFrame,
+    source: str,
+    references: pd.DataFrame | None,
+    other_pictures: bool,
+    parents: Mapping[str, str] | None,
 ) -> Iterator[str]:
     """Every figure that the table has points for; what cannot be drawn says why."""
     axes: list[Axis] = [axis for axis in COLUMN_OF if table[COLUMN_OF[axis]].nunique() > 1] or ["cbr"]
@@ -128,9 +135,12 @@ def _figures(
     for x in axes:
         for y in MEASURES:
             published = references if y == "psnr_db" else None
-            draw = partial(quality_figure, table, x, y, width="full", references=published, parents=parents)
+            draw = partial(quality_figure, table, x, y, width="full", references=published,
+                           other_pictures=other_pictures, parents=parents)  # fmt: skip
             if table[y].notna().any():
-                added = "" if published is None else " --reference FILE"
+                added = (
+                    "" if published is None else " --reference FILE" + " --other-pictures" * other_pictures
+                )
                 yield _figure(draw, f"{source} --x {x} --y {y}{added}")
         if "uniform" in policies and len(policies) > 1:
             draw = partial(gain_figure, table, x, width="full", parents=parents)
@@ -155,7 +165,7 @@ def _points(table: pd.DataFrame) -> str:
             "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "coder", "PAPR dB",
             "seconds"]  # fmt: skip
     rows = []
-    for (scheme, snr_db, budget), group in _places(table):
+    for (scheme, snr_db, budget), group in _places(table, table):
         good = group[group["status"] == "ok"]
         where = [
             scheme,
@@ -204,7 +214,7 @@ def _coders(rows: pd.DataFrame) -> str:
 def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:
     gains = with_gains(table, parents)
     rows = []
-    for (scheme, snr_db, budget), group in _places(gains):
+    for (scheme, snr_db, budget), group in _places(gains, table):
         each = group.groupby("image")["gain_db"].mean().dropna()
         if len(each):
             where = [scheme, f"{snr_db:g}", format_value("cbr_budget", budget), len(each)]
@@ -216,11 +226,11 @@ def _gains(table: pd.DataFrame, parents: Mapping[str, str] | None) -> str:
     return _table("Gain over uniform", how, head, rows) if rows else ""
 
 
-def _places(table: pd.DataFrame) -> list[tuple[tuple[str, float, float], pd.DataFrame]]:
-    """((label, snr_db, cbr_budget), rows) in the order of the figures' legends."""
+def _places(rows: pd.DataFrame, table: pd.DataFrame) -> list[tuple[tuple[str, float, float], pd.DataFrame]]:
+    """((label, snr_db, cbr_budget), rows), with the labels and in the order of the whole table's figures."""
     curves = Curves(table, "cbr")
     places: list[tuple[tuple[str, float, float], pd.DataFrame]] = []
-    for key, side_info, mine in curves.groups(table):
+    for key, side_info, mine in curves.groups(rows):
         label = curves.labels[key] + (" (genie)" if side_info == "genie" else "")
         keys = [COLUMN_OF[OTHER["cbr"]], COLUMN_OF["cbr"]]
         places += [((label, snr_db, budget), rows) for (snr_db, budget), rows in mine.groupby(keys)]
@@ -231,8 +241,9 @@ def _troubles(table: pd.DataFrame) -> str:
     bad = table[table["status"] != "ok"]
     if not len(bad):
         return ""
-    columns = ["status", "image", "policy", "zoo", "channel", "snr_db", "cbr_budget", "repeat", "seed"]
+    columns = ["status", "image", "policy", "zoo", "channel", "snr_db", "cbr_budget", "repeat"]
     columns += ["error"] if "error" in bad else []
+    columns += ["seed"]  # last: it is long, and for whoever repeats the trial
     shown = bad.head(MOST_FAILURES)
     rows = [[format_value(name, row[name]) for name in columns] for row in shown.to_dict("records")]
     how = "Left out of every curve." + (
@@ -251,7 +262,9 @@ def _provenance(table: pd.DataFrame) -> str:
         many = f"{len(values)} different values, such as {values[0]}" if len(values) > MOST_VALUES else ""
         rows.append([name, many or ", ".join(values)])
     return _table(
-        "What was run, and on what", "Columns of the table that identify its trials.", ["", "values"], rows
+        *("What was run, and on what", "Columns of the table that identify its trials."),
+        *(["", "values"], rows),
+        aligned=False,
     )
 
 
@@ -261,20 +274,29 @@ def _of_images(rows: pd.DataFrame, y: str) -> pd.Series:
 
 
 def _spread(values: Any, places: int) -> str:
-    """Mean and half-width of the interval, and how many values have one if not all; empty without."""
+    """Mean and half-width of the interval, if there are enough values to show one, and how many values there
+    are if not all; empty without."""
     every = np.asarray(values, float)
     sample = every[np.isfinite(every)]
     if not len(sample):
         return ""
     result: Interval = interval(sample)
-    half = "" if np.isnan(result.half_width) else f" ± {result.half_width:.{places}f}"
+    half = "" if np.isnan(result.shown) else f" ± {result.shown:.{places}f}"
     fewer = f" ({len(sample)} of {len(every)} images)" if len(sample) < len(every) else ""
     return f"{result.mean:.{places}f}{half}{fewer}"
 
 
-def _table(title: str, how: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _table(
+    title: str, how: str, head: Sequence[str], rows: Sequence[Sequence[Any]], aligned: bool = True
+) -> str:
+    """aligned: whether cells that begin with a number are one, and not a list that needs more than a line."""
+
     def cells(tag: str, values: Sequence[Any]) -> str:
-        return "".join(f"<{tag}{_align(value)}>{html.escape(str(value))}</{tag}>" for value in values)
+        looks = (_align(value) if aligned else "" for value in values)
+        return "".join(
+            f"<{tag}{look}>{html.escape(str(value))}</{tag}>"
+            for look, value in zip(looks, values, strict=True)
+        )
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return (

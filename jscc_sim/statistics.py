@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+FEWEST = 5
+"""Values below which an interval is computed, but not shown: of two it is seven times as wide as of five, and
+hides what it is drawn about."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,11 @@ class Interval:
     mean: float
     half_width: float
     count: int
+
+    @property
+    def shown(self) -> float:
+        """The half-width for a figure or a table: NaN of fewer than FEWEST values."""
+        return self.half_width if self.count >= FEWEST else float("nan")
 
 
 def lower_envelope(uses: ArrayLike, mse: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,6 +14,7 @@ from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, q
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.plots.style import COLOURS
 from jscc_sim.plots.table import as_fraction, check_table, envelopes, read_references, with_gains
+from jscc_sim.plots.waterfalls import waterfall_figure
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
 
 UNIFORM_USES = [int(cbr * 3 * HEIGHT * WIDTH) for cbr in CBRS]
@@ -61,15 +62,49 @@ def band(collection):
 
 
 def test_curves_and_bands_are_the_statistics():
-    figure = quality_figure(results())
+    figure = quality_figure(results(images=6))
     drawn = lines(figure)
     for policy, filled in zip(("uniform", "lagrangian"), figure.axes[0].collections, strict=True):
-        expected = [interval([psnr_of(policy, 10.0, cbr, image) for image in range(4)]) for cbr in CBRS]
+        expected = [interval([psnr_of(policy, 10.0, cbr, image) for image in range(6)]) for cbr in CBRS]
         np.testing.assert_allclose(drawn[policy].get_xdata(), CBRS)
         np.testing.assert_allclose(drawn[policy].get_ydata(), [e.mean for e in expected])
         ends = np.array([band(filled)[x] for x in drawn[policy].get_xdata()])
         np.testing.assert_allclose(np.diff(ends)[:, 0] / 2, [e.half_width for e in expected])
-    assert "Mean over 4 images" in notes(figure)
+    assert "Mean over 6 images; bands: 95 % intervals over images." in notes(figure)
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_few_images_are_thin_lines_and_have_no_band(images):
+    figure = quality_figure(results(images=images))
+    axes = figure.axes[0]
+    assert all(len(path.vertices) == 0 for filled in axes.collections for path in filled.get_paths())
+    thin = [line.get_ydata() for line in axes.lines if line.get_linewidth() < 0.5]
+    expected = [[psnr_of(policy, 10.0, cbr, image) for cbr in CBRS]
+                for policy in ("uniform", "lagrangian") for image in range(images)]  # fmt: skip
+    np.testing.assert_allclose(thin, expected)
+    assert f"Mean over {images} images; thin lines: the single images" in notes(figure)
+    low, high = axes.get_ylim()
+    assert np.min(expected) - 1 < low < np.min(expected)
+    assert np.max(expected) < high < np.max(expected) + 1
+
+
+def test_an_axis_is_scaled_by_the_means():
+    """Pictures of 10 to 50 dB make bands of 40 dB about curves of 9 dB."""
+    table = results(images=5)
+    table["psnr_db"] += 8 * (table["image"].str[0].astype(float) - 2)
+    axes = quality_figure(table).axes[0]
+    means = np.concatenate([line.get_ydata() for line in axes.lines])
+    assert np.ptp(axes.get_ylim()) < 2 * np.ptp(means)
+    filled = np.concatenate([path.vertices[:, 1] for c in axes.collections for path in c.get_paths()])
+    assert np.ptp(filled) > 2 * np.ptp(axes.get_ylim())
+
+
+@pytest.mark.parametrize("images", [3, 6])
+def test_bands_can_be_left_out(images):
+    figure = quality_figure(results(images=images), bands=False)
+    assert not figure.axes[0].collections
+    assert len(figure.axes[0].lines) == 3  # two policies, one envelope
+    assert f"Mean over {images} images." in notes(figure)
 
 
 def test_x_is_what_was_spent():
@@ -80,9 +115,9 @@ def test_x_is_what_was_spent():
 
 
 def test_repeats_are_no_further_images():
-    twice = pd.concat([results(), results(repeat=1)], ignore_index=True)
+    twice = pd.concat([results(images=5), results(images=5, repeat=1)], ignore_index=True)
     twice["psnr_db"] += np.where(twice["repeat"] == 1, 1.0, -1.0)
-    one, two = (quality_figure(table).axes[0] for table in (results(), twice))
+    one, two = (quality_figure(table).axes[0] for table in (results(images=5), twice))
     np.testing.assert_allclose(one.lines[0].get_ydata(), two.lines[0].get_ydata())
     bands = [list(band(axes.collections[0]).values()) for axes in (one, two)]
     np.testing.assert_allclose(*bands)
@@ -103,7 +138,7 @@ def test_over_snr_and_in_panels():
     assert list(lines(figure, 3)["uniform"].get_xdata()) == [1, 10, 20]
     np.testing.assert_allclose(lines(figure, 3)["uniform"].get_ydata(), 0.815)
     assert figure.axes[0].get_ylabel() == "SSIM"
-    assert [axes.get_title() for axes in quality_figure(table).axes] == ["1 dB", "10 dB", "20 dB"]
+    assert [axes.get_title() for axes in quality_figure(table).axes] == ["SNR 1 dB", "SNR 10 dB", "SNR 20 dB"]
 
 
 def test_one_image_has_no_band():
@@ -342,8 +377,8 @@ def test_the_envelope_of_a_specialised_zoo_has_its_parent_in_it():
 
 
 def test_gain_bars_are_paired():
-    figure = gain_figure(results(("uniform", "lagrangian", "random")))
-    expected = interval([1.5, 0.5, 1.5, 0.5])
+    figure = gain_figure(results(("uniform", "lagrangian", "random"), images=6))
+    expected = interval([1.5, 0.5, 1.5, 0.5, 1.5, 0.5])
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/48", "1/24", "1/16", "1/8"]
     heights = [[bar.get_height() for bar in bars] for bars in axes.containers if hasattr(bars, "patches")]
@@ -356,6 +391,13 @@ def test_gain_bars_are_paired():
     np.testing.assert_allclose(whiskers, expected.half_width)
     assert labels(figure) == ["random", "lagrangian"]
     assert "paired 95 % intervals" in notes(figure)
+
+
+def test_gains_of_few_images_are_dots():
+    axes = gain_figure(results(images=3)).axes[0]
+    assert not any(len(s) for collection in axes.collections for s in collection.get_segments())
+    dots = [line.get_ydata() for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(dots, [[1.5] * 4, [0.5] * 4, [1.5] * 4])
 
 
 def test_gain_interpolates_between_uniform_frames_in_mse():
@@ -397,10 +439,23 @@ def test_outage_rates_with_exact_intervals():
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [6 / 16, 1 / 16, np.nan])
     ends = [segment[:, 1] for segment in axes.collections[0].get_segments()]
     np.testing.assert_allclose(ends, [proportion(6, 16), proportion(1, 16)])
-    arrow = axes.lines[1]
-    assert list(arrow.get_xdata()) == [20]
-    np.testing.assert_allclose(arrow.get_ydata(), [1 - 0.025 ** (1 / 16)])
+    bounds = [line for line in axes.lines if list(line.get_xdata()) == [20]]
+    ends = sorted(float(line.get_ydata()[0]) for line in bounds)
+    np.testing.assert_allclose(ends[1], 1 - 0.025 ** (1 / 16))
+    assert 0 < ends[0] < ends[1], "the arrow points down from the bar"
     assert axes.get_yscale() == "log"
+
+
+def test_bounds_are_joined_by_no_line():
+    """A line through them reads as a rate that was measured: 14 % of 24 frames of which none was lost."""
+    whole = outage_figure(results(snrs=(1.0, 10.0, 20.0), cbrs=(1 / 16,), images=24)).axes[0]
+    table = pd.DataFrame({"mode": "qpsk-602", "block_bits": 1024, "snr_db": [1.0, 2.0, 3.0], "blocks": 50,
+                          "errors": [10, 0, 0]})  # fmt: skip
+    for axes in (whole, waterfall_figure(table).axes[0]):
+        seen = [np.isfinite(line.get_ydata()).sum() for line in axes.lines if line.get_linestyle() != "None"]
+        assert max(seen) <= 1, seen
+        bounds = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert sum(len(line.get_xdata()) for line in bounds) >= 4, "bars and arrows"
 
 
 def test_the_exact_interval_of_a_proportion():
@@ -415,7 +470,8 @@ def test_the_exact_interval_of_a_proportion():
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.csv")), ids=lambda path: path.stem)
 def test_published_curves(path):
     table = read_references([path])
-    assert list(table.columns) == ["scheme", "channel", "snr_db", "cbr", "psnr_db", "source"]
+    assert list(table.columns) == ["scheme", "channel", "snr_db", "cbr", "psnr_db", "source", "pictures"]
+    assert set(table["pictures"]) == {"kodak"}
     assert table["psnr_db"].between(20, 40).all()
     assert table["cbr"].between(0.01, 0.34).all()
     assert table["source"].str.contains("Kodak").all()
@@ -429,24 +485,54 @@ def test_there_are_published_curves():
     assert {"SwinJSCC", "WITT", "DeepJSCC", "BPG + 5G LDPC", "VTM + 5G LDPC", "NTSCC+"} < schemes
 
 
+def kodak(**more):
+    """A table of all pictures of the Kodak set."""
+    table = results(images=24, **more)
+    return table.assign(image=[f"kodak/kodim{int(name[:-4]) + 1:02}.png" for name in table["image"]])
+
+
 def test_published_curves_are_thin_and_name_their_source():
     references = read_references([REFERENCES / "swinjscc.csv", REFERENCES / "bpg_ldpc.csv"])
-    figure = quality_figure(results(), references=references)
+    figure = quality_figure(kodak(), references=references)
     swin, bpg = (lines(figure)[name] for name in ("SwinJSCC [1]", "BPG + 5G LDPC [2]"))
     assert list(swin.get_ydata()) == [29.04, 31.55, 33.17, 34.41, 36.05]
     np.testing.assert_allclose(swin.get_xdata(), [1 / 48, 1 / 24, 1 / 16, 1 / 12, 1 / 8], rtol=1e-4)
     assert max(swin.get_linewidth(), bpg.get_linewidth()) < lines(figure)["uniform"].get_linewidth()
     assert re.search(r"\[1\] Kodak.*issue tracker.*not counted\. \[2\] Kodak.*NTSCC\+", notes(figure))
-    over_snr = quality_figure(results(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
+    over_snr = quality_figure(kodak(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
     assert list(lines(over_snr)["SwinJSCC [1]"].get_ydata()) == [29.54, 31.09, 32.27, 33.17, 33.80]
 
 
 def test_published_curves_of_other_conditions_stay_away():
     references = read_references([REFERENCES / "swinjscc.csv"])
-    for table in (results(snrs=(2.0,)), results(channel="rayleigh-slow")):
+    for table in (kodak(snrs=(2.0,)), kodak(channel="rayleigh-slow")):
         figure = quality_figure(table, references=references)
         assert not any("Swin" in label for label in labels(figure))
         assert "No published curve is for these conditions" in notes(figure)
+
+
+def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path):
+    references = read_references([REFERENCES / "swinjscc.csv"])
+    some = kodak()
+    some = some[some["image"].str.contains("kodim0")]
+    for table in (results(), some):
+        figure = quality_figure(table, references=references)
+        assert not any("Swin" in label for label in labels(figure))
+        assert "Published curves of other pictures (kodak) are left out." in notes(figure)
+        assert "No published curve" not in notes(figure)
+        shown = quality_figure(table, references=references, other_pictures=True)
+        assert "SwinJSCC, other pictures [1]" in labels(shown)
+    assert "SwinJSCC [1]" in labels(quality_figure(kodak(), references=references, other_pictures=True))
+    own = references.assign(pictures="0 1 2 3")
+    own.to_csv(tmp_path / "own.csv", index=False)
+    own.drop(columns="pictures").to_csv(tmp_path / "silent.csv", index=False)
+    for name in ("own", "silent"):
+        figure = quality_figure(results(), references=read_references([tmp_path / f"{name}.csv"]))
+        assert "SwinJSCC [1]" in labels(figure)
+    computed = references.drop(columns="pictures").assign(scheme="a bound")
+    for curves in (computed, pd.concat([references, computed], ignore_index=True)):
+        drawn = labels(quality_figure(results(), references=curves))
+        assert [label for label in drawn if "[" in label] == ["a bound [1]"]
 
 
 # --- names and numbers from anyone -------------------------------------------------------------------

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from processes import photograph, save
 from tables import CBRS, GAINS_DB, REFERENCES, lose, results
 
 from jscc_sim.cli import main
@@ -122,6 +123,8 @@ def test_csv_keeps_what_a_table_says(tmp_path):
     )
     assert again["outage"].dtype == bool
     np.testing.assert_array_equal(again["psnr_db"], table["psnr_db"].astype(float))
+    results(companion="", complexity="").to_csv(tmp_path / "b.csv", index=False)
+    assert set(read_csv(tmp_path / "b.csv")["companion"]) == {""}
 
 
 @pytest.fixture
@@ -138,7 +141,8 @@ def folder(tmp_path, monkeypatch):
         "--x snr_db --y ssim --width full",
         "--y gain_db --where snr_db=10",
         "--y outage --x snr_db",
-        f"--where cbr_budget=1/16,1/8 --where policy=uniform --reference {REFERENCES}",
+        f"--where cbr_budget=1/16,1/8 --where policy=uniform --reference {REFERENCES} --other-pictures",
+        "--no-bands",
     ],
 )
 def test_plot(folder, options, capsys):
@@ -173,6 +177,7 @@ def test_plot(folder, options, capsys):
         ("a.csv --parent conv=none", "no zoo 'none'"),
         ("a.csv --reference a.csv", "a.csv has no column scheme, source"),
         ("a.csv --reference bare", "folder bare holds no CSV"),
+        ("a.csv --no-bands --y outage", "--no-bands is of means of quality, not of outage"),
         ("a.csv --reference a.csv --y ssim", "--reference gives psnr_db, not ssim"),
         ("a.csv --where policy=lagrangian --y gain_db", "no gain over uniform"),
     ],
@@ -201,3 +206,64 @@ def test_a_reception_says_who_coded_it(shots):
     figure = reception_figure(picture, [dataclasses.replace(first, coder="linear")])
     assert figure.axes[2].get_title() == "sharp\nPSNR lossless, coder linear"
     assert "coder" not in "".join(axes.get_title() for axes in reception_figure(picture, [first]).axes)
+
+
+def test_a_reception_without_an_allocation_has_no_hole(shots):
+    """A rival's: original and reception, zoomed where most was lost."""
+    picture, (_, blurred) = shots
+    received = picture.copy()
+    received[40:90, 100:150] = 255 - received[40:90, 100:150]
+    shot = dataclasses.replace(blurred, index=None, uses=(), picture=received)
+    figure = reception_figure(picture, [shot])
+    assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1]
+    zoom = figure.axes[3].images[0].get_array()
+    assert (zoom != figure.axes[2].images[0].get_array()).any(axis=2).sum() == 50 * 50
+
+
+def test_an_outage_says_so(shots):
+    picture, (_, blurred) = shots
+    grey = np.full_like(picture, 128)
+    for outage in (True, False):
+        figure = reception_figure(picture, [dataclasses.replace(blurred, picture=grey, outage=outage)])
+        texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert sum("OUTAGE" in text for text in texts) == 2 * outage, "whole and zoomed"
+
+
+@pytest.mark.parametrize("size", [(32, 8000), (8000, 32), (5, 7), (1, 1), (40, 120)])
+@pytest.mark.parametrize("allocated", [True, False])
+def test_receptions_of_long_and_of_small_pictures(size, allocated):
+    """Nothing is collapsed or cut, and what is shown of a long picture holds the zoom."""
+    rows, columns = size
+    picture = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8)
+    index = np.arange(-(-rows // 32) * -(-columns // 32)) % 3
+    shot = Shot("a", 255 - picture, 10.0, index if allocated else None, (0, 8, 16))
+    figure = reception_figure(picture, [shot])
+    assert max(figure.get_size_inches()) < 16
+    figure.canvas.draw()
+    whole = figure.axes[0]
+    box = whole.get_window_extent()
+    assert min(box.width, box.height) > 0.25 * max(box.width, box.height)
+    (left, right), (bottom, top) = whole.get_xlim(), whole.get_ylim()
+    assert (right - left) * (bottom - top) == min(rows, 3 * columns) * min(columns, 3 * rows)
+    frame = whole.lines[-1]
+    assert left <= frame.get_xdata().min() < frame.get_xdata().max() <= right
+    assert top <= frame.get_ydata().min() < frame.get_ydata().max() <= bottom
+    assert ("columns" in whole.get_title()) == (max(size) > 3 * min(size))
+
+
+def test_the_figure_of_a_lost_frame(tmp_path, monkeypatch, capsys):
+    """`transmit --figure` says that it was."""
+    seen = []
+
+    def drawn(original, shots):
+        seen.extend(shots)
+        return reception_figure(original, shots)
+
+    monkeypatch.setattr("jscc_sim.plots.reception_figure", drawn)
+    image = save(photograph(), tmp_path / "a.png")
+    command = ["transmit", str(image), "--system", "jpeg+ldpc-abstraction", "--cbr", "1/4", "--no-ssim"]
+    for snr_db in ("20", "-9"):
+        words = ["--snr-db", snr_db, "--sender-snr-db", "20", "--figure", str(tmp_path / "f.png")]
+        assert main([*command, *words]) == 0
+    assert capsys.readouterr().out.count("OUTAGE") == 1
+    assert [shot.outage for shot in seen] == [False, True]

@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from processes import photograph, save
-from tables import CBRS, lose, results
+from tables import CBRS, REFERENCES, lose, results
 
 from jscc_sim.cli import main
+from jscc_sim.plots.table import read_references
 from jscc_sim.report import report
 from jscc_sim.statistics import interval
 
@@ -85,7 +86,7 @@ def test_tables_and_provenance(page):
         "lagrangian (genie)",
         "uniform 10 1/16 4 4 0.06250",
         "Gain over uniform",
-        "1.000 ± 0.919 0.500 1.500",
+        "lagrangian 10 1/16 4 1.000 0.500 1.500",
         "Infeasible and failed trials",
         "zoo_sha256 " + "d5" * 32,
         str(2**63 + 1),
@@ -94,10 +95,19 @@ def test_tables_and_provenance(page):
         assert words in text, words
 
 
+def test_seeds_hide_nothing(table):
+    """A list of them on one line, or before the other columns, is wider than the page."""
+    page = report(table, "T")
+    assert "<th>cbr_budget</th><th>repeat</th><th>seed</th>" in page
+    assert "<th>repeat</th><th>error</th><th>seed</th>" in report(table.assign(error=EVIL), "T")
+    seeds = ", ".join(str(2**63 + image) for image in range(4))
+    assert f"<tr><td>seed</td><td>{seeds}</td></tr>" in page, "a cell that may wrap"
+
+
 def test_points_say_who_coded(table):
     mixed = table.assign(coder=["conv", *["linear"] * (len(table) - 1)], papr_db=9.0)
     text = " ".join("\n".join(Tags(report(mixed, "T")).text).split())
-    assert "25.00% linear 9.0 ± 0.0 0.50" in text
+    assert "25.00% linear 9.0 0.50" in text
     assert "linear 3, conv 1 9.0" in text
     assert "coder" not in text[text.index("What was run") :], "an outcome is no condition"
 
@@ -109,13 +119,39 @@ def test_a_mean_says_over_how_many_images_it_is():
     point["psnr_db"] = [30.0, 34.0, 38.0, 30.0, 34.0, None]
     point["mse"] = [65.025, 25.89, 10.31, 65.025, 25.89, 0.0]
     lossless = " ".join("\n".join(Tags(report(point, "T")).text).split())
-    assert "uniform 10 1/16 3 6 0.06250 3.47% 32.00 ± 25.41 (2 of 3 images)" in lossless
+    assert "uniform 10 1/16 3 6 0.06250 3.47% 32.00 (2 of 3 images)" in lossless
     lost = point.assign(outage=[True, False, False, True, True, False], psnr_db=[9, 34, 38, 9, 9, 38])
     text = " ".join("\n".join(Tags(report(lost, "T")).text).split())
-    half = interval([9, (34 + 9) / 2, 38]).half_width
-    assert f"3.47% 22.83 ± {half:.2f}" in text, "outages count"
-    assert "36.00 ± 25.41 (2 of 3 images), 3 frames 0.8100 ± 0.0248" in text
+    assert "3.47% 22.83 " in text, "outages count"
+    assert "36.00 (2 of 3 images), 3 frames 0.8100 " in text
     assert "frames 0.8" not in " ".join("\n".join(Tags(report(lost.assign(outage=True), "T")).text).split())
+
+
+def test_intervals_are_of_five_images_or_more():
+    for images in (2, 4, 5, 6):
+        table = results(images=images)
+        psnr = table[(table["policy"] == "uniform") & (table["cbr_budget"] == CBRS[0])]["psnr_db"]
+        half = f" ± {interval(psnr).half_width:.2f}"
+        text = " ".join("\n".join(Tags(report(table, "T")).text).split())
+        assert f"10.42% {psnr.mean():.2f}{half if images >= 5 else ''} " in text
+
+
+def test_gains_are_named_by_their_policy():
+    """Uniform has none: among what is left the policy does not vary, and the channel does."""
+    table = pd.concat([results(), results(channel="rayleigh-slow")], ignore_index=True)
+    text = " ".join("\n".join(Tags(report(table, "T")).text).split())
+    gains = text[text.index("gain dB") :]
+    for channel in ("awgn", "rayleigh-slow"):
+        assert f"lagrangian, {channel} 10 1/48 4 1.000" in gains
+
+
+def test_published_curves_of_other_pictures_are_marked():
+    references, table = read_references([REFERENCES / "swinjscc.csv"]), results(("uniform",))
+    pages = [report(table, "T", references=references, other_pictures=other) for other in (False, True)]
+    assert ["--reference FILE --other-pictures" in page for page in pages] == [False, True]
+    svgs = [base64.b64decode(Tags(page).tags[[t for t, _ in Tags(page).tags].index("img")][1]["src"][26:])
+            for page in pages]  # fmt: skip
+    assert svgs[0] != svgs[1]
 
 
 def test_a_table_of_one_point_has_a_page_and_always_the_same():

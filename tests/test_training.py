@@ -110,9 +110,18 @@ def checkpoint(crops, tmp_path):
 def test_another_architectures_checkpoint(checkpoint):
     other = ConvArchitecture(fine=16, coarse=16)
     with pytest.raises(
-        InputError, match=r"checkpoint.safetensors has the architecture .*'fine': 8.*'fine': 16"
+        InputError,
+        match=r"checkpoint.safetensors is of another network: fine 8, not 16; encoder_fine 1, not ",
     ):
         Trainer(BlockJSCCTask(other), RECIPE).restore(checkpoint)
+
+
+def test_another_systems_checkpoint(checkpoint, capsys):
+    out = str(checkpoint.parent)
+    assert main(["train", "--system", "digits", "--out", out, "--steps", "3"]) == 2
+    shown = capsys.readouterr().err
+    assert "checkpoint.safetensors is of another network: it is no architecture of digits\n" in shown
+    assert shown.count("\n") == 1
 
 
 def test_fewer_steps_than_there_are(checkpoint):

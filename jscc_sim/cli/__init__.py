@@ -220,6 +220,7 @@ def _add_looking(commands: Commands) -> None:
     plot.add_argument("--y", choices=measures, default="psnr_db", help="what is drawn over it (psnr_db)")
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
+    plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")
     plot.add_argument("--without-outages", action="store_true", help="average what arrived alone")
     _selection(plot)
 
@@ -241,7 +242,9 @@ def _add_training(commands: Commands) -> None:
         "train the networks of a system on a folder of images; resumes by itself",
     )
     train.add_argument("folder", nargs="?", metavar="FOLDER", help="training images (digits: none)")
-    train.add_argument("--out", required=True, metavar="ZOO", help="folder of the weights and the checkpoint")
+    train.add_argument(
+        "--out", required=True, metavar="ZOO", help="folder of the weights, the checkpoint and the log"
+    )
     train.add_argument("--system", choices=trained, default=BLOCK_JSCC)
     train.add_argument("--bank", choices=("conv", "linear"), help="of block-jscc (conv)")
     length = train.add_mutually_exclusive_group()
@@ -282,8 +285,8 @@ def _add_training(commands: Commands) -> None:
         "--companion", metavar="ZOO", help="let senders use that zoo's coders where they promise more"
     )
     calibrate.add_argument(
-        "--withhold", type=int, nargs="+", default=[], metavar="USES",
-        help="ratios that policies take only where nothing else fits",
+        "--withhold", type=int, nargs="*", metavar="USES",
+        help="ratios that policies take only where nothing else fits (as it is; no number: none)",
     )  # fmt: skip
     calibrate.add_argument("--seed", type=int, default=0)
 
@@ -299,6 +302,8 @@ def _selection(parser: argparse.ArgumentParser) -> None:
                         help="rows with these values alone; may be repeated")  # fmt: skip
     parser.add_argument("--reference", action="append", default=[], metavar="CSV",
                         help="published curves: files or folders such as results/reference")  # fmt: skip
+    parser.add_argument("--other-pictures", action="store_true",
+                        help="draw published curves that are of other pictures too, marked")  # fmt: skip
     parser.add_argument("--parent", action="append", default=[], metavar="ZOO=PARENT",
                         help="what the specialised ZOO comes from: its uniform frames count too")  # fmt: skip
 

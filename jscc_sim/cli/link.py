@@ -218,7 +218,9 @@ def _send(
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
         coder = _another_coder(sent.coder, spec.zoo)
         uses = ratios.uses if ratios else ()
-        shot = Shot(printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder)
+        shot = Shot(
+            printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder, outage=sent.outage
+        )
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
 

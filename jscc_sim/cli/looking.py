@@ -27,6 +27,8 @@ def plot(arguments: argparse.Namespace) -> int:
     writable(arguments.out)
     if arguments.reference and arguments.y != "psnr_db":
         raise InputError(f"--reference gives psnr_db, not {arguments.y}")
+    if arguments.no_bands and arguments.y in ("gain_db", "outage"):
+        raise InputError(f"--no-bands is of means of quality, not of {arguments.y}")
     references = _references(arguments.reference)
     parents = _parents(arguments.parent)
     table = _selected(_table(arguments.file), arguments.where)
@@ -37,7 +39,15 @@ def plot(arguments: argparse.Namespace) -> int:
         figure = gain_figure(table, x, width=width, parents=parents, outages=outages)
     else:
         figure = quality_figure(
-            table, x, arguments.y, width=width, references=references, parents=parents, outages=outages
+            table,
+            x,
+            arguments.y,
+            width=width,
+            references=references,
+            other_pictures=arguments.other_pictures,
+            parents=parents,
+            outages=outages,
+            bands=not arguments.no_bands,
         )
     save_figure(figure, arguments.out)
     print(arguments.out)
@@ -58,7 +68,8 @@ def report(arguments: argparse.Namespace) -> int:
     ]
     options = "".join(f" {option} {shlex.quote(word)}" for option, word in given)
     source = shlex.quote(Path(arguments.file).name)
-    text = page(table, title, source=source, options=options, references=references, parents=parents)
+    text = page(table, title, source=source, options=options, references=references,
+                other_pictures=arguments.other_pictures, parents=parents)  # fmt: skip
     write_whole(arguments.out, lambda handle: handle.write(printable(text).encode()))
     say_written(arguments.out, f"{len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0

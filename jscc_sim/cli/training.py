@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.task import Task
 
 CALIBRATION_IMAGES = 80
+CURVES = "training.png"
 FINE, COARSE, DEPTHS = 128, 192, (3, 3, 3, 4)
 
 WIDEST, DEEPEST, LONGEST_SIDE, MOST_CROPS, MOST = 4096, 100, 8192, 1 << 16, 10**9
@@ -62,6 +63,7 @@ def train(arguments: argparse.Namespace) -> int:
     else:
         task = _task(arguments)
         trainer = _run(arguments, task, split, folder)
+        _draw(folder)
         if trainer.step != trainer.recipe.steps:
             print(f"stopped; the same command goes on from {folder}")
             return 130
@@ -71,7 +73,7 @@ def train(arguments: argparse.Namespace) -> int:
         network = trainer.average.cpu()
         if arguments.system == BLOCK_JSCC:
             assert split is not None
-            zoo = release_conv(network, folder, notes, _mixture(arguments).snr_db)
+            zoo = release_conv(network, folder, notes, _mixture(arguments).snr_db, _inherited(arguments))
             _calibrate(zoo, split, arguments.seed)
         else:
             release_model(task, network, folder, notes)
@@ -85,12 +87,14 @@ def calibrate(arguments: argparse.Namespace) -> int:
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
         _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
-    _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
+    if arguments.withhold is not None:
+        _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
     check_own(zoo)
     split = split_folder(arguments.folder)
     check_material(_largest(split, arguments.images), len(zoo.ratios), arguments.seed)
     zoo = _calibrate(zoo, split, arguments.seed, arguments.images)
-    zoo = update_manifest(zoo, withheld=arguments.withhold)
+    if arguments.withhold is not None:
+        zoo = update_manifest(zoo, withheld=arguments.withhold)
     if arguments.companion is not None:
         update_manifest(zoo, companion=arguments.companion)
     print(f"calibration written to {arguments.zoo}")
@@ -197,6 +201,26 @@ def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, fo
         rate=arguments.rate or 1.0,
     )
     return run(split, folder, task, recipe)
+
+
+def _inherited(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a zoo that was started from another keeps of its manifest. It is written with the weights: whoever
+    is interrupted before the calibration still has it."""
+    if arguments.start is None:
+        return {}
+    manifest = load_zoo(arguments.start).manifest
+    return {name: manifest[name] for name in ("companion", "withheld") if name in manifest}
+
+
+def _draw(folder: Path) -> None:
+    """The curves of the run so far, if it got so far."""
+    from jscc_sim.training.log import LOG, read_log
+
+    if (folder / LOG).exists():
+        from jscc_sim.plots import save_figure
+        from jscc_sim.plots.training import training_figure
+
+        save_figure(training_figure(read_log(folder / LOG)), folder / CURVES)
 
 
 def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:

@@ -33,10 +33,13 @@ from jscc_sim.plots.table import (
     as_fraction,
     check_table,
     envelopes,
+    of_other_pictures,
+    panel_name,
     place_name,
     stated,
     with_gains,
 )
+from jscc_sim.statistics import FEWEST
 
 NAMES = {
     "cbr": "channel bandwidth ratio (CBR)",
@@ -46,6 +49,9 @@ NAMES = {
     "ms_ssim": "MS-SSIM",
 }
 MOST_PANELS, MOST_CURVES = 12, 12
+BEYOND = 0.25
+"""How far beyond the lines an axis may reach for the bands, as a share of what the lines span."""
+
 NEARLY_ALL = 0.95
 """Share of a budget; whoever spends less is named where the axis does not show it."""
 
@@ -59,13 +65,17 @@ def quality_figure(
     *,
     width: Width = "column",
     references: pd.DataFrame | None = None,
+    other_pictures: bool = False,
     parents: Mapping[str, str] | None = None,
     outages: bool = True,
+    bands: bool = True,
 ) -> Figure:
-    """Mean quality over CBR (as spent) or SNR, with 95 % bands over images.
+    """Mean quality over CBR (as spent) or SNR, with 95 % bands over images, or, of fewer than FEWEST, a thin
+    line for each; bands: whether there are either. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
-    published curves of `read_references`, drawn thin (PSNR alone); parents: see `with_gains`; outages:
+    published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
+    pictures than the table's are drawn too, and marked; parents: see `with_gains`; outages:
     whether lost frames count, as mid-grey. Raises InputError.
     """
     if y not in MEASURES:
@@ -75,19 +85,16 @@ def quality_figure(
     curves = Curves(check_table(table), x, outages)
     page = _Page(curves, width)
     sources: list[str] = []
+    left_out = ""
+    if references is not None:
+        references, left_out = _comparable(references, curves.table, other_pictures)
 
     def draw(axes: Axes, value: float, rows: pd.DataFrame) -> list[Curve]:
         drawn = list(curves.of(rows, y))
         for curve in drawn:
             page.add(curve.label, _line(axes, curve))
-            axes.fill_between(
-                curve.x,
-                curve.mean - curve.half_width,
-                curve.mean + curve.half_width,
-                color=_colour(curve),
-                alpha=0.13,
-                linewidth=0,
-            )
+            if bands:
+                _draw_spread(axes, curve)
         if x == "cbr" and y == "psnr_db":
             for below in envelopes(rows if outages else rows[~rows["outage"]], parents):
                 (line,) = axes.plot(below.cbr, below.psnr_db, linewidth=0.8, linestyle=(0, (1, 1.5)))
@@ -100,12 +107,13 @@ def quality_figure(
         return drawn
 
     page.draw(draw)
-    page.note(_over_images(page, "bands"))
+    page.scale(bands)
+    page.note(_over_images(page, "bands", "thin lines") if bands else _means(page))
     page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
         page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
-                    ["No published curve is for these conditions."]))  # fmt: skip
+                    ["No published curve is for these conditions."] * (not left_out)), left_out)  # fmt: skip
     return page.finish()
 
 
@@ -150,6 +158,8 @@ def gain_figure(
                 "fmt": "none",
             }
             axes.errorbar(left, curve.mean, yerr=curve.half_width, **error)
+            if 1 < curve.images < FEWEST:
+                axes.plot(left, curve.each.T, "o", color="white", markeredgecolor="black", markersize=2.5)
             page.add(curve.label, bars)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set_xticks(range(len(places)), [as_fraction(p) if x == "cbr" else f"{p:g}" for p in places])
@@ -159,7 +169,7 @@ def gain_figure(
 
     page.draw(draw, x_label="CBR budget" if x == "cbr" else NAMES[x])
     page.note("Gain over uniform's lower convex envelope in the (uses, MSE) plane, image by image, in dB.")
-    page.note(_over_images(page, "whiskers", "paired "))
+    page.note(_over_images(page, "whiskers", "dots", "paired "))
     page.note(*_left_out(page), *_unspent(page))
     page.note(_lost(gains) if outages else _arrived(page))
     return page.finish()
@@ -167,7 +177,7 @@ def gain_figure(
 
 def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "column") -> Figure:
     """Share of frames that are lost, with exact 95 % intervals; where none was lost, the end of
-    the interval as an arrow. Errors as for `quality_figure`."""
+    the interval as a bound, which no line joins. Errors as for `quality_figure`."""
     curves = Curves(check_table(table), x)
     page = _Page(curves, width)
     lowest: list[float] = []
@@ -181,9 +191,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
             seen, at = curve.mean > 0, curve.x + shift
             page.add(curve.label, _line(axes, curve, np.where(seen, curve.mean, np.nan)))
             axes.vlines(at[seen], low[seen], high[seen], color=_colour(curve), linewidth=0.7)
-            axes.plot(
-                at[~seen], high[~seen], "none", marker=r"$\downarrow$", color=_colour(curve), markersize=6
-            )
+            style.draw_bounds(axes, at[~seen], high[~seen], _colour(curve))
             lowest.extend([*curve.mean[seen], *high[~seen]])
         axes.set_xlim(page.limits)
         axes.set_yscale("log")
@@ -193,7 +201,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
 
     page.draw(draw)
     page.note("Share of frames that are lost, over images and repeats; bars: exact 95 % intervals; "
-              "arrows: none lost, the rate is below.")  # fmt: skip
+              "arrows down from a bar: none lost, the rate is below the bar.")  # fmt: skip
     page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     return page.finish()
 
@@ -281,7 +289,7 @@ class _Page:
             for axes, (value, panel) in zip(grid.flat, self.panels, strict=False):
                 axes.set_xlabel(x_label or NAMES[self.curves.x])
                 if len(self.panels) > 1:
-                    axes.set_title(place_name(OTHER[self.curves.x], value))
+                    axes.set_title(panel_name(OTHER[self.curves.x], value))
                 drawn = draw(axes, value, panel)
                 axes.label_outer()
                 self.drawn += [(value, curve) for curve in drawn]
@@ -290,6 +298,21 @@ class _Page:
                 grid.flat[number].remove()
                 above.tick_params(labelbottom=True)
                 above.set_xlabel(x_label or NAMES[self.curves.x])
+
+    def scale(self, bands: bool) -> None:
+        """Limits of y by what the lines show, and by the bands as far as they do not flatten the lines."""
+        lines = [np.asarray(line.get_ydata(), float) for axes in self.figure.axes for line in axes.lines]
+        shown = np.concatenate([*lines, [np.nan]])
+        shown = shown[np.isfinite(shown)]
+        if not len(shown):
+            return
+        low, high = shown.min(), shown.max()
+        span = max(high - low, 0.05 * abs(high)) or 1.0
+        halves = [(c.mean, np.nan_to_num(c.half_width)) for _, c in self.drawn if bands]
+        floor = min([low, *(end for mean, half in halves for end in mean - half)])
+        ceiling = max([high, *(end for mean, half in halves for end in mean + half)])
+        low, high = max(floor, low - BEYOND * span), min(ceiling, high + BEYOND * span)
+        self.figure.axes[0].set_ylim(low - 0.05 * span, high + 0.05 * span)
 
     def finish(self) -> Figure:
         """The figure. Raises InputError if nothing is in it."""
@@ -322,8 +345,30 @@ def _line(axes: Axes, curve: Curve, values: Any = None) -> Artist:
     return line
 
 
+def _draw_spread(axes: Axes, curve: Curve) -> None:
+    """The interval of a curve as a band; or few images one by one: an interval says nothing."""
+    if 1 < curve.images < FEWEST:
+        axes.plot(curve.x, curve.each.T, color=_colour(curve), linewidth=0.35, alpha=0.5)
+    low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
+    axes.fill_between(curve.x, low, high, color=_colour(curve), alpha=0.13, linewidth=0)
+
+
 def _colour(curve: Curve) -> str:
     return style.COLOURS[curve.scheme % len(style.COLOURS)]
+
+
+def _comparable(
+    references: pd.DataFrame, table: pd.DataFrame, other_pictures: bool
+) -> tuple[pd.DataFrame, str]:
+    """Published curves of the table's pictures, and a note on what is left out; or all, the others marked."""
+    others = of_other_pictures(references, table)
+    if not others.any():
+        return references, ""
+    if other_pictures:
+        marked = references["scheme"].where(~others, references["scheme"] + ", other pictures")
+        return references.assign(scheme=marked), ""
+    sets = ", ".join(sorted(set(references.loc[others, "pictures"])))
+    return references[~others], f"Published curves of other pictures ({sets}) are left out."
 
 
 def _draw_references(
@@ -371,20 +416,31 @@ def _conditions(curves: Curves) -> str:
             words.append(name + values.pop())
     panels = curves.panels()
     if len(panels) == 1:
-        words.append(place_name(OTHER[curves.x], panels[0][0]))
+        words.append(panel_name(OTHER[curves.x], panels[0][0]))
     return f"{', '.join(words)}." if words else ""
 
 
-def _over_images(page: _Page, what: str, kind: str = "") -> str:
+def _over_images(page: _Page, what: str, single: str, kind: str = "") -> str:
+    """Over how many images the means are, and what is drawn about them: `what` of many, `single` of few."""
+    counts = {curve.images for _, curve in page.drawn}
+    if counts <= {1}:
+        return "One image: no interval." if counts else ""
+    few = (
+        f"; {single}: the single images, too few for an interval"
+        if any(1 < n < FEWEST for n in counts)
+        else ""
+    )
+    many = f"; {what}: {kind}95 % intervals over images" if max(counts) >= FEWEST else ""
+    return f"{_means(page)[:-1]}{many}{few}."
+
+
+def _means(page: _Page) -> str:
     counts = sorted({curve.images for _, curve in page.drawn})
     if not counts:
         return ""
-    if counts == [1]:
-        return "One image: no interval."
-    number = (
-        f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} (not the same for every curve)"
-    )
-    return f"Mean over {number} images; {what}: {kind}95 % intervals over images."
+    one = f"{counts[0]} image{'s' * (counts[0] > 1)}"
+    number = one if len(counts) == 1 else f"{counts[0]} to {counts[-1]} (not the same for every curve) images"
+    return f"Mean over {number}."
 
 
 def _left_out(page: _Page) -> list[str]:

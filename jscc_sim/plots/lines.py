@@ -16,13 +16,14 @@ from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width,
 @dataclass(frozen=True)
 class Panel:
     """curves: label -> (x, y), or (x, y, half-widths of y's intervals) for a band; a NaN is a gap. A label
-    has one look in all panels of a figure."""
+    has one look in all panels of a figure; marked: whether points have markers."""
 
     x: str
     y: str
     curves: Mapping[str, tuple[Sequence[float], ...]]
     title: str = ""
     log_x: bool = False
+    marked: bool = True
 
 
 def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: Width = "column") -> Figure:
@@ -36,7 +37,7 @@ def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: W
                 number = labels.index(label)
                 style = {
                     "color": COLOURS[number % len(COLOURS)],
-                    "marker": MARKERS[number % len(MARKERS)],
+                    "marker": MARKERS[number % len(MARKERS)] if panel.marked else "",
                     "linestyle": DASHES[number % len(DASHES)],
                 }
                 (entries[label],) = axes.plot(np.asarray(x), np.asarray(y), **style)

@@ -20,6 +20,9 @@ from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure,
 from jscc_sim.units import BLOCK
 
 ZOOM_BLOCKS = 4
+LONGEST = 3.0
+"""Sides of a picture that is shown as a whole, long to short: of a longer one nothing could be seen."""
+LOST = "OUTAGE\nthe frame could not be decoded:\nscored as mid-grey"
 CBR_TOLERANCE = 0.05
 """Within which receptions count as of equal CBR."""
 
@@ -27,7 +30,8 @@ CBR_TOLERANCE = 0.05
 @dataclass(frozen=True, eq=False)
 class Shot:
     """One reception to show. index: [N] ratio of each block; uses: the ratio set's channel uses; cbr: what
-    the whole frame spent, header included; coder: what coded it, if that is to be said."""
+    the whole frame spent, header included; coder: what coded it, if that is to be said; outage: whether it is
+    the mid-grey of a frame that was lost."""
 
     label: str
     picture: Picture
@@ -36,28 +40,39 @@ class Shot:
     uses: tuple[int, ...]
     cbr: float | None = None
     coder: str = ""
+    outage: bool = False
 
 
 def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
-    """The original, the last shot's allocation over it, every reception, and a zoom of each where
-    the first and the last shot differ most (of a single shot: where most uses were spent)."""
-    columns = 2 + len(shots)
-    height, width = original.shape[:2]
-    panel = 3.4
-    size = (panel * columns, panel * (height / width + 1.0) + 0.7)
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    axes = figure.subplots(2, columns, height_ratios=(height / width, 1.0))
+    """The original, the last shot's allocation over it if it has one, every reception, and a zoom of each
+    where the first and the last shot differ most (of a single shot: where most uses were spent, or else where
+    most was lost). Of a picture longer than LONGEST times its width a part is shown, about the zoom."""
+    allocated = int(shots[-1].index is not None)
+    columns = 1 + allocated + len(shots)
     top, left, side = _zoom_window(original, shots)
-    _show(axes[0, 0], original, "original")
-    _show_allocation(figure, axes[0, 1], original, shots[-1])
+    view = _view(original, top, left, side)
+    panel, share = 3.4, view[2] / view[3]
+    figure = Figure(figsize=(panel * columns, panel * (share + 1.0) + 0.7), dpi=150, layout="constrained")
+    axes = figure.subplots(2, columns, height_ratios=(share, 1.0))
+    part = "" if view[2:] == original.shape[:2] else f"\nrows {view[0]} to {view[0] + view[2] - 1}, "
+    part += part and f"columns {view[1]} to {view[1] + view[3] - 1}"
     window = np.s_[top : top + side, left : left + side]
+    _show(axes[0, 0], original, f"original{part}")
     _show(axes[1, 0], original[window], "original, zoomed")
-    _show_allocation(None, axes[1, 1], original, shots[-1], (top, left, side))
-    for column, shot in enumerate(shots, start=2):
+    if allocated:
+        overlay = _show_allocation(axes[0, 1], original, shots[-1])
+        _show_allocation(axes[1, 1], original, shots[-1], (top, left, side))
+        _colour_bar(figure, overlay, list(axes[:, 1]), shots[-1].uses, 7)
+    for column, shot in enumerate(shots, start=1 + allocated):
         _show(axes[0, column], shot.picture, f"{shot.label}\nPSNR {_quality(shot)}{_coder(shot)}")
         _show(axes[1, column], shot.picture[window], "zoomed")
+        for row in axes[:, column] if shot.outage else ():
+            row.text(0.5, 0.5, LOST, transform=row.transAxes, ha="center", va="center", fontsize=10)
         _frame(axes[0, column], top, left, side)
     _frame(axes[0, 0], top, left, side)
+    for place in axes[0]:
+        place.set_xlim(view[1] - 0.5, view[1] + view[3] - 0.5)
+        place.set_ylim(view[0] + view[2] - 0.5, view[0] - 0.5)
     return figure
 
 
@@ -76,7 +91,7 @@ def allocation_figure(original: Picture, shots: Sequence[Shot], *, width: Width 
         figure = paper_figure(width)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, shot in zip(grid.flat, shots, strict=False):
-            overlay = _show_allocation(None, axes, original, shot)
+            overlay = _show_allocation(axes, original, shot)
             axes.set_title(plain(_caption(shot)), fontsize=7)
         for axes in grid.flat[len(shots) :]:
             axes.remove()
@@ -180,8 +195,21 @@ def _zoom_window(original: Picture, shots: Sequence[Shot]) -> tuple[int, int, in
     elif shots[0].index is not None:
         interest = _spread(np.asarray(shots[0].uses)[shots[0].index], height, width)
     else:
-        interest = np.zeros((height, width))
+        interest = np.square(shots[0].picture.astype(np.float64) - original).mean(2)
     return *_busiest(interest, side), side
+
+
+def _view(original: Picture, top: int, left: int, side: int) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the part of a picture that is shown: all of it, or of a long one what is
+    about the zoom."""
+    height, width = original.shape[:2]
+    longest = round(LONGEST * min(height, width))
+    rows, columns = min(height, longest), min(width, longest)
+    first = [
+        int(np.clip(at + side // 2 - shown // 2, 0, whole - shown))
+        for at, shown, whole in ((top, rows, height), (left, columns, width))
+    ]
+    return first[0], first[1], rows, columns
 
 
 def _spread(values: NDArray[np.int64], height: int, width: int) -> NDArray[np.float64]:
@@ -199,22 +227,19 @@ def _show(axes: Axes, picture: Picture, title: str) -> None:
 
 
 def _show_allocation(
-    figure: Figure | None,
     axes: Axes,
     original: Picture,
     shot: Shot,
     window: tuple[int, int, int] | None = None,
-) -> AxesImage | None:
-    """The ratio of each block as colour over a grey picture; with a colour bar if a figure is given."""
-    if shot.index is None:
-        axes.set_axis_off()
-        return None
+) -> AxesImage:
+    """The ratio of each block as colour over a grey picture, or over a window of it."""
+    assert shot.index is not None
     height, width = original.shape[:2]
     top, left, side_y, side_x = (
         (0, 0, height, width) if window is None else (*window[:2], window[2], window[2])
     )
     part = np.s_[top : top + side_y, left : left + side_x]
-    _show(axes, original[part], "channel uses of each block" if figure else "its uses, zoomed")
+    _show(axes, original[part], "its uses, zoomed" if window else "channel uses of each block")
     axes.images[0].set_data(np.repeat(original[part].mean(2, keepdims=True), 3, 2).astype(np.uint8))
     levels = len(shot.uses)
     colours = ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 1, levels)))
@@ -225,8 +250,6 @@ def _show_allocation(
         alpha=0.6,
         interpolation="nearest",
     )
-    if figure is not None:
-        _colour_bar(figure, overlay, axes, shot.uses, 7)
     return overlay
 
 
@@ -236,6 +259,7 @@ def _colour_bar(figure: Figure, overlay: Any, axes: Any, uses: tuple[int, ...], 
 
 
 def _frame(axes: Axes, top: int, left: int, side: int) -> None:
-    x, y = [left, left + side, left + side, left, left], [top, top, top + side, top + side, top]
+    low, high = -0.5, side - 0.5  # edges of pixels, not their middles
+    x, y = left + np.array([low, high, high, low, low]), top + np.array([low, low, high, high, low])
     axes.plot(x, y, color="white", linewidth=2.5)
     axes.plot(x, y, color="black", linewidth=1)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from numpy.typing import ArrayLike
 
 from jscc_sim.errors import InputError
 from jscc_sim.files import write_whole
@@ -83,6 +86,14 @@ def add_footer(figure: Figure, height: float, entries: Mapping[str, Artist], not
     if legend:
         legend.set_bbox_to_anchor((0.5, below / whole), figure.transFigure)
     figure.set_layout_engine("constrained", rect=(0, footer / whole, 1, height / whole))
+
+
+def draw_bounds(axes: Axes, at: ArrayLike, most: ArrayLike, colour: str) -> None:
+    """Rates of which it is known that they are below `most`: a bar there, and an arrow down. On a logarithmic
+    axis; never joined by a line, which would read as a measured rate."""
+    below = 0.4 * np.asarray(most, float)
+    look: Any = {"fmt": "none", "ecolor": colour, "elinewidth": 0.7, "capsize": 2.0, "capthick": 0.7}
+    axes.errorbar(np.asarray(at), np.asarray(most), yerr=below, uplims=np.ones(below.shape, bool), **look)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -94,6 +95,8 @@ DIGESTS = {
 zoo's also tells apart systems that have no zoo."""
 
 REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr", "psnr_db")
+PICTURE_SETS: Mapping[str, frozenset[str]] = {"kodak": frozenset(f"kodim{n:02}" for n in range(1, 25))}
+"""Sets of pictures that published curves are of: their names, without suffixes."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,11 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Points of one scheme under one condition: means over images with their 95 % half-widths.
+    """Points of one scheme under one condition: means over images with their 95 % half-widths, NaN where
+    they are of too few images to be shown.
 
-    scheme: index of its style, the same with and without a genie; frames, lost: [points] how many a mean
+    scheme: index of its style, the same with and without a genie; each: [images, points] what the means are
+    of; frames, lost: [points] how many a mean
     is of, and how many were lost in outages and are not in it; spent: least share of the budget, in the
     mean over a point's frames; left_out: where some image has no value; coded_by: what coded its frames,
     where that is not all the zoo's own.
@@ -122,6 +127,7 @@ class Curve:
     x: Array
     mean: Array
     half_width: Array
+    each: Array
     frames: Array
     lost: Array
     spent: float
@@ -163,9 +169,25 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
 
 
 def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source. Raises InputError."""
-    tables = [_typed(_csv(path), REFERENCE_TEXTS, REFERENCE_NUMBERS, str(path)) for path in paths]
+    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source, pictures. The last says what their
+    means are over, one of PICTURE_SETS or names without suffixes; a file may lack it. Raises InputError."""
+    tables = []
+    for path in paths:
+        table = _csv(path)
+        table = table if "pictures" in table else table.assign(pictures="")
+        tables.append(_typed(table, (*REFERENCE_TEXTS, "pictures"), REFERENCE_NUMBERS, str(path)))
     return pd.concat(tables, ignore_index=True)
+
+
+def of_other_pictures(references: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """Which published curves are of other pictures than a table, as far as they say of which."""
+    ours = {PurePath(name).stem for name in table["image"]}
+    told = references["pictures"] if "pictures" in references else pd.Series("", references.index)
+    return (
+        told.astype(object)
+        .fillna("")
+        .map(lambda of: bool(of) and PICTURE_SETS.get(of, set(of.split())) != ours)
+    )
 
 
 def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFrame:
@@ -308,7 +330,7 @@ class Curves:
     def of(self, rows: pd.DataFrame, y: str) -> Iterator[Curve]:
         """The curves of a panel: y over the axis, each point a mean over all images or left out."""
         for key, side_info, mine in self.groups(rows):
-            points, left_out = self._points(mine, y)
+            points, each, left_out = self._points(mine, y)
             at, place, mean, half_width, frames, lost, spent = np.array(points, float).reshape(-1, 7).T
             yield Curve(
                 self.labels[key] + (" (genie)" if side_info == "genie" else ""),
@@ -318,6 +340,7 @@ class Curves:
                 place,
                 mean,
                 half_width,
+                np.array(each, float).reshape(len(each), mine["image"].nunique()).T,
                 frames,
                 lost,
                 spent.min(initial=1.0),
@@ -326,10 +349,13 @@ class Curves:
                 _coded_by(mine if self.outages else mine[~mine["outage"]]),
             )
 
-    def _points(self, mine: pd.DataFrame, y: str) -> tuple[list[tuple[float, ...]], list[LeftOut]]:
+    def _points(
+        self, mine: pd.DataFrame, y: str
+    ) -> tuple[list[tuple[float, ...]], list[Array], list[LeftOut]]:
         """(budget or SNR, its place on the axis, mean, half-width, frames, frames lost, share of the budget
-        spent) of each point, and what is left out."""
+        spent) of each point, its value of each image, and what is left out."""
         points: list[tuple[float, ...]] = []
+        values: list[Array] = []
         left_out = []
         images = set(mine["image"])
         for at, rows in mine.groupby(COLUMN_OF[self.x]):
@@ -345,8 +371,9 @@ class Curves:
                 place = each["cbr"].mean() if self.x == "cbr" else at
                 spent = (each["cbr"] / each["cbr_budget"]).mean()
                 frames, lost = len(kept), len(sent) - len(kept)
-                points.append((at, place, result.mean, result.half_width, frames, lost, spent))
-        return points, left_out
+                points.append((at, place, result.mean, result.shown, frames, lost, spent))
+                values.append(each[y].to_numpy(float))
+        return points, values, left_out
 
     def outage(self, rows: pd.DataFrame) -> Iterator[tuple[Curve, Array]]:
         """The curves of a panel's outage rate, and [2, points] the ends of its exact 95 % intervals."""
@@ -390,6 +417,11 @@ def stated(column: pd.Series) -> set[str]:
 def place_name(axis: Axis, value: float) -> str:
     """`CBR 1/16` or `10 dB`."""
     return f"CBR {as_fraction(value)}" if axis == "cbr" else f"{value:g} dB"
+
+
+def panel_name(axis: Axis, value: float) -> str:
+    """The same where it stands alone: `SNR 10 dB`."""
+    return place_name(axis, value) if axis == "cbr" else f"SNR {place_name(axis, value)}"
 
 
 def as_fraction(value: float) -> str:

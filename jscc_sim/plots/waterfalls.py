@@ -10,7 +10,17 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width, add_footer, paper_figure
+from jscc_sim.plots.style import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    PAPER,
+    WIDTHS,
+    Width,
+    add_footer,
+    draw_bounds,
+    paper_figure,
+)
 from jscc_sim.statistics import proportion
 
 MODULATIONS = ("qpsk", "16qam", "64qam", "256qam")
@@ -34,14 +44,7 @@ def waterfall_figure(table: pd.DataFrame, *, width: Width = "full") -> Figure:
                 at, rate = curve["snr_db"].to_numpy(), (curve["errors"] / curve["blocks"]).to_numpy()
                 (line,) = axes.plot(at[seen], rate[seen], marker=MARKERS[number], markersize=2, **style)
                 axes.vlines(at[seen], ends[0][seen], ends[1][seen], color=COLOURS[number], linewidth=0.6)
-                axes.plot(
-                    at[~seen],
-                    ends[1][~seen],
-                    "none",
-                    marker=r"$\downarrow$",
-                    color=COLOURS[number],
-                    markersize=4,
-                )
+                draw_bounds(axes, at[~seen], ends[1][~seen], COLOURS[number])
                 entries.setdefault(MODULATIONS[number], line)
             axes.set(yscale="log", ylim=(FLOOR, 1.3), ylabel="block error rate")
             axes.set_title(f"{length} information bits a block")

@@ -180,7 +180,7 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         side_info,
         companion,
         float(row["sender_snr_db"]),
-        None if margin in ("", None) else float(margin),
+        None if margin in ("", None) or float(margin) != float(margin) else float(margin),  # pandas: NaN
     )
     picture = read_picture(path)
     height, width = picture.shape[:2]

@@ -50,6 +50,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     )
     crops: ClassVar[int] = 6
     side: ClassVar[int] = 160
+    logarithmic: ClassVar[bool] = True
     multiple: ClassVar[int] = BLOCK
     compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
 

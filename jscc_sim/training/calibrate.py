@@ -1,15 +1,22 @@
-"""Fit a zoo's predictor: code training pictures over AWGN and regress each block's error and energy."""
+"""Fit a zoo's predictor: code training pictures over AWGN and regress each block's error and energy.
+
+What is collected is kept now and then beside the zoo, so that an interrupted calibration goes on."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from jscc_sim.blocks import Grid, split
 from jscc_sim.channels import AWGN, equalise
@@ -19,7 +26,9 @@ from jscc_sim.images import read_picture
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import Bank, block_energies
 from jscc_sim.prediction import Predictor
+from jscc_sim.training.progress import announced
 from jscc_sim.units import BLOCK
+from jscc_sim.weights import WEIGHTS, write_tensors
 from jscc_sim.zoo import Zoo
 
 SENDER_SNR_DB = (-2.0, 20.0)
@@ -35,6 +44,7 @@ LEAST_SAMPLES = 4 * TERMS
 RIDGE = 1e-3
 TINY = 1e-6
 SCORING_STEPS, SCORING_GAIN = 30, 1e-6
+KEPT, KEEP_SECONDS = "calibration-state.safetensors", 20.0
 
 
 @dataclass
@@ -46,18 +56,58 @@ class Samples:
     mse: list[NDArray[np.float64]] = field(default_factory=list)
     energy: list[NDArray[np.float64]] = field(default_factory=list)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All rows of each."""
+        return {name: np.concatenate(parts) for name, parts in vars(self).items() if parts}
+
 
 def calibrate(zoo: Zoo, paths: list[Path], seed: int = 0, frames: int = FRAMES) -> Predictor:
     """The predictor of a zoo, from `frames` random frames of each picture. A frame has a random level
     of uses, blocks at ratios that scatter widely about it, and a random SNR that its sender believes
-    more or less rightly."""
-    rng = np.random.default_rng(seed)
-    samples = Samples()
-    for path in tqdm(paths, desc="calibrating", delay=2, disable=None):
+    more or less rightly. Goes on with what an interrupted call with the same arguments kept."""
+    kept, same = zoo.folder / KEPT, _identity(zoo, paths, seed, frames)
+    done, samples, rng = _resumed(kept, same, seed) or (0, Samples(), np.random.default_rng(seed))
+    spoken = time.monotonic()
+    for number, path in enumerate(announced(paths, "calibrating", done), done):
+        if time.monotonic() - spoken > KEEP_SECONDS and samples.ratio:
+            spoken = time.monotonic()
+            _keep(kept, same, number, samples, rng)
         for drawn in draw_frames(path, len(zoo.ratios), rng, frames):
             collect(zoo.bank, drawn, rng, samples)
     check_counts(np.concatenate([np.zeros(0, np.int64), *samples.ratio]), len(zoo.ratios), len(paths))
-    return fit(samples, len(zoo.ratios))
+    predictor = fit(samples, len(zoo.ratios))
+    kept.unlink(missing_ok=True)
+    return predictor
+
+
+def _identity(zoo: Zoo, paths: Sequence[Path], seed: int, frames: int) -> str:
+    """Of all that the samples depend on."""
+    files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    coders = [zoo.manifest["bank"], zoo.manifest.get("architecture"), zoo.manifest["files"][WEIGHTS]]
+    return hashlib.sha256(json.dumps([coders, files, seed, frames]).encode()).hexdigest()
+
+
+def _keep(path: Path, same: str, done: int, samples: Samples, rng: np.random.Generator) -> None:
+    bits = rng.bit_generator
+    spawned = bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
+    state = json.dumps({"same": same, "done": done, "rng": bits.state, "spawned": spawned}).encode()
+    write_tensors(path, {**samples.arrays(), "state": np.frombuffer(state, np.uint8)})
+
+
+def _resumed(path: Path, same: str, seed: int) -> tuple[int, Samples, np.random.Generator] | None:
+    """Pictures that are done, their samples, and the random stream behind them; None where nothing fitting
+    was kept."""
+    try:
+        tensors = load_file(path)
+        state = json.loads(tensors.pop("state").tobytes())
+        if state["same"] != same:
+            return None
+        samples = Samples(**{name: [values] for name, values in tensors.items()})
+        rng = np.random.default_rng(np.random.SeedSequence(seed, n_children_spawned=state["spawned"]))
+        rng.bit_generator.state = state["rng"]
+        return int(state["done"]), samples, rng
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def check_material(paths: list[Path], ratios: int, seed: int = 0, frames: int = FRAMES) -> None:
@@ -65,7 +115,7 @@ def check_material(paths: list[Path], ratios: int, seed: int = 0, frames: int = 
     of training."""
     rng = np.random.default_rng(seed)
     index = [np.zeros(0, np.int64)]
-    for path in tqdm(paths, desc="looking at blocks", delay=2, disable=None):
+    for path in announced(paths, "looking at blocks"):
         index += [drawn.index for drawn in draw_frames(path, ratios, rng, frames)]
     check_counts(np.concatenate(index), ratios, len(paths))
 

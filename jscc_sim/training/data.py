@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture, list_pictures, read_picture
+from jscc_sim.training.progress import announced
 
 if TYPE_CHECKING:  # a folder is split, and refused, before torch is loaded
     from torch import Tensor
@@ -48,8 +48,8 @@ def _hash_of_name(path: Path) -> str:
 
 
 def load(paths: list[Path]) -> list[Picture]:
-    """Every picture in memory, with a progress bar when that takes a while."""
-    return [read_picture(p) for p in tqdm(paths, desc="reading", delay=2, disable=None)]
+    """Every picture in memory."""
+    return [read_picture(path) for path in announced(paths, "reading")]
 
 
 class Crops:

@@ -1,4 +1,4 @@
-"""The training loop of all networks: batches, two optimisers, checkpoints that resume exactly."""
+"""The training loop of all networks: batches, two optimisers, checkpoints that resume exactly, a log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +27,9 @@ from jscc_sim.files import check_regular
 from jscc_sim.images import Picture
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Split
+from jscc_sim.training.log import LOG, Log, column
 from jscc_sim.training.muon import Muon
+from jscc_sim.training.progress import EVERY_SECONDS
 from jscc_sim.training.task import Batches, Task
 from jscc_sim.units import BLOCK
 
@@ -165,7 +169,8 @@ class Trainer(Generic[N]):
             raise InputError(f"checkpoint {path} is damaged: {error}") from None
         ours = json.loads(json.dumps(dataclasses.asdict(self.task.architecture)))
         if theirs != ours:
-            raise InputError(f"checkpoint {path} has the architecture {theirs}, not {ours}")
+            what = _differences(theirs, ours) or f"it is no architecture of {self.task.system}"
+            raise InputError(f"checkpoint {path} is of another network: {what}")
         if self.recipe.steps is None:
             self.recipe = replace(self.recipe, steps=steps)
         if self.recipe.steps is not None and step > self.recipe.steps:
@@ -215,47 +220,120 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+def _differences(theirs: Any, ours: dict[str, Any]) -> str:
+    """`fine 8, not 16; coarse 16, not 32` of two architectures; empty where they do not compare."""
+    if not isinstance(theirs, dict) or theirs.keys() != ours.keys():
+        return ""
+    return "; ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in ours if theirs[key] != ours[key])
+
+
 def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> Trainer[N]:
-    """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint."""
+    """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint. Leaves
+    the checkpoint and a log there."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
     trainer = Trainer(task, recipe)
     if checkpoint.exists():
         trainer.restore(checkpoint)
+    log = Log(folder / LOG, trainer.step)
     batches = task.batches(split, recipe.side, recipe.device)
     held_out = task.held_out(split)
-    blocks_per_step = recipe.crops * (recipe.side / BLOCK) ** 2
     with (
-        stop_on_signal() as stopped,
+        stop_on_signal() as stop,
         tqdm(total=trainer.recipe.steps, initial=trainer.step, disable=None) as bar,
     ):
-        mean, started, first = torch.zeros((), device=recipe.device), time.monotonic(), trainer.step
-        while not stopped and (trainer.recipe.steps is None or trainer.step < trainer.recipe.steps):
-            mean = mean.lerp(trainer.advance(batches), 1 / min(trainer.step - first, 200))
+        mean, begun, began_at = torch.zeros((), device=recipe.device), time.monotonic(), trainer.step
+        saved = said = begun
+        while trainer.recipe.steps is None or trainer.step < trainer.recipe.steps:
+            with stop.at_once(trainer.step == began_at):  # the first step may compile for minutes
+                mean = mean.lerp(trainer.advance(batches), 1 / min(trainer.step - began_at, 200))
+            if stop.gave_up:
+                break
             bar.update()
-            seconds = time.monotonic() - started
+            now = time.monotonic()
+            speed = (trainer.step - began_at) / (now - begun)
             if trainer.recipe.steps is None and trainer.step >= TIMED_STEPS:
-                bar.total = round(recipe.minutes * 60 / seconds * (trainer.step - first))
+                bar.total = round(recipe.minutes * 60 * speed)
                 trainer.recipe = replace(trainer.recipe, steps=max(bar.total, TIMED_STEPS))
             ended = trainer.step == trainer.recipe.steps
-            if seconds > recipe.checkpoint_seconds or ended or stopped:
-                speed = (trainer.step - first) * blocks_per_step / seconds
+            due = ended or now - saved > recipe.checkpoint_seconds
+            if not (due or stop.wanted or now - said > EVERY_SECONDS):
+                continue
+            said = now
+            row: dict[str, float] = {"step": trainer.step, "seconds": log.seconds_before + now - begun}
+            row |= _progress(task, mean.item()) | {"rate": trainer.recipe.schedule(trainer.step - 1)}
+            figures: dict[str, float] = {}
+            if due or stop.wanted:
                 trainer.save(checkpoint)
-                figures = "  ".join(f"{k} {v:.4g}" for k, v in trainer.validate(held_out).items())
-                line = f"step {trainer.step}/{trainer.recipe.steps}  loss {mean.item():.4f}  "
-                tqdm.write(f"{line}validation {figures}  {speed:.0f} blocks/s")
-                started, first = time.monotonic(), trainer.step
+                saved = now
+            if due and not stop.wanted:
+                with stop.at_once():
+                    figures = trainer.validate(held_out)
+            log.add(row | {column(name): value for name, value in figures.items()})
+            _say(bar, trainer, row, figures, speed)
+            if stop.wanted:
+                break
     return trainer
 
 
+def _progress(task: Task[Any], loss: float) -> dict[str, float]:
+    return {"loss_db": 10 / math.log(10) * loss} if task.logarithmic else {"loss": loss}
+
+
+def _say(
+    bar: Any, trainer: Trainer[Any], row: dict[str, float], figures: dict[str, float], speed: float
+) -> None:
+    """One line on a row of the log; without figures only where no bar says as much. speed: steps a second."""
+    recipe = trainer.recipe
+    blocks = speed * recipe.crops * (recipe.side / BLOCK) ** 2
+    loss = f"loss {row['loss_db']:.2f} dB" if "loss_db" in row else f"loss {row['loss']:.4f}"
+    words = [f"step {trainer.step}/{recipe.steps or '?'}", loss]
+    words += [f"validation {'  '.join(f'{k} {v:.4g}' for k, v in figures.items())}"] * bool(figures)
+    words += [f"{blocks:.0f} blocks/s"]
+    left = (recipe.steps - trainer.step) / speed if recipe.steps else 0.0
+    words += [f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left"] * bool(left)
+    line = "  ".join(words)
+    if figures:
+        with tqdm.external_write_mode():
+            print(line, flush=True)  # a log file is read while it is written
+    elif bar.disable:
+        print(line, file=sys.stderr, flush=True)
+
+
+class Stop:
+    """Whether Ctrl-C or SIGTERM came, so that the loop can end with a checkpoint."""
+
+    def __init__(self) -> None:
+        self.wanted = self.gave_up = self._at_once = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        """The signals' handler."""
+        self.wanted = True
+        if self._at_once:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def at_once(self, allowed: bool = True) -> Iterator[None]:
+        """What is done here is given up when a signal comes: it may take long, and costs nothing to lose."""
+        self._at_once = allowed
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.gave_up = self.wanted
+            if not self.wanted:
+                raise
+        finally:
+            self._at_once = False
+
+
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[list[int]]:
-    """A list that fills at Ctrl-C or SIGTERM, so that the loop can end with a checkpoint."""
-    stopped: list[int] = []
+def stop_on_signal() -> Iterator[Stop]:
+    """What becomes `wanted` at Ctrl-C or SIGTERM."""
+    stop = Stop()
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(s, lambda number, _: stopped.append(number)) for s in signals]
+    before = [signal.signal(number, stop) for number in signals]
     try:
-        yield stopped
+        yield stop
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)

@@ -29,8 +29,9 @@ def release_conv(
     folder: Path,
     training: Mapping[str, Any],
     snr_range_db: tuple[float, float] = SNR_RANGE_DB,
+    further: Mapping[str, Any] | None = None,
 ) -> Zoo:
-    """Write the zoo of a network that was trained for a range of SNRs."""
+    """Write the zoo of a network that was trained for a range of SNRs. further: more of its manifest."""
     bank = ConvBank(coder)
     weights = halved(coder)
     manifest = {
@@ -38,6 +39,7 @@ def release_conv(
         "summary": BlockJSCCTask.summary,
         "architecture": dataclasses.asdict(coder.architecture),
         **_common(bank, training, snr_range_db),
+        **(further or {}),
     }
     return save_zoo(folder, manifest, weights)
 

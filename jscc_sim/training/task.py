@@ -44,6 +44,9 @@ class Task(ABC, Generic[N]):
     side: ClassVar[int]
     """What a batch is made of unless told otherwise."""
 
+    logarithmic: ClassVar[bool] = False
+    """Whether the loss is the natural logarithm of an error, and is told in dB."""
+
     multiple: ClassVar[int] = 1
     """Sides of crops must be multiples of it."""
 
