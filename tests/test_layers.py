@@ -17,7 +17,7 @@ PACKAGE = Path(jscc_sim.__file__).parent
 
 LAYERS = (
     ("errors",),
-    ("units", "_kernels", "plugins"),
+    ("units", "_kernels", "plugins", "inference"),
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
     ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
     ("allocation", "nn", "coding"),

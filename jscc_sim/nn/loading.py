@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from jscc_sim.inference import building
 from jscc_sim.weights import Model
 
 A = TypeVar("A")
@@ -23,6 +24,7 @@ def filled(network: N, tensors: Mapping[str, NDArray[Any]]) -> N:
     return network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+@building()
 def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
     """The network that a manifest's architecture describes, with the model's weights. Raises InputError
     where they are not each other's."""

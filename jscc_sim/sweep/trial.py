@@ -17,6 +17,7 @@ import numpy as np
 from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
+from jscc_sim.inference import one_thread
 from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
@@ -269,12 +270,5 @@ def forget_frames() -> None:
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """The lock is for executors of threads: coders and torch's thread count are shared in a process."""
-    import torch
-
-    with _alone:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    with _alone, one_thread():
+        yield

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
+from jscc_sim.inference import random_state_kept
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Split
 from jscc_sim.training.muon import Muon
@@ -174,6 +175,7 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+@random_state_kept()
 def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> Trainer[N]:
     """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
