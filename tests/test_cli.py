@@ -1,9 +1,11 @@
 """The command line when all is well: options, rows, figures, plug-ins, listings."""
 
+import importlib
 import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from processes import photograph, pixels, save
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.cli import main
+from jscc_sim.cli import bench, main
 from jscc_sim.units import STANDARD_RATIOS
 
 COMMANDS = (
@@ -240,3 +242,16 @@ def test_zoo_listing(capsys):
     shown = capsys.readouterr().out
     for word in ("linear:", "ratios", "SNR", "parameters", "MACs per pixel", "trained on"):
         assert word in shown
+
+
+@pytest.mark.parametrize(("platform", "shown"), [("linux", "2.00 GiB"), ("darwin", "0.00 GiB")])
+def test_peak_memory_in_the_units_of_the_system(platform, shown, monkeypatch):
+    pytest.importorskip("resource")
+    monkeypatch.setattr(bench.sys, "platform", platform)
+    monkeypatch.setattr("resource.getrusage", lambda _: SimpleNamespace(ru_maxrss=2 << 20))
+    assert bench._peak_memory() == shown
+
+
+def test_no_peak_memory_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert importlib.reload(bench)._peak_memory() == "unknown"

@@ -17,7 +17,7 @@ PACKAGE = Path(jscc_sim.__file__).parent
 
 LAYERS = (
     ("errors",),
-    ("units", "_kernels", "plugins", "inference"),
+    ("units", "_kernels", "plugins", "inference", "versions"),
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
     ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
     ("allocation", "nn", "coding"),

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from processes import program
 from tables import CBRS, GAINS_DB, REFERENCES, lose, results
 
 from jscc_sim.cli import main
@@ -201,3 +202,19 @@ def test_a_reception_says_who_coded_it(shots):
     figure = reception_figure(picture, [dataclasses.replace(first, coder="linear")])
     assert figure.axes[2].get_title() == "sharp\nPSNR lossless, coder linear"
     assert "coder" not in "".join(axes.get_title() for axes in reception_figure(picture, [first]).axes)
+
+
+RUDE = "text.usetex: True\nsavefig.bbox: tight\nfont.family: serif\naxes.facecolor: red\n"
+
+
+def test_a_users_matplotlibrc_changes_nothing(tmp_path):
+    """Not even one that asks for a LaTeX that is not there."""
+    (tmp_path / "results.csv").write_text(results(images=2).to_csv(index=False))
+    drawn = []
+    for name, settings in (("plain", ""), ("rude", RUDE)):
+        (tmp_path / f"{name}rc").write_text(settings)
+        env = {"MATPLOTLIBRC": str(tmp_path / f"{name}rc")}
+        ran = program("plot", "results.csv", "--out", f"{name}.svg", cwd=tmp_path, env=env)
+        assert ran.code == 0, ran.err
+        drawn.append((tmp_path / f"{name}.svg").read_bytes())
+    assert drawn[0] == drawn[1]

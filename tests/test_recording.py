@@ -222,3 +222,11 @@ def test_a_failed_write_leaves_the_earlier_recording_whole(tmp_path):
         write_recording(tmp_path / "b", some_symbols(), description="second")
     assert not (tmp_path / "b.sigmf-data").exists()
     assert read_recording(tmp_path / "a").description == "first"
+
+
+def test_an_archive_is_named(tmp_path):
+    (tmp_path / "a.sigmf").write_bytes(b"ustar")
+    for use in (read_recording, lambda path: write_recording(path, some_symbols(), description="")):
+        with pytest.raises(InputError, match=r"a\.sigmf is named as an archive: unpack it with tar"):
+            use(tmp_path / "a.sigmf")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sigmf"]

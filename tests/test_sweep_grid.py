@@ -193,3 +193,38 @@ def test_python_files_and_zoos_lie_beside_the_grid(tmp_path, monkeypatch):
     assert found.policy == f"{tmp_path}/mine.py:Mine"
     assert found.label.policy == "mine.py:Mine"
     assert found.zoo == "linear"
+
+
+def test_numpy_numbers_arrays_and_paths_are_what_they_say(folder):
+    plain = grid(
+        images=[str(folder / "photos/a.png")],
+        systems=[SystemSpec("block-jscc", zoo="linear", sender_snr_db=5)],
+        snr_db=[1, 10],
+        cbr=[0.0625],
+        repeats=2,
+        seed=3,
+    )
+    other = grid(
+        images=[folder / "photos/a.png"],
+        systems=[SystemSpec("block-jscc", zoo="linear", sender_snr_db=np.int64(5))],
+        snr_db=np.array([1.0, 10.0], np.float32),
+        cbr=np.array([1 / 16]),
+        repeats=np.int64(2),
+        seed=np.uint8(3),
+    )
+    assert other == plain
+    assert [t.key for t in other.trials()] == [t.key for t in plain.trials()]
+    with pytest.raises(InputError, match=r"(?s)snr_db .* is not a list"):
+        grid(snr_db=np.ones((2, 2)))
+    with pytest.raises(InputError, match=r"snr_db = .* is not a number"):
+        grid(snr_db=[np.bool_(True)])
+
+
+def test_a_zoo_by_its_path(tmp_path):
+    assert SystemSpec("block-jscc", zoo=tmp_path) == SystemSpec("block-jscc", zoo=str(tmp_path))
+
+
+def test_a_toml_with_a_byte_order_mark(folder):
+    path = folder / "grid.toml"
+    path.write_text(ISSUE, encoding="utf-8-sig")
+    assert Grid.from_toml(path).snr_db == (1.0, 10.0, 20.0)

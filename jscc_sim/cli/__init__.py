@@ -36,6 +36,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+class _Version(argparse.Action):
+    """Looks the version up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """See argparse.Action."""
+        import jscc_sim
+
+        print(f"jscc-sim {jscc_sim.__version__}")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for input that cannot be used, 3 for an outage."""
     arguments = build_parser().parse_args(argv)
@@ -78,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="jscc-sim",
         description="Send real images over noisy radio channels, with bandwidth where the picture needs it.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_link(commands)
     _add_sweep(commands)
