@@ -135,7 +135,7 @@ def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, eq
         ('["awgn", "rayleigh-slow"]', "[1]", "channels: 1 is not a string"),
         ("repeats = 1", 'csi = "vague"', "CSI 'vague' is neither"),
         ("repeats = 1", "systems = []", "grid .*grid.toml is not TOML"),
-        ('name = "block-jscc"\npolicy = "uniform"', "", "system: key 'name' is missing"),
+        ('name = "block-jscc"\npolicy = "uniform"', "", "system: key 'name' is missing; the keys are name"),
         ('policy = "uniform"', 'polcy = "uniform"', "system: key 'polcy' is unknown"),
         ('policy = "uniform"', "policy = 3", "system: policy = 3 is not a string"),
         ('policy = "uniform"', 'equaliser = "dfe"', "equaliser = 'dfe' is not one of none, zf, mmse"),
@@ -154,7 +154,10 @@ def test_what_a_grid_refuses(folder, old, new, error):
 
 def test_no_systems_and_no_file(folder):
     head = ISSUE.partition("[[")[0]
-    with pytest.raises(InputError, match="key 'systems' is missing"):
+    with pytest.raises(
+        InputError,
+        match="key 'systems' is missing; the keys are images, systems, channels",
+    ):
         read(folder, head)
     with pytest.raises(InputError, match="systems is empty"):
         read(folder, "systems = []\n" + head)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,16 @@ from typing import Any, NoReturn
 
 from jscc_sim.errors import JsccError, one_line
 from jscc_sim.training.learned import LEARNED
+
+SECONDS = (
+    "seconds: of sender, channel and receiver. Reading and writing pictures, loading libraries and networks, "
+    "and measuring quality are left out."
+)
+GRID_KEYS = (
+    "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
+    "wanted csi, repeats, seed. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
+    "equaliser, side_info, companion, sender_snr_db, header_margin_db."
+)
 
 Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
@@ -28,11 +39,22 @@ CHANNELS = (
 )
 
 
+def is_number(word: str) -> bool:
+    """Whether a word looks like an SNR or a CBR."""
+    try:
+        return all(map(math.isfinite, map(float, word.split("/"))))
+    except ValueError:
+        return False
+
+
 class Parser(argparse.ArgumentParser):
     """Complains in one line, as every other error does."""
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""
+        unknown, _, words = message.partition("unrecognized arguments: ")
+        if not unknown and words and all(map(is_number, words.split())):
+            message += "; several SNRs or CBRs at once are for jscc-sim sweep"
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -100,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_link(commands: Commands) -> None:
-    transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives")
+    transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives", SECONDS)
     transmit.add_argument(
         "images", nargs="+", metavar="IMAGE", help="picture files, or names such as astronaut"
     )
@@ -152,7 +174,8 @@ def _add_link(commands: Commands) -> None:
 
 
 def _add_sweep(commands: Commands) -> None:
-    sweep = _command(commands, "sweep", "sweep", "run a grid of experiments; goes on where it was stopped")
+    summary = "run a grid of experiments; goes on where it was stopped"
+    sweep = _command(commands, "sweep", "sweep", summary, GRID_KEYS)
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
     sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1)")
@@ -251,8 +274,10 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument("--seed", type=int, default=0)
 
 
-def _command(commands: Commands, name: str, module: str, summary: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary)
+def _command(
+    commands: Commands, name: str, module: str, summary: str, more: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary, epilog=more)
     parser.set_defaults(module=module, function=name)
     return parser
 

@@ -15,7 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.cli import is_number
 from jscc_sim.cli.outputs import writable, writable_folder
+from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import Picture, read_picture, write_picture
 from jscc_sim.recording import read_received, read_recording, write_received, write_recording
@@ -36,6 +38,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     system = spec.load()
     system.check(channel)
     jobs = _jobs(arguments)
+    remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job):
             system.rehearse(job.picture, job.budget, belief)
@@ -53,13 +56,15 @@ def transmit(arguments: argparse.Namespace) -> int:
 def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
-    system = _spec(arguments).load()
+    spec = _spec(arguments)
+    system = spec.load()
     assert isinstance(system, BlockJSCC)
     if system.foresees:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
-    picture = read_picture(arguments.images[0])
+    picture = _picture(arguments.images[0])
     writable(arguments.out)
+    remark([(spec, system)], [belief.snr_db])
     frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
     write_recording(
         arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
@@ -121,12 +126,21 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
             raise InputError(f"several images are named {double!r}: their outputs would overwrite each other")
     jobs = []
     for name in arguments.images:
-        picture = read_picture(name)
+        picture = _picture(name)
         out = folder / f"{Path(name).stem}.png" if folder else Path(arguments.out) if arguments.out else None
         if out is not None and (folder is None or folder.exists()):
             writable(out, picture=True)
         jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
     return jobs
+
+
+def _picture(name: str) -> Picture:
+    """As `read_picture`, which knows nothing of commands."""
+    if Path(name).is_dir():
+        raise InputError(f"image {name} is a folder: name its files, or sweep it: images = {name!r}")
+    if not Path(name).exists() and is_number(name):
+        raise InputError(f"image {name} does not exist; several SNRs or CBRs at once are for jscc-sim sweep")
+    return read_picture(name)
 
 
 @contextmanager
@@ -194,6 +208,7 @@ def _send(
         "stage_seconds": dict(sent.seconds),
         "ratio_blocks": {} if ratios is None or index is None else ratios.blocks_of(index),
         "seed": arguments.seed,
+        "notes": notes(spec, system, sent, job.budget),
     }
     if job.out is not None:
         write_picture(sent.picture, job.out)
@@ -205,22 +220,23 @@ def _send(
         uses = ratios.uses if ratios else ()
         shot = Shot(label, sent.picture, quality.psnr_db, index, uses, coder=coder)
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
-    print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
+    print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy), flush=True)
 
 
-def _table_row(row: dict[str, Any]) -> str:
+def _table_row(row: dict[str, Any], policy: str) -> str:
     figures = [row["psnr_db"], row["ssim"], row["ms_ssim"]]
     places = (2, 4, 4)
     shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
     coder = _another_coder(row["coder"], row["zoo"])
-    notes = [coder and f"coder {coder}", "genie side information" if row["side_info"] == "genie" else ""]
-    notes += ["OUTAGE" if row["outage"] else ""]
+    remarks = [*row["notes"], coder and f"coder {coder}"]
+    remarks += ["genie side information" if row["side_info"] == "genie" else ""]
+    remarks += ["OUTAGE" if row["outage"] else ""]
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
-    name, policy = Path(row["image"]).name[:24], (row["policy"] or row["system"])[-20:]
+    name, policy = Path(row["image"]).name[:24], (policy or row["system"])[:20]
     line = TABLE.format(
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
-    return "  ".join([line, *filter(None, notes)])
+    return "  ".join([line, *filter(None, remarks)])
 
 
 def _another_coder(coder: str, zoo: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from jscc_sim.cli.remarks import remark
 from jscc_sim.errors import InputError
 from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
 from jscc_sim.sweep.store import settled
@@ -16,7 +17,10 @@ def sweep(arguments: argparse.Namespace) -> int:
     workers = _workers(arguments)
     if arguments.store is None and not arguments.dry_run:
         raise InputError("--store FILE is missing: the rows need a place")
-    trials = Grid.from_toml(arguments.grid).trials()
+    grid = Grid.from_toml(arguments.grid)
+    trials = grid.trials()
+    believed = [s.sender_snr_db for s in grid.systems if s.sender_snr_db is not None]
+    remark({t.system: t.system.load() for t in trials}.items(), [*grid.snr_db, *believed])
     if arguments.dry_run:
         _foresee(trials, arguments.store, workers)
         return 0

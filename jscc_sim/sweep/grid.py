@@ -186,7 +186,7 @@ def _check_keys(where: str, content: dict[str, Any], cls: type[Any]) -> None:
             raise InputError(f"{where}key {key!r} is unknown; the keys are {', '.join(fields)}")
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in content:
-            raise InputError(f"{where}key {name!r} is missing")
+            raise InputError(f"{where}key {name!r} is missing; the keys are {', '.join(fields)}")
 
 
 def _images(value: object, folder: Path) -> list[str]:

@@ -60,7 +60,7 @@ class Row:
     its companion, a digital chain's mode; empty elsewhere. papr_db: of the frame's symbols. ratio_blocks:
     channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
     psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
-    seconds: of all stages.
+    seconds: of all stages; reading, loading and measuring are left out.
     """
 
     key: str
