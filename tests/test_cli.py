@@ -307,7 +307,7 @@ def test_a_long_policy_keeps_its_beginning(folder, capsys):
     (folder / "deep/my_long_policy.py").write_text(POLICY)
     policy = ["--policy", "deep/my_long_policy.py:MyPolicy:ratio=4"]
     main(["transmit", "a.png", "--no-ssim", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "10", *policy])
-    assert "a.png                    my_long_policy.py:My " in capsys.readouterr().out
+    assert "a.png                    my_long_policy.py:MyPoli " in capsys.readouterr().out
 
 
 def test_policies_of_installed_packages_are_listed(capsys, monkeypatch):

@@ -28,7 +28,7 @@ from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 
-TABLE = "{:<24} {:<20} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
+TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
 
 
 def transmit(arguments: argparse.Namespace) -> int:
@@ -232,7 +232,7 @@ def _table_row(row: dict[str, Any], policy: str) -> str:
     remarks += ["genie side information" if row["side_info"] == "genie" else ""]
     remarks += ["OUTAGE" if row["outage"] else ""]
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
-    name, policy = Path(row["image"]).name[:24], (policy or row["system"])[:20]
+    name, policy = Path(row["image"]).name[:24], (policy or row["system"])[:24]
     line = TABLE.format(
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
