@@ -411,7 +411,7 @@ def _typed(
         raise InputError(f"{name} has no rows")
     table = table.reset_index(drop=True)
     for column in texts:
-        table[column] = table[column].fillna("").astype(str)
+        table[column] = table[column].astype(object).fillna("").astype(str)  # a column may be empty
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -181,7 +182,7 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         side_info,
         companion,
         float(row["sender_snr_db"]),
-        None if margin in ("", None) else float(margin),
+        None if margin in ("", None) or math.isnan(float(margin)) else float(margin),
     )
     picture = read_picture(path)
     height, width = picture.shape[:2]
