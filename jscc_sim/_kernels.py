@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,50 @@ def _njit(parallel: bool = False) -> Callable[[F], F]:
         return one_at_a_time  # type: ignore[return-value]
 
     return compiled
+
+
+def _parallel(function: F) -> F:
+    """A kernel whose outermost loop is shared by threads; each turn writes its own row, so that their number
+    changes nothing."""
+    kernel = _njit(parallel=True)(function)
+
+    @wraps(function)
+    def launched(*arguments: object) -> object:
+        _launch_threads()
+        return kernel(*arguments)
+
+    return cast(F, launched)
+
+
+_launched: list[int] = []
+"""Process numbers: of the one that launched numba's threads, which its forks inherit."""
+
+_forks: list[int] = []
+"""Process numbers: of this one, if it is a fork. OpenMP may believe to have the other's threads."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forks.append(os.getpid()))
+
+
+def _launch_threads() -> None:
+    """Numba's threads, once a process. With OpenMP that sets torch's number of threads too, which stays as it
+    was. A forked process has none of the threads that it takes itself to have: OpenMP waits for them, or ends
+    the process. Raises InputError where numba's are among them."""
+    if _launched == [os.getpid()]:
+        return
+    if _launched:
+        raise InputError(
+            f"process {os.getpid()} was forked from one that had computed, whose threads it lacks: start it "
+            "with multiprocessing.get_context('spawn')"
+        )
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    numba.get_num_threads()  # launches
+    if torch:
+        torch.set_num_threads(before)
+    if _forks:
+        numba.set_num_threads(1)
+    _launched.append(os.getpid())
 
 
 # --- complexity: blocks are [N, 32, 32, 3] uint8 -------------------------------------------------
@@ -192,7 +237,7 @@ def _fill_features(block: Bytes, out: Floats) -> None:
     out[7] = _variance(means)
 
 
-@_njit(parallel=True)
+@_parallel
 def luma_variance(blocks: Bytes) -> Floats:
     """[N] variance of the luma."""
     out = np.empty(len(blocks))
@@ -201,7 +246,7 @@ def luma_variance(blocks: Bytes) -> Floats:
     return out
 
 
-@_njit(parallel=True)
+@_parallel
 def squared_gradient(blocks: Bytes) -> Floats:
     """[N] mean squared luma difference of neighbours: across plus down."""
     out = np.empty(len(blocks))
@@ -210,7 +255,7 @@ def squared_gradient(blocks: Bytes) -> Floats:
     return out
 
 
-@_njit(parallel=True)
+@_parallel
 def dct_activity(blocks: Bytes) -> Floats:
     """[N] mean absolute AC coefficient of the 8x8 luma DCTs."""
     out = np.empty(len(blocks))
@@ -219,7 +264,7 @@ def dct_activity(blocks: Bytes) -> Floats:
     return out
 
 
-@_njit(parallel=True)
+@_parallel
 def features(blocks: Bytes) -> Floats:
     """[N, 8] the features that complexity.FEATURES names, before the logarithm."""
     out = np.empty((len(blocks), 8))
@@ -232,7 +277,7 @@ def features(blocks: Bytes) -> Floats:
 # per use, and never rises with k; 0 where no step ends at k. uses is [R], ascending from 0. --------
 
 
-@_njit(parallel=True)
+@_parallel
 def hull_slopes(cost: Floats, uses: Ints) -> Floats:
     """[N, R] slopes of the descending part of each block's lower convex hull. cost: [N, R]."""
     slope = np.zeros(cost.shape)

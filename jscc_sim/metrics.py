@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.images import Picture
+from jscc_sim.inference import inference
 
 if TYPE_CHECKING:  # torch takes a second to import
     from torch import Tensor
@@ -75,7 +76,7 @@ def _structural(picture: Picture, reference: Picture) -> tuple[float | None, flo
 
     # The colours are a batch, since each has a value of its own: [3, 1, H, W].
     x, y = (torch.from_numpy(p).permute(2, 0, 1)[:, None].to(torch.float32) for p in (picture, reference))
-    with torch.inference_mode():
+    with inference():
         ssim = float(_similarity(x, y).mean())
         return ssim, _multi_scale(x, y) if side >= MS_SSIM_LEAST_SIDE else None
 

@@ -12,7 +12,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -38,8 +38,7 @@ def load_plugin(
     the same class each time. Raises InputError that names the spec and what is wrong with it.
     """
     cls, fields = _find(spec, known, base, entry_point_group)
-    if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise InputError(f"{spec}: {getattr(cls, '__name__', cls)} is no subclass of {base.__name__}")
+    cls = subclass(spec, cls, base)
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise InputError(f"{spec}: {cls.__name__} is abstract, it does not define {missing}")
@@ -51,6 +50,18 @@ def plugin_file(spec: str) -> Path | None:
     """The file of file.py:Class; None for a spec of another kind."""
     found = _FILE.fullmatch(spec)
     return Path(found["file"]) if found else None
+
+
+def subclass(spec: str, found: object, base: type) -> type[typing.Any]:
+    """What a spec named, if it is a class below `base`. Raises InputError."""
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise InputError(f"{spec}: {getattr(found, '__name__', found)} is no subclass of {base.__name__}")
+    return found
+
+
+def installed_plugins(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group by their names, not loaded."""
+    return {entry.name: entry for entry in entry_points(group=group)}
 
 
 @contextmanager
@@ -74,7 +85,7 @@ def _find(
     name, colon, rest = spec.partition(":")
     if name in known:
         return known[name], rest if colon else None
-    installed = {e.name: e for e in entry_points(group=entry_point_group)} if entry_point_group else {}
+    installed = installed_plugins(entry_point_group) if entry_point_group else {}
     if name in installed:
         with errors_named(f"{spec}: {installed[name].value}"):
             return installed[name].load(), rest if colon else None
@@ -88,8 +99,19 @@ def _find(
 
 
 def _load_module(name: str) -> ModuleType:
+    file = Path(*name.split(".")).with_suffix(".py")
+    if file.is_file() and not _importable(name):
+        raise InputError(f"module {name} is not installed; for the file write {file}:CLASS")
     with errors_named(f"module {name}"):
         return importlib.import_module(name)
+
+
+def _importable(name: str) -> bool:
+    """Whether there is a module of that name; a package above it that fails to load says so later."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -119,8 +141,11 @@ def _member(module: ModuleType, name: str | None, spec: str, base: type) -> obje
     found = [
         n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, base) and v is not base
     ]
+    if not name:
+        which = f"there is {', '.join(found)}" if found else f"there is no {base.__name__} in it"
+        raise InputError(f"{spec}: no class is named; write {spec.rstrip(':')}:CLASS: {which}")
     has = f"it has {', '.join(found)}" if found else f"nor any {base.__name__}"
-    raise InputError(f"{spec}: there is no class {name or 'name'} in {module.__file__}, {has}")
+    raise InputError(f"{spec}: there is no class {name} in {module.__file__}, {has}")
 
 
 def _arguments(cls: type, fields: str | None) -> dict[str, object]:

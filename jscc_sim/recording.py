@@ -22,7 +22,7 @@ from jscc_sim.channels import Received
 from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular, write_whole
 
-META, DATA = ".sigmf-meta", ".sigmf-data"
+META, DATA, ARCHIVE = ".sigmf-meta", ".sigmf-data", ".sigmf"
 NAMESPACE = "jscc_sim"
 DATATYPE = "cf32_le"
 LARGEST_META_BYTES = 1 << 20
@@ -181,6 +181,8 @@ def _write_together(files: Files) -> None:
 def _sibling(path: str | os.PathLike[str], suffix: str) -> Path:
     """NAME + suffix, where path is NAME with or without one of the two suffixes."""
     given = Path(path)
+    if given.suffix == ARCHIVE:
+        raise InputError(f"recording {path} is named as an archive: unpack it with tar, and name its {META}")
     stem = given.name.removesuffix(META).removesuffix(DATA)
     if not stem:
         raise InputError(f"recording {str(path)!r} has no file name")

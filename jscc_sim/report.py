@@ -11,7 +11,6 @@ import html
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from jscc_sim.plots.table import (
     with_gains,
 )
 from jscc_sim.statistics import FEWEST, Interval, interval
+from jscc_sim.versions import version_of
 
 MADE_WITH = ("jscc_sim", "matplotlib", "numpy", "pandas")
 MOST_VALUES, MOST_FAILURES = 12, 50
@@ -97,7 +97,7 @@ def report(
         _gains(table, parents),
         _troubles(table),
         _provenance(table),
-        _paragraph("Page made with " + ", ".join(f"{name} {version(name)}" for name in MADE_WITH)
+        _paragraph("Page made with " + ", ".join(f"{name} {version_of(name)}" for name in MADE_WITH)
                    + f", Python {platform.python_version()}."),
     ]  # fmt: skip
     return PAGE.format(title=html.escape(title), body="\n".join(filter(None, parts)))

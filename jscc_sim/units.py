@@ -49,8 +49,13 @@ def check_snr_db(snr_db: float, name: str = "SNR") -> float:
     return float(snr_db)
 
 
+MOST_DENOMINATOR = 1 << 16
+"""Of the fractions that a CBR given in floating point is taken for."""
+
+
 def parse_cbr(text: str | float | Fraction) -> Fraction:
-    """A channel bandwidth ratio from '1/16', '0.0625' or a number.
+    """A channel bandwidth ratio from '1/16', '0.0625' or a number. One that is as near to a plain fraction as
+    floating point can be is that fraction: 1 / 48, rounded down, would lose a use.
 
     Raises InputError unless it lies in (0, 1].
     """
@@ -58,6 +63,8 @@ def parse_cbr(text: str | float | Fraction) -> Fraction:
         words = str(text).strip()
         huge = "e" in words.lower() and not 0 < float(words) <= 1  # Fraction would write out its zeros
         cbr = Fraction(0) if huge else Fraction(words)
+        plain = cbr.limit_denominator(MOST_DENOMINATOR)
+        cbr = plain if float(plain) == float(cbr) else cbr
     except (ValueError, ZeroDivisionError, OverflowError):
         shown = "of thousands of digits" if isinstance(text, int) else repr(text)
         raise InputError(f"CBR {shown} is neither a fraction like 1/16 nor a decimal") from None

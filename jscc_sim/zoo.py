@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jscc_sim.errors import InputError
+from jscc_sim.inference import building
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import BLOCK_SAMPLES, RatioSet
@@ -203,6 +204,7 @@ def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
     return load_zoo(str(folder))
 
 
+@building()
 def _conv_bank(architecture: Mapping[str, Any], ratios: tuple[int, ...], tensors: Tensors) -> Bank:
     from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
     from jscc_sim.nn.conv_bank import ConvBank

@@ -1,9 +1,13 @@
 """The command line when all is well: options, rows, figures, plug-ins, listings."""
 
+import dataclasses
+import importlib
+import importlib.metadata
 import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +15,8 @@ from PIL import Image
 from processes import photograph, pixels, save
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.cli import main
+from jscc_sim.cli import bench, main
+from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.units import STANDARD_RATIOS
 
 COMMANDS = (
@@ -61,12 +66,12 @@ def folder(tmp_path, monkeypatch):
 def send(capsys):
     """transmit with --json: its rows."""
 
-    def run(*options, images=("a.png",), cbr="1/6", snr_db="10", zoo="linear"):
+    def run(*options, images=("a.png",), cbr="1/6", snr_db="10", zoo="linear", said=""):
         air = ["--snr-db", snr_db, "--cbr", cbr, "--zoo", zoo]
         code = main(["transmit", *images, *air, "--json", *map(str, options)])
         printed = capsys.readouterr()
         assert code == 0, printed.err
-        assert printed.err == ""
+        assert printed.err == said
         return [json.loads(line) for line in printed.out.splitlines()]
 
     return run
@@ -212,7 +217,8 @@ def test_same_seed_same_row(folder, send):
 
 
 def test_an_outage_is_a_row_and_mid_grey(folder, send):
-    (row,) = send("--no-ssim", "--sender-snr-db", 10, "--out", "got.png", snr_db="-25")
+    said = "jscc-sim: SNR of -25 dB is outside the -2 to 20 dB that zoo linear was trained for\n"
+    (row,) = send("--no-ssim", "--sender-snr-db", 10, "--out", "got.png", snr_db="-25", said=said)
     assert row["outage"] is True
     assert (pixels("got.png") == 128).all()
     assert row["mse"] == pytest.approx(np.square(photograph() - 128.0).mean())
@@ -240,3 +246,89 @@ def test_zoo_listing(capsys):
     shown = capsys.readouterr().out
     for word in ("linear:", "ratios", "SNR", "parameters", "MACs per pixel", "trained on"):
         assert word in shown
+
+
+@pytest.mark.parametrize(("platform", "shown"), [("linux", "2.00 GiB"), ("darwin", "0.00 GiB")])
+def test_peak_memory_in_the_units_of_the_system(platform, shown, monkeypatch):
+    pytest.importorskip("resource")
+    monkeypatch.setattr(bench.sys, "platform", platform)
+    monkeypatch.setattr("resource.getrusage", lambda _: SimpleNamespace(ru_maxrss=2 << 20))
+    assert bench._peak_memory() == shown
+
+
+def test_no_peak_memory_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert importlib.reload(bench)._peak_memory() == "unknown"
+
+
+def test_what_has_no_effect_or_is_out_of_range_is_said(folder, send):
+    send("--no-ssim", "--complexity", "dct", said="jscc-sim: complexity dct has no effect: policy lagrangian "
+         "does not read it\n")  # fmt: skip
+    (scored,) = send("--no-ssim", "--complexity", "dct", "--policy", "quintiles")
+    (plain,) = send("--no-ssim")
+    assert (scored["notes"], plain["notes"]) == (["complexity dct"], [])
+    said = "jscc-sim: SNR of 21, 25 dB is outside the -2 to 20 dB that zoo linear was trained for\n"
+    send("--no-ssim", "--sender-snr-db", 21, snr_db="25", said=said)
+
+
+def test_encode_says_so_too(folder, capsys):
+    assert main(["encode", "a.png", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "-3", "--out", "tx"]) == 0
+    assert "SNR of -3 dB is outside the -2 to 20 dB" in capsys.readouterr().err
+
+
+def test_a_sweep_says_so_once(folder, capsys):
+    (folder / "grid.toml").write_text(
+        'images = ["a.png", "b.jpg"]\nchannels = ["awgn"]\nsnr_db = [10, 30]\ncbr = ["1/6", "1/8"]\n'
+        '[[systems]]\nname = "block-jscc"\nzoo = "linear"\ncomplexity = "dct"\n'
+        '[[systems]]\nname = "block-jscc"\nzoo = "linear"\npolicy = "uniform"\n'
+    )
+    main(["sweep", "grid.toml", "--dry-run"])
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" dB")[0] for line in said] == [
+        "jscc-sim: complexity dct has no effect: policy lagrangian does not read it",
+        "jscc-sim: SNR of 30",
+    ]
+
+
+def test_a_budget_that_cannot_be_used_and_a_frame_of_headers_alone_are_marked(folder, send, capsys):
+    (row,) = send("--no-ssim", cbr="1/2")
+    assert row["ratio_blocks"]["768"] == 12
+    left = row["budget_uses"] - row["uses"]
+    assert row["notes"] == [f"{left} uses left over, 768 a block are the most that it can use"]
+    (row,) = send("--no-ssim", cbr="1/440")
+    assert row["uses"] == row["header_uses"]
+    assert row["notes"] == ["header alone"]
+    main(["transmit", "a.png", "--no-ssim", "--zoo", "linear", "--cbr", "1/440", "--snr-db", "10"])
+    assert capsys.readouterr().out.splitlines()[1].endswith("  header alone")
+
+
+def test_a_long_policy_keeps_its_beginning(folder, capsys):
+    (folder / "deep").mkdir()
+    (folder / "deep/my_long_policy.py").write_text(POLICY)
+    policy = ["--policy", "deep/my_long_policy.py:MyPolicy:ratio=4"]
+    main(["transmit", "a.png", "--no-ssim", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "10", *policy])
+    assert "a.png                    my_long_policy.py:MyPoli " in capsys.readouterr().out
+
+
+def test_policies_of_installed_packages_are_listed(capsys, monkeypatch):
+    group = "jscc_sim.policies"
+    installed = [
+        importlib.metadata.EntryPoint("theirs", "jscc_sim.allocation.random:Random", group),
+        importlib.metadata.EntryPoint("gone", "no_such_package:Policy", group),
+        importlib.metadata.EntryPoint("number", "jscc_sim.units:BLOCK", group),
+    ]
+    monkeypatch.setattr("jscc_sim.plugins.entry_points", lambda group: installed)
+    assert main(["policies"]) == 0
+    shown = capsys.readouterr()
+    assert [line.split()[0] for line in shown.out.splitlines()] == [*POLICIES, "theirs"]
+    gone, number = shown.err.splitlines()
+    assert "policy gone: no_such_package:Policy raised ModuleNotFoundError" in gone
+    assert "jscc_sim.units:BLOCK: 32 is no subclass of AllocationPolicy" in number
+
+
+def test_grid_keys_are_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["sweep", "--help"])
+    shown = capsys.readouterr().out
+    for cls in (Grid, SystemSpec):
+        assert all(re.search(rf"\b{field.name}\b", shown) for field in dataclasses.fields(cls))

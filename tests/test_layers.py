@@ -18,7 +18,7 @@ PACKAGE = Path(jscc_sim.__file__).parent
 LAYERS = (
     ("errors",),
     ("files",),  # of layer 0 too: what it writes is anybody's
-    ("units", "_kernels", "plugins", "spreadsheets"),
+    ("units", "_kernels", "plugins", "spreadsheets", "inference", "versions"),
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
     ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
     ("allocation", "nn", "coding"),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from processes import photograph, save
+from processes import photograph, program, save
 from tables import CBRS, GAINS_DB, REFERENCES, lose, results
 
 from jscc_sim.cli import main
@@ -267,3 +267,19 @@ def test_the_figure_of_a_lost_frame(tmp_path, monkeypatch, capsys):
         assert main([*command, *words]) == 0
     assert capsys.readouterr().out.count("OUTAGE") == 1
     assert [shot.outage for shot in seen] == [False, True]
+
+
+RUDE = "text.usetex: True\nsavefig.bbox: tight\nfont.family: serif\naxes.facecolor: red\n"
+
+
+def test_a_users_matplotlibrc_changes_nothing(tmp_path):
+    """Not even one that asks for a LaTeX that is not there."""
+    (tmp_path / "results.csv").write_text(results(images=2).to_csv(index=False))
+    drawn = []
+    for name, settings in (("plain", ""), ("rude", RUDE)):
+        (tmp_path / f"{name}rc").write_text(settings)
+        env = {"MATPLOTLIBRC": str(tmp_path / f"{name}rc")}
+        ran = program("plot", "results.csv", "--out", f"{name}.svg", cwd=tmp_path, env=env)
+        assert ran.code == 0, ran.err
+        drawn.append((tmp_path / f"{name}.svg").read_bytes())
+    assert drawn[0] == drawn[1]

@@ -130,7 +130,8 @@ def test_bad_specs(spec, message):
     ("rest", "message"),
     [
         (":Yours", "there is no class Yours in .*my.py, it has Mine, Idle, Demanding"),
-        ("", "there is no class name in .*my.py, it has Mine"),
+        ("", "my.py: no class is named; write .*my.py:CLASS: there is Mine, Idle, Demanding"),
+        (":", "no class is named; write .*my.py:CLASS: there is Mine"),
         (":Unrelated", "Unrelated is no subclass of AllocationPolicy"),
         (":Idle", "Idle is abstract, it does not define _allocate"),
         (":Demanding", "raised TypeError.*level"),
@@ -171,3 +172,12 @@ def test_any_base_can_be_loaded():
     with pytest.raises(InputError, match="Random is no subclass of Thing"):
         load_plugin("jscc_sim.allocation:Random", {"thing": Thing}, Thing)
     assert issubclass(Random, AllocationPolicy)
+
+
+def test_a_file_named_like_a_module(plugin, monkeypatch):
+    monkeypatch.chdir(plugin.parent)
+    plugin.rename("my_own_policy.py")
+    with pytest.raises(InputError, match=r"module my_own_policy is not installed; .* my_own_policy.py:CLASS"):
+        load_policy("my_own_policy:Mine")
+    monkeypatch.syspath_prepend(plugin.parent)
+    assert load_policy("my_own_policy:Mine").scale == 1.0, "as a module that can be imported"

@@ -231,3 +231,11 @@ def test_files_larger_than_any_frames_are_not_read(tmp_path, suffix, most):
         handle.truncate(most + 1)
     with pytest.raises(InputError, match=rf"has {most + 1} bytes, more than the {most}"):
         read_recording(tmp_path / "r")
+
+
+def test_an_archive_is_named(tmp_path):
+    (tmp_path / "a.sigmf").write_bytes(b"ustar")
+    for use in (read_recording, lambda path: write_recording(path, some_symbols(), description="")):
+        with pytest.raises(InputError, match=r"a\.sigmf is named as an archive: unpack it with tar"):
+            use(tmp_path / "a.sigmf")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sigmf"]

@@ -16,6 +16,7 @@ from jscc_sim.cli import main
 from jscc_sim.plots.table import read_references
 from jscc_sim.report import report
 from jscc_sim.statistics import interval
+from jscc_sim.sweep.row import git_commit
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x>&\"'"
@@ -204,7 +205,7 @@ def test_a_store_and_its_export_are_the_same_table(tmp_path, monkeypatch, capsys
     assert pages[0] == pages[1]
     text = " ".join(" ".join(Tags(pages[0]).text).split())
     assert "uniform 10 1/900 0 0 infeasible" in text
-    assert "git_commit" in text
+    assert ("git_commit" in text) == (git_commit() is not None), "a folder without .git says nothing"
 
 
 @pytest.fixture
@@ -243,3 +244,8 @@ def test_the_browser_test_sees_requests(requests, page):
     bare = re.sub(r"<meta http-equiv[^>]*>", "", page)
     assert requests(bare.replace("<body>", f"<body>{image}"))[0] == ["http://127.0.0.1:9/x.png"]
     assert requests(page.replace("<body>", f"<body>{image}"))[0] == [], "the page's own policy forbids it"
+
+
+def test_a_page_by_a_package_that_is_not_installed(table, monkeypatch):
+    monkeypatch.setattr("jscc_sim.report.MADE_WITH", ("no such distribution",))
+    assert "Page made with no such distribution unknown" in " ".join(Tags(report(table, "T")).text)

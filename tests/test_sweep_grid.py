@@ -137,7 +137,7 @@ def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, eq
         ('["awgn", "rayleigh-slow"]', "[1]", "channels: 1 is not a string"),
         ("repeats = 1", 'csi = "vague"', "CSI 'vague' is neither"),
         ("repeats = 1", "systems = []", "grid .*grid.toml is not TOML"),
-        ('name = "block-jscc"\npolicy = "uniform"', "", "system: key 'name' is missing"),
+        ('name = "block-jscc"\npolicy = "uniform"', "", "system: key 'name' is missing; the keys are name"),
         ('policy = "uniform"', 'polcy = "uniform"', "system: key 'polcy' is unknown"),
         ('policy = "uniform"', "policy = 3", "system: policy = 3 is not a string"),
         ('policy = "uniform"', 'equaliser = "dfe"', "equaliser = 'dfe' is not one of none, zf, mmse"),
@@ -189,7 +189,10 @@ def test_a_large_grid_is_made_at_once(monkeypatch):
 
 def test_no_systems_and_no_file(folder):
     head = ISSUE.partition("[[")[0]
-    with pytest.raises(InputError, match="key 'systems' is missing"):
+    with pytest.raises(
+        InputError,
+        match="key 'systems' is missing; the keys are images, systems, channels",
+    ):
         read(folder, head)
     with pytest.raises(InputError, match="systems is empty"):
         read(folder, "systems = []\n" + head)
@@ -239,3 +242,38 @@ def test_equal_pictures_under_two_names_are_refused(tmp_path):
     grid = Grid(images, [SystemSpec("block-jscc", zoo="linear")], ["awgn"], [10.0], ["1/6"])
     with pytest.raises(InputError, match=r"images: b\.bmp and a\.png are the same picture: leave one out"):
         grid.trials()
+
+
+def test_numpy_numbers_arrays_and_paths_are_what_they_say(folder):
+    plain = grid(
+        images=[str(folder / "photos/a.png")],
+        systems=[SystemSpec("block-jscc", zoo="linear", sender_snr_db=5)],
+        snr_db=[1, 10],
+        cbr=[0.0625],
+        repeats=2,
+        seed=3,
+    )
+    other = grid(
+        images=[folder / "photos/a.png"],
+        systems=[SystemSpec("block-jscc", zoo="linear", sender_snr_db=np.int64(5))],
+        snr_db=np.array([1.0, 10.0], np.float32),
+        cbr=np.array([1 / 16]),
+        repeats=np.int64(2),
+        seed=np.uint8(3),
+    )
+    assert other == plain
+    assert [t.key for t in other.trials()] == [t.key for t in plain.trials()]
+    with pytest.raises(InputError, match=r"(?s)snr_db .* is not a list"):
+        grid(snr_db=np.ones((2, 2)))
+    with pytest.raises(InputError, match=r"snr_db = .* is not a number"):
+        grid(snr_db=[np.bool_(True)])
+
+
+def test_a_zoo_by_its_path(tmp_path):
+    assert SystemSpec("block-jscc", zoo=tmp_path) == SystemSpec("block-jscc", zoo=str(tmp_path))
+
+
+def test_a_toml_with_a_byte_order_mark(folder):
+    path = folder / "grid.toml"
+    path.write_text(ISSUE, encoding="utf-8-sig")
+    assert Grid.from_toml(path).snr_db == (1.0, 10.0, 20.0)

@@ -207,6 +207,43 @@ def test_an_executor_that_broke_and_cannot_be_replaced(path):
         run(trials, path, Given(pool), pretend)
 
 
+UNGUARDED = """
+import sys
+sys.path[:0] = {path}
+import sweeps
+from jscc_sim.sweep import LocalProcesses, run
+trials = [sweeps.trial(repeat) for repeat in range({trials})]
+run(trials, "rows.sqlite", LocalProcesses({workers}), sweeps.pretend)
+"""
+
+
+def script_run(*argv, cwd, text=None):
+    words = [sys.executable, *map(str, argv)]
+    return subprocess.run(words, cwd=cwd, input=text, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(("trials", "workers"), [(1, 1), (8, 2)])
+def test_a_script_without_a_guard_is_told_so(tmp_path, path, trials, workers):
+    script = tmp_path / "mine.py"
+    script.write_text(UNGUARDED.format(path=sys.path, trials=trials, workers=workers))
+    ran = script_run(script, cwd=tmp_path)
+    *_, said = ran.stderr.splitlines()
+    assert said.startswith(f"jscc_sim.errors.InputError: {script} calls run(...) as it is imported")
+    assert said.endswith("`if __name__ == '__main__':`")
+    assert "_exit" not in ran.stderr
+    assert ran.returncode == 1
+    assert len(table(path)) == 0
+
+
+def test_a_script_from_standard_input_is_told_so(tmp_path):
+    text = UNGUARDED.format(path=sys.path, trials=1, workers=1)
+    ran = script_run("-", cwd=tmp_path, text=text)
+    *_, said = ran.stderr.splitlines()
+    assert "<stdin> is no file: write it to one" in said
+    assert "__main__" in said
+    assert ran.returncode == 1
+
+
 def test_two_runners_on_one_store(tmp_path, path):
     """Every trial leaves a mark as it runs: none is there twice."""
     grid, expected = grid_and_rows(tmp_path, repeats=6)

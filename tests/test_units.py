@@ -150,3 +150,15 @@ def test_spent_is_the_sum_over_the_blocks(index):
 
 def test_blocks_of_each_ratio():
     assert RatioSet((0, 5, 6)).blocks_of(np.array([2, 0, 2])) == {"0": 1, "5": 0, "6": 2}
+
+
+@given(st.integers(1, 2000), SIDES, SIDES)
+def test_a_fraction_in_floating_point_loses_no_use(denominator, height, width):
+    cbr = Fraction(1, denominator)
+    assert parse_cbr(float(cbr)) == parse_cbr(str(float(cbr))) == cbr
+    assert budget_uses(parse_cbr(float(cbr)), height, width) == 3 * height * width // denominator
+
+
+@pytest.mark.parametrize("text", ["0.0208333", "0.3333", "0.1", "12345/678901"])
+def test_a_short_decimal_is_what_it_says(text):
+    assert parse_cbr(text) == Fraction(text)

@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+import jscc_sim
+from jscc_sim import versions
+from jscc_sim.cli import main
 from jscc_sim.codecs import LEARNED, hevc, vvc
 from jscc_sim.codecs.raster import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec
@@ -104,3 +107,14 @@ def test_settings_of_hevc_and_vvc_are_in_the_version(module, codec, name, value,
     before = codec().version()
     monkeypatch.setattr(module, name, value)
     assert codec().version() != before
+
+
+def test_the_version_of_the_package_and_of_a_folder_on_the_path(capsys, monkeypatch):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"jscc-sim {jscc_sim.__version__}\n"
+    assert versions.version_of("jscc_sim") == jscc_sim.__version__
+    assert versions.version_of("no such distribution") == "unknown"
+    with pytest.raises(AttributeError, match="'jscc_sim' has no attribute 'nothing'"):
+        _ = jscc_sim.nothing

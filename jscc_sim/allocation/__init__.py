@@ -18,6 +18,7 @@ from jscc_sim.allocation.water_filling import WaterFilling
 from jscc_sim.plugins import load_plugin
 
 __all__ = [
+    "GROUP",
     "POLICIES",
     "TABLES",
     "AllocationPolicy",
@@ -45,7 +46,11 @@ POLICIES: Mapping[str, type[AllocationPolicy]] = {
     "encoder-in-the-loop": EncoderInTheLoop,
     "oracle": Oracle,
 }
-"""Names on the command line. Installed packages add theirs by the entry-point group `jscc_sim.policies`."""
+"""Names on the command line."""
+
+
+GROUP = "jscc_sim.policies"
+"""Of the entry points by which installed packages add theirs."""
 
 
 def load_policy(spec: str) -> AllocationPolicy:
@@ -53,4 +58,4 @@ def load_policy(spec: str) -> AllocationPolicy:
 
     Raises InputError, see `load_plugin`.
     """
-    return load_plugin(spec, POLICIES, AllocationPolicy, "jscc_sim.policies")
+    return load_plugin(spec, POLICIES, AllocationPolicy, GROUP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,16 @@ from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from jscc_sim.errors import JsccError, one_line, out_of_memory
+
+SECONDS = (
+    "seconds: of sender, channel and receiver. Reading and writing pictures, loading libraries and networks, "
+    "and measuring quality are left out."
+)
+GRID_KEYS = (
+    "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
+    "wanted csi, repeats, seed. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
+    "equaliser, side_info, companion, sender_snr_db, header_margin_db."
+)
 
 Commands = Any
 """What add_subparsers returns; argparse has no public name for it."""
@@ -32,12 +43,34 @@ CHANNELS = (
 )
 
 
+def is_number(word: str) -> bool:
+    """Whether a word looks like an SNR or a CBR."""
+    try:
+        return all(map(math.isfinite, map(float, word.split("/"))))
+    except ValueError:
+        return False
+
+
 class Parser(argparse.ArgumentParser):
     """Complains in one line, as every other error does."""
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""
+        unknown, _, words = message.partition("unrecognized arguments: ")
+        if not unknown and words and all(map(is_number, words.split())):
+            message += "; several SNRs or CBRs at once are for jscc-sim sweep"
         self.exit(2, f"{self.prog}: {one_line(message)} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """See argparse.Action."""
+        import jscc_sim
+
+        print(f"jscc-sim {jscc_sim.__version__}")
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="jscc-sim",
         description="Send real images over noisy radio channels, with bandwidth where the picture needs it.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_link(commands)
     _add_sweep(commands)
@@ -132,7 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_link(commands: Commands) -> None:
-    transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives")
+    transmit = _command(commands, "transmit", "link", "send pictures and measure what arrives", SECONDS)
     transmit.add_argument(
         "images", nargs="+", metavar="IMAGE", help="picture files, or names such as astronaut"
     )
@@ -186,7 +220,8 @@ def _add_link(commands: Commands) -> None:
 
 
 def _add_sweep(commands: Commands) -> None:
-    sweep = _command(commands, "sweep", "sweep", "run a grid of experiments; goes on where it was stopped")
+    summary = "run a grid of experiments; goes on where it was stopped"
+    sweep = _command(commands, "sweep", "sweep", summary, GRID_KEYS)
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
     sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1; at most 1024)")
@@ -291,8 +326,10 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument("--seed", type=int, default=0)
 
 
-def _command(commands: Commands, name: str, module: str, summary: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=summary)
+def _command(
+    commands: Commands, name: str, module: str, summary: str, more: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary, epilog=more)
     parser.set_defaults(module=module, function=name)
     return parser
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import resource
+import importlib
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -55,10 +56,20 @@ def bench(arguments: argparse.Namespace) -> int:
         seconds = statistics.median(run.seconds[stage] for run in sent)
         print(f"{stage:<12} {seconds:>8.4f} {seconds / total:>7.1%}")
     print(f"{'total':<12} {total:>8.4f}   {height * width / total / 1e6:.2f} megapixels per second")
-    print(f"peak memory  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB\n")
+    print(f"peak memory  {_peak_memory()}\n")
     _bench_estimator(picture, arguments.runs)
     _bench_allocation(zoo.ratios, arguments.runs)
     return 0
+
+
+def _peak_memory() -> str:
+    """Of the process. Windows does not tell; macOS counts in bytes where others count in KiB."""
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:
+        return "unknown"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return f"{peak / 2 ** (30 if sys.platform == 'darwin' else 20):.2f} GiB"
 
 
 def photograph(height: int, width: int) -> Picture:

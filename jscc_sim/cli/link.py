@@ -15,7 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.cli import is_number
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writable_folder
+from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, read_picture, write_picture
 from jscc_sim.recording import (
@@ -32,7 +34,7 @@ from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 
-TABLE = "{:<24} {:<20} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
+TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
 
 
 def transmit(arguments: argparse.Namespace) -> int:
@@ -42,6 +44,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     system = spec.load()
     system.check(channel)
     jobs = _jobs(arguments)
+    remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job):
             system.rehearse(job.picture, job.budget, belief)
@@ -59,14 +62,16 @@ def transmit(arguments: argparse.Namespace) -> int:
 def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
-    system = _spec(arguments).load()
+    spec = _spec(arguments)
+    system = spec.load()
     assert isinstance(system, BlockJSCC)
     if system.foresees:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
-    picture = read_picture(arguments.images[0])
+    picture = _picture(arguments.images[0])
     writable(arguments.out)
+    remark([(spec, system)], [belief.snr_db])
     frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
     write_recording(
         arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
@@ -137,11 +142,20 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
     replaces_nothing(arguments, *(out for out in outs if out), *filter(None, [arguments.figure]))
     jobs = []
     for name, out in zip(arguments.images, outs, strict=True):
-        picture = read_picture(name)
+        picture = _picture(name)
         if out is not None and (folder is None or folder.exists()):
             writable(out, picture=True)
         jobs.append(Job(name, picture, _budget(cbr, picture, name), out))
     return jobs
+
+
+def _picture(name: str) -> Picture:
+    """As `read_picture`, which knows nothing of commands."""
+    if Path(name).is_dir():
+        raise InputError(f"image {name} is a folder: name its files, or sweep it: images = {name!r}")
+    if not Path(name).exists() and is_number(name):
+        raise InputError(f"image {name} does not exist; several SNRs or CBRs at once are for jscc-sim sweep")
+    return read_picture(name)
 
 
 @contextmanager
@@ -209,6 +223,7 @@ def _send(
         "stage_seconds": dict(sent.seconds),
         "ratio_blocks": {} if ratios is None or index is None else ratios.blocks_of(index),
         "seed": arguments.seed,
+        "notes": notes(spec, system, sent, job.budget),
     }
     if job.out is not None:
         write_picture(sent.picture, job.out)
@@ -222,22 +237,23 @@ def _send(
             printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder, outage=sent.outage
         )
         save_figure(reception_figure(job.picture, [shot]), arguments.figure)
-    print(json.dumps(row) if arguments.json else _table_row(row), flush=True)
+    print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy), flush=True)
 
 
-def _table_row(row: dict[str, Any]) -> str:
+def _table_row(row: dict[str, Any], policy: str) -> str:
     figures = [row["psnr_db"], row["ssim"], row["ms_ssim"]]
     places = (2, 4, 4)
     shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
     coder = _another_coder(row["coder"], row["zoo"])
-    notes = [coder and f"coder {coder}", "genie side information" if row["side_info"] == "genie" else ""]
-    notes += ["OUTAGE" if row["outage"] else ""]
+    remarks = [*row["notes"], coder and f"coder {coder}"]
+    remarks += ["genie side information" if row["side_info"] == "genie" else ""]
+    remarks += ["OUTAGE" if row["outage"] else ""]
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
-    name, policy = Path(row["image"]).name[:24], (row["policy"] or row["system"])[-20:]
+    name, policy = Path(row["image"]).name[:24], (policy or row["system"])[:24]
     line = TABLE.format(
         name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
     )
-    return "  ".join([line, *filter(None, notes)])
+    return "  ".join([line, *filter(None, remarks)])
 
 
 def _another_coder(coder: str, zoo: str) -> str:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 
-from jscc_sim.allocation import POLICIES
+from jscc_sim.allocation import GROUP, POLICIES, AllocationPolicy
+from jscc_sim.errors import InputError, one_line
+from jscc_sim.plugins import errors_named, installed_plugins, subclass
 from jscc_sim.weights import Model, released
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 
 def policies(arguments: argparse.Namespace) -> int:
-    """A line for each policy: name, what it needs, what it does."""
-    for name, policy in POLICIES.items():
+    """A line for each policy: name, what it needs, what it does; then those of installed packages."""
+    found: dict[str, type[AllocationPolicy]] = dict(POLICIES)
+    for name, entry in sorted(installed_plugins(GROUP).items()):
+        if name in POLICIES:
+            continue
+        try:
+            with errors_named(f"policy {name}: {entry.value}"):
+                found[name] = subclass(entry.value, entry.load(), AllocationPolicy)
+        except InputError as error:  # one broken package must not hide the others
+            print(f"jscc-sim: {one_line(error)}", file=sys.stderr)
+    for name, policy in found.items():
         summary = (policy.__doc__ or "").split("\n", 1)[0]
         if arguments.json:
             needs, realisable = list(policy.needs), policy.realisable

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
+from jscc_sim.cli.remarks import remark
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
 from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
@@ -21,7 +22,10 @@ def sweep(arguments: argparse.Namespace) -> int:
     if arguments.store is not None:
         check_store_path(arguments.store)
         check_apart(store_files(arguments.store), [arguments.grid])
-    trials = Grid.from_toml(arguments.grid).trials()
+    grid = Grid.from_toml(arguments.grid)
+    trials = grid.trials()
+    believed = [s.sender_snr_db for s in grid.systems if s.sender_snr_db is not None]
+    remark({t.system: t.system.load() for t in trials}.items(), [*grid.snr_db, *believed])
     if arguments.dry_run:
         _foresee(trials, arguments.store, workers)
         return 0

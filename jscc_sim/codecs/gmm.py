@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.coding import mixture, range_coder
 from jscc_sim.images import Picture
+from jscc_sim.inference import inference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,9 +56,8 @@ class GMM(LearnedCodec):
 
     def encode_latents(self, picture: Picture, level: int) -> bytes:
         """See LearnedCodec.encode_latents."""
-        import torch
 
-        with torch.inference_mode():
+        with inference():
             latents, hyperlatents = (
                 x.clamp(-mixture.LARGEST, mixture.LARGEST) for x in self._rounded(picture, level)
             )
@@ -78,7 +78,7 @@ class GMM(LearnedCodec):
         from jscc_sim.nn.pictures import picture_of
 
         decoder = range_coder.decoder(data)
-        with torch.inference_mode():
+        with inference():
             grid = (-(-side // HYPER_STRIDE) for side in (height, width))
             passes = Passes(self.coder, self._level(level), *grid)
             passes.hear(_tensor(mixture.decode(decoder, passes.of_hyperlatents()), passes.hyper_shape))
@@ -98,7 +98,7 @@ class GMM(LearnedCodec):
 
         from jscc_sim.nn.gmm import mixture_bits
 
-        with torch.inference_mode():
+        with inference():
             at = self._level(level)
             latents, hyperlatents = self._rounded(picture, level)
             passes = Passes(self.coder, at, *hyperlatents.shape[2:])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.coding import context_coder
 from jscc_sim.images import Picture
+from jscc_sim.inference import inference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,12 +84,11 @@ class Quantised(LearnedCodec):
 
     def symbols(self, picture: Picture, rate: Rate) -> NDArray[np.int64]:
         """[channels, ceil(H / 8), ceil(W / 8)] the latents as whole numbers, 0 to 2**bits - 1."""
-        import torch
 
         from jscc_sim.nn.pictures import image_of
         from jscc_sim.nn.quantised import STRIDE, symbols_of
 
-        with torch.inference_mode():
+        with inference():
             channels, bits = _condition(rate)
             latents = self.coder.analyse(image_of(picture, STRIDE), channels, bits)
             symbols = symbols_of(latents[0, : rate.channels], bits)
@@ -102,7 +102,7 @@ class Quantised(LearnedCodec):
         from jscc_sim.nn.pictures import picture_of
         from jscc_sim.nn.quantised import values_of
 
-        with torch.inference_mode():
+        with inference():
             channels, bits = _condition(rate)
             shape = 1, self.coder.architecture.latents, *symbols.shape[1:]
             latents = torch.zeros(shape, dtype=torch.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.ldpc import SIONNA
+from jscc_sim.inference import building
 
 CRC_BITS, LONG_CRC_BITS = 16, 24
 
@@ -37,6 +38,7 @@ def _parity(bits: Bits, crc_bits: int) -> Bits:
 
 
 @lru_cache(maxsize=64)
+@building()
 def _encoder(k: int, crc_bits: int) -> Any:
     from sionna.phy.fec.crc import CRCEncoder
 

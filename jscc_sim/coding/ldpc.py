@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import InputError
+from jscc_sim.inference import building, inference
 
 LARGEST_BLOCK = 8448
 """Most information bits of one block."""
@@ -31,6 +32,7 @@ _CHUNK_BITS = 1 << 16
 """Coded bits decoded at a time: larger batches leave the cache and are slower per block."""
 
 
+@building()
 def preload() -> None:
     """Import Sionna, which takes seconds, before a clock runs."""
     from sionna.phy.fec import ldpc as _  # noqa: F401
@@ -46,7 +48,7 @@ def encode(bits: Bits, n: int, bits_per_symbol: int | None = None) -> Bits:
     import torch
 
     encoder, _ = _code(bits.shape[1], _own_length(bits.shape[1], n), bits_per_symbol)
-    with torch.inference_mode():
+    with inference():
         coded = encoder(torch.from_numpy(bits.astype(np.float32))).numpy().astype(np.uint8)
     return np.asarray(np.resize(coded.T, (n, len(bits))).T)
 
@@ -57,7 +59,7 @@ def decode(llrs: NDArray[np.float64], k: int, bits_per_symbol: int | None = None
     import torch
 
     decoder, chunks = _begin(llrs, k, bits_per_symbol)
-    with torch.inference_mode():
+    with inference():
         found = [decoder(chunk)[0] for chunk in chunks]
     return np.asarray(torch.cat(found).numpy().astype(np.uint8))
 
@@ -74,7 +76,7 @@ def decode_until(
 
     decoder, chunks = _begin(llrs, k, bits_per_symbol)
     found = []
-    with torch.inference_mode():
+    with inference():
         for chunk in chunks:
             bits = np.zeros((len(chunk), k), dtype=np.uint8)
             open_, soft, state = np.arange(len(chunk)), chunk, None
@@ -112,6 +114,7 @@ def _own_length(k: int, n: int) -> int:
 
 
 @lru_cache(maxsize=64)
+@building()
 def _code(k: int, n: int, bits_per_symbol: int | None) -> tuple[Any, Any]:
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 

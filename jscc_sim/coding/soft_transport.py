@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Equalised
 from jscc_sim.coding import crc, ldpc, qam, transport
 from jscc_sim.coding.mcs import Scheme
+from jscc_sim.inference import building, inference
 
 
 def decode(heard: Equalised, scheme: Scheme, block_bits: int) -> NDArray[np.float64]:
@@ -33,11 +34,12 @@ def _beliefs(llrs: NDArray[np.float64], k: int, bits_per_symbol: int) -> NDArray
     own = min(llrs.shape[1], 5 * k)  # what exceeds the code of rate 1/5 repeats it
     copies = np.pad(llrs, ((0, 0), (0, -llrs.shape[1] % own))).reshape(len(llrs), -1, own)
     soft = torch.from_numpy(copies.sum(axis=1).astype(np.float32))
-    with torch.inference_mode():
+    with inference():
         return np.asarray(_decoder(k, own, bits_per_symbol)(soft).numpy().astype(np.float64))
 
 
 @lru_cache(maxsize=64)
+@building()
 def _decoder(k: int, n: int, bits_per_symbol: int) -> Any:
     from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
 

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import check_regular
+from jscc_sim.images import jpeg
 from jscc_sim.images.base import BUILTIN, Picture, check_pixels, pixel_limit
 from jscc_sim.images.colour import flattened
 from jscc_sim.images.depth import eight_bits
@@ -66,6 +67,8 @@ def _decoded(path: Path) -> Picture:
     with open_heif(path) if is_heif(head) else Image.open(path) as image:
         check_pixels(*image.size)
         levels = eight_bits(path, image)
+        if image.format in jpeg.FORMATS and not jpeg.is_whole(path, image):
+            raise InputError(f"image {path} cannot be read: it is cut short, its JPEG data ends too early")
         return flattened(upright(levels, orientation_of(image)))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jscc_sim.blocks import Grid
 from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised
+from jscc_sim.inference import inference
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.nn.conv import CELLS, ConvArchitecture, ConvCoder
 from jscc_sim.units import BLOCK, RatioSet
@@ -52,7 +53,7 @@ class ConvBank(Bank):
                 empty.decode(latents, index, snrs)
         return counter.get_total_flops() / 2 / (8 * BLOCK) ** 2
 
-    @torch.inference_mode()
+    @inference()
     def encode(
         self, blocks: NDArray[np.uint8], grid: Grid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
@@ -70,7 +71,7 @@ class ConvBank(Bank):
             parts.append(latents[used].reshape(-1, 2).numpy().view(np.complex64)[:, 0])
         return np.concatenate(parts)
 
-    @torch.inference_mode()
+    @inference()
     def decode(
         self,
         payload: Equalised,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
+from jscc_sim.inference import inference
 from jscc_sim.nn.gmm import between
 
 TILE = 8
@@ -118,14 +119,14 @@ class DigitCoder(nn.Module):
 
 def latents_of(coder: DigitCoder, tiles: NDArray[np.float32], level: float) -> NDArray[np.float64]:
     """[N, 64] in 0 to 1 -> [N, latents], not quantised."""
-    with torch.inference_mode():
+    with inference():
         parts = [coder.analyse(part, _levels(part, level)) for part in _batches(tiles)]
     return torch.cat(parts).double().numpy()
 
 
 def tiles_of(coder: DigitCoder, latents: NDArray[np.floating], level: float) -> NDArray[np.float32]:
     """[N, latents] -> [N, 64] in 0 to 1."""
-    with torch.inference_mode():
+    with inference():
         parts = _batches(latents.astype(np.float32))
         found = [coder.synthesise(part, _levels(part, level)).clamp(0, 1) for part in parts]
     return np.asarray(torch.cat(found).numpy())

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from jscc_sim.blocks import Grid
 from jscc_sim.channels import LEAST_VARIANCE, Equalised, reals_of
+from jscc_sim.inference import one_thread
 from jscc_sim.nn.bank import block_slices
 from jscc_sim.nn.block_vae import Belief, BlockVAE, Measurements, log_evidence
 from jscc_sim.nn.conv_bank import strips
@@ -105,6 +106,7 @@ def measure(
     return Measurements(torch.from_numpy(value), torch.from_numpy(weight))
 
 
+@one_thread()
 def search(prior: BlockVAE, measured: Measurements, steps: int = STEPS) -> Found:
     """The latents of one picture: measured [1, h, w, 3072]. Every start goes a few steps, the best of
     them `steps` more. Deterministic."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from jscc_sim.inference import building
 from jscc_sim.weights import MISFITS, Model
 
 A = TypeVar("A")
@@ -34,6 +35,7 @@ def filled(
     return made.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+@building()
 def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
     """The network that a manifest's architecture describes, with the model's weights. Raises InputError
     where they are not each other's."""

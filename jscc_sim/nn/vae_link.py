@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
+from jscc_sim.inference import inference
 from jscc_sim.nn.conv import Conditioning
 from jscc_sim.nn.pictures import image_of, picture_of
 from jscc_sim.nn.two_scale import COARSE_STEP, FINE_STEP, TwoScale
@@ -97,7 +98,7 @@ def latent_count(n: int, height: int, width: int) -> int:
     return n * rows * columns
 
 
-@torch.inference_mode()
+@inference()
 def latents_of(coder: VAECoder, picture: Picture, n: int, snr_db: float) -> NDArray[np.float64]:
     """[H, W, 3] uint8 -> the latents [n * cells], channel after channel. snr_db: the sender's belief."""
     choice = torch.tensor([CHOICES.index(n)])
@@ -107,7 +108,7 @@ def latents_of(coder: VAECoder, picture: Picture, n: int, snr_db: float) -> NDAr
     return np.asarray(latents[0, coder.used[choice[0]]].reshape(-1).numpy(), dtype=np.float64)
 
 
-@torch.inference_mode()
+@inference()
 def decoded(
     coder: VAECoder,
     means: NDArray[np.float64],

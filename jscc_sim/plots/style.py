@@ -39,7 +39,12 @@ REFERENCE = "0.45"
 
 REFERENCE_MARKERS = ("+", "x", "d", "1", "*", "2", "|", "h")
 
+DEFAULTS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")}
+"""Matplotlib's own settings: a user's matplotlibrc (usetex, tight boxes, other fonts) changes no figure. Its
+backend is no matter of looks, and `rc_context` would not put it back."""
+
 PAPER: dict[Any, Any] = {
+    **DEFAULTS,
     "font.size": 7.5,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -107,7 +112,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as a file of the kind png, pdf or svg: the same bytes whenever it is drawn."""
     undated: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
     buffer = BytesIO()
-    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "jscc_sim"}):
+    with mpl.rc_context({**DEFAULTS, "pdf.fonttype": 42, "svg.hashsalt": "jscc_sim"}):
         figure.savefig(buffer, format=kind, dpi="figure", metadata=undated)
     return buffer.getvalue()
 

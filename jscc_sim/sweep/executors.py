@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,6 +34,9 @@ COUNT_AGAIN_S = 5.0
 
 MOST_WORKERS = 1024
 """Processes of one machine; each takes some hundred megabytes."""
+
+UNGUARDED = 70
+"""Exit code of a worker whose script would run the sweep again."""
 
 
 class Workers(ABC):
@@ -65,14 +70,25 @@ class LocalProcesses(Workers):
             raise InputError(f"{self.number} workers is above the limit of {MOST_WORKERS}")
 
     def start(self) -> Executor:
-        """See Workers.start."""
+        """See Workers.start. Raises InputError for a main program that workers could not import."""
+        script = _script()
+        if script is not None and not script.exists():
+            raise InputError(
+                f"workers import the program that starts them, and {script} is no file: write it to one, "
+                "with run(...) below `if __name__ == '__main__':`"
+            )
         return _Pool(self.number, multiprocessing.get_context("spawn"), _begin)
 
     def stop(self, executor: Executor, drop: bool = False) -> None:
-        """See Workers.stop."""
+        """See Workers.stop. Raises InputError where workers were about to run the sweep themselves."""
         if drop and isinstance(executor, _Pool):
             executor.kill()
         executor.shutdown(cancel_futures=True)
+        if isinstance(executor, _Pool) and executor.unguarded:
+            raise InputError(
+                f"{_script()} calls run(...) as it is imported, which each worker does: put the call below "
+                "`if __name__ == '__main__':`"
+            )
 
     def count(self) -> int:
         """The number."""
@@ -172,14 +188,39 @@ class Given(Workers):
 class _Pool(ProcessPoolExecutor):
     """Processes begin while something is submitted: libraries read their thread counts as they load."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._begun: dict[int, BaseProcess] = {}
+
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         with _one_thread_each(), _interrupts_held():
-            return super().submit(fn, *args, **kwargs)
+            future = super().submit(fn, *args, **kwargs)
+        self._begun |= self._processes or {}
+        return future
+
+    @property
+    def unguarded(self) -> bool:
+        """Whether a process ended because importing the main program led back to `run`."""
+        return any(process.exitcode == UNGUARDED for process in self._begun.values())
 
     def kill(self) -> None:
         """End the processes, whatever they are at."""
         for process in list((self._processes or {}).values()):
             process.kill()
+
+
+def end_if_imported() -> None:
+    """In a worker that is importing the main program, which has no guard: end. It would wait for trials that
+    the program itself, which waits for the worker, has claimed."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(UNGUARDED)
+
+
+def _script() -> Path | None:
+    """The file of the main program, which workers import; None where they do without, as in a notebook."""
+    main = sys.modules["__main__"]
+    name = getattr(main, "__file__", None)
+    return None if name is None or getattr(main, "__spec__", None) else Path(name)
 
 
 @contextmanager

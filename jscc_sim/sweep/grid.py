@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jscc_sim.channels import PERFECT, parse_channel, parse_csi
 from jscc_sim.errors import InputError
@@ -30,7 +34,7 @@ MOST_TRIALS = 1_000_000
 
 @dataclass(frozen=True)
 class Grid:
-    """Axes are sequences; every combination of their values is a trial.
+    """Axes are sequences or arrays [N]; every combination of their values is a trial.
 
     images: picture files, or names of built-in photographs. channels, csi, snr_db (Es/N0 in dB): as for
     `jscc-sim transmit`. cbr: budgets, '1/16', 0.0625 or a Fraction. repeats: draws of the channel for
@@ -49,11 +53,15 @@ class Grid:
     def __post_init__(self) -> None:
         for name in ("images", "systems", "channels", "snr_db", "cbr", "csi"):
             value = getattr(self, name)
+            if isinstance(value, np.ndarray) and value.ndim == 1:
+                value = value.tolist()
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise InputError(f"{name} = {value!r} is not a list")
             if not value:
                 raise InputError(f"{name} is empty: there is nothing to run")
-            object.__setattr__(self, name, tuple(value))
+            paths = name == "images"
+            plain = [os.fspath(v) if paths and isinstance(v, PathLike) else v for v in value]
+            object.__setattr__(self, name, tuple(plain))
         for name in ("images", "channels", "csi"):
             for value in getattr(self, name):
                 if not isinstance(value, str):
@@ -64,8 +72,8 @@ class Grid:
         object.__setattr__(self, "snr_db", snrs_db)
         object.__setattr__(self, "cbr", tuple(map(_cbr, self.cbr)))
         _ = self.air
-        _whole("repeats", self.repeats, 1, MOST_TRIALS)
-        _whole("seed", self.seed, 0, LARGEST_SEED)
+        object.__setattr__(self, "repeats", _whole("repeats", self.repeats, 1, MOST_TRIALS))
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, LARGEST_SEED))
         if self.size > MOST_TRIALS:
             raise InputError(f"grid of {self.size} trials is above the limit of {MOST_TRIALS}")
         self._check_doubles()
@@ -99,7 +107,7 @@ class Grid:
         """The grid of a TOML file; paths in it are relative to it. images: a folder, a list of files,
         or "builtin". Raises InputError that begins with the file's name."""
         try:
-            content = tomllib.loads(read_regular(path, LARGEST_TOML_BYTES).decode())
+            content = tomllib.loads(read_regular(path, LARGEST_TOML_BYTES).decode("utf-8-sig"))
         except OSError as error:
             raise InputError(f"grid {path} cannot be read: {error.strerror}") from None
         except RecursionError:
@@ -200,7 +208,7 @@ def _check_keys(where: str, content: dict[str, Any], cls: type[Any]) -> None:
             raise InputError(f"{where}key {key!r} is unknown; the keys are {', '.join(fields)}")
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in content:
-            raise InputError(f"{where}key {name!r} is missing")
+            raise InputError(f"{where}key {name!r} is missing; the keys are {', '.join(fields)}")
 
 
 def _images(value: object, folder: Path) -> list[str]:
@@ -218,17 +226,18 @@ def _images(value: object, folder: Path) -> list[str]:
 
 
 def _cbr(value: object) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
+    if isinstance(value, bool) or not isinstance(value, str | Real):
         raise InputError(f"cbr: {value!r} is neither a fraction like '1/16' nor a number")
-    return parse_cbr(value)
+    return parse_cbr(value if isinstance(value, str | Fraction) else float(value))
 
 
-def _whole(name: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise InputError(f"{name} = {value!r} is not a whole number")
-    if not least <= value <= most:
-        huge = value.bit_length() > 999  # Python writes no number of thousands of digits
+    if not least <= int(value) <= most:
+        huge = int(value).bit_length() > 999  # Python writes no number of thousands of digits
         raise InputError(f"{name} = {'a huge number' if huge else value} is outside {least} to {most}")
+    return int(value)
 
 
 def _words(value: object) -> str:

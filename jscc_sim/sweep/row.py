@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import jscc_sim
+from jscc_sim.versions import version_of
 
 OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
 MAKERS = ("jscc_sim", "models", "experiments", "setup.cfg", "constraints.txt")
@@ -24,12 +24,7 @@ DISTRIBUTIONS = ("jscc_sim", "torch", "numpy", "sionna-no-rt")
 def versions() -> Mapping[str, str]:
     """Versions of Python, of the packages that results depend on, and the kind of machine."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return found | {name: version_of(name) for name in DISTRIBUTIONS}
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +60,7 @@ class Row:
     its companion, a digital chain's mode; empty elsewhere. papr_db: of the frame's symbols. ratio_blocks:
     channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
     psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
-    seconds: of all stages.
+    seconds: of all stages; reading, loading and measuring are left out.
     """
 
     key: str

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import check_apart
-from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers
+from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers, end_if_imported
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store, check_store_path, store_files
 from jscc_sim.sweep.trial import Trial, run_trial
@@ -57,9 +57,12 @@ def run(
     terminal. Trials go out in the order given and one by one: those of one picture follow each other,
     so that a worker decodes it once, loads each system once, and makes once the frame that repeats share.
 
-    Raises InputError for a store that cannot be used. KeyboardInterrupt goes through once the trials
-    that are running have finished and are in the store; a second one drops them.
+    A script calls it below `if __name__ == "__main__":`, for workers import the script.
+
+    Raises InputError for a store that cannot be used, or a script without that line. KeyboardInterrupt goes
+    through once the trials that are running have finished and are in the store; a second one drops them.
     """
+    end_if_imported()
     todo = {trial.key: trial for trial in trials}
     check_store_path(store)
     check_apart(store_files(store), {trial.path for trial in todo.values()})

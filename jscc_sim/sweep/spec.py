@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from numbers import Real
 from pathlib import Path
 
 from jscc_sim.allocation import load_policy
@@ -56,6 +58,9 @@ class SystemSpec:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, Path):
+                value = os.fspath(value)
+                object.__setattr__(self, field.name, value)
             if field.name not in NUMBERS and not isinstance(value, str):
                 raise InputError(f"system: {field.name} = {value!r} is not a string")
         for name, allowed in (("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
@@ -199,7 +204,7 @@ def digest(*parts: object) -> str:
 
 def number(name: str, value: object) -> float:
     """A number as float, -0.0 as 0.0. Raises InputError for anything else, truth values included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise InputError(f"{name} = {value!r} is not a number")
     try:
         return float(value) + 0.0

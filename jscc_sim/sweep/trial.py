@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy as np
 from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
+from jscc_sim.inference import one_thread
 from jscc_sim.metrics import measure
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec, digest, load_system
@@ -180,7 +182,7 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         side_info,
         companion,
         float(row["sender_snr_db"]),
-        None if margin in ("", None) or float(margin) != float(margin) else float(margin),  # pandas: NaN
+        None if margin in ("", None) or math.isnan(float(margin)) else float(margin),
     )
     picture = read_picture(path)
     height, width = picture.shape[:2]
@@ -269,12 +271,5 @@ def forget_frames() -> None:
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """The lock is for executors of threads: coders and torch's thread count are shared in a process."""
-    import torch
-
-    with _alone:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    with _alone, one_thread():
+        yield

@@ -21,6 +21,7 @@ from jscc_sim.channels import Channel, Received, Symbols, papr_db
 from jscc_sim.errors import ImpossibleFrameError, OutageError
 from jscc_sim.frame import FrameHeader
 from jscc_sim.images import Picture
+from jscc_sim.inference import one_thread
 from jscc_sim.units import RatioSet
 
 MID_GREY = 128
@@ -148,6 +149,7 @@ class LinkSystem(System):
         """The picture in a received frame. Raises OutageError if its header cannot be decoded."""
 
     @final
+    @one_thread()  # a plug-in may have networks of its own
     def transmit(
         self,
         picture: Picture,

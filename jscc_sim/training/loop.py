@@ -25,6 +25,7 @@ from tqdm import tqdm
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_regular
 from jscc_sim.images import Picture
+from jscc_sim.inference import random_state_kept
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Split
 from jscc_sim.training.log import LOG, Log, column
@@ -227,6 +228,7 @@ def _differences(theirs: Any, ours: dict[str, Any]) -> str:
     return "; ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in ours if theirs[key] != ours[key])
 
 
+@random_state_kept()
 def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> Trainer[N]:
     """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint. Leaves
     the checkpoint and a log there."""
