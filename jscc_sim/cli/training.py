@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jscc_sim.cli.outputs import writable_folder
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
 from jscc_sim.systems.catalogue import BLOCK_JSCC
@@ -41,6 +42,7 @@ MOST_PIXELS = 1 << 28
 def train(arguments: argparse.Namespace) -> int:
     """Train or fit and write what came of it; a zoo is calibrated too."""
     _check(arguments)
+    writable_folder(Path(arguments.out))
     split = _material(arguments)
     if arguments.system == BLOCK_JSCC:
         assert split is not None
