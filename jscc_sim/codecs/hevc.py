@@ -35,7 +35,7 @@ class Step(NamedTuple):
 STEPS = (
     *(Step(chroma, 0.15) for chroma in ((2, 2), (0, 1), (-1, -1))),
     *(Step(chroma, 0.12) for chroma in ((2, 2), (1, 1), (0, 1), (-1, -1))),
-    *(Step(chroma, strength) for strength in (0.1, 0.09, 0.08, 0.06) for chroma in ((2, 2), (0, 1))),
+    *(Step((0, 1), strength) for strength in (0.1, 0.09, 0.08, 0.06)),
     *(Step(chroma) for chroma in ((3, 3), (2, 2), (1, 1), (0, 1), (-1, 0), (-1, -1), (-2, -2))),
 )
 """Of mostly rising size: rate factors are whole, 8 to 20 % of the bits apart; weak adaptation lies between
@@ -59,7 +59,7 @@ class HEVC(Codec):
     name: ClassVar[str] = "hevc"
     levels: ClassVar[int] = len(STEPS) * (COARSEST + 1)
     rung: ClassVar[int] = len(STEPS)
-    look_ahead: ClassVar[int] = 12
+    look_ahead: ClassVar[int] = 7
 
     def encode(self, picture: Picture, level: int) -> bytes:
         """See Codec.encode."""

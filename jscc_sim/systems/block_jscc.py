@@ -26,7 +26,7 @@ from jscc_sim.systems.payload import header_protection
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.systems.rehearsal import Rehearsal
 from jscc_sim.units import RatioSet, db_to_power
-from jscc_sim.zoo import Zoo
+from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 SENDER_DRAWS = 2
 ORACLE_DRAWS = 16
@@ -253,8 +253,9 @@ class BlockJSCC(LinkSystem):
         for zoo in self.zoo.family:
             if zoo.id == zoo_id:
                 return zoo
+        made_with = next((name for name in released_zoos() if load_zoo(name).id == zoo_id), "another zoo")
         raise ImpossibleFrameError(
-            f"the frame was made with zoo id {zoo_id}; zoo {self.zoo.name} has {self.zoo.id}"
+            f"the frame was made with zoo id {zoo_id}, {made_with}; zoo {self.zoo.name} has {self.zoo.id}"
         )
 
     @property
