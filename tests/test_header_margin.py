@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from processes import photograph
 
 from jscc_sim.channels import AWGN
+from jscc_sim.coding.modes import reached
 from jscc_sim.coding.protection import (
     LARGEST_MARGIN_DB,
     MARGIN_SHARE,
@@ -29,7 +30,7 @@ PICTURE = photograph(256, 384)
 BUDGET = PICTURE.size // 12
 
 
-@given(st.integers(20, 4000), st.floats(-8, 20), st.integers(0, 200_000), st.integers(0, 2000))
+@given(st.integers(20, 4000), st.floats(-16, 20), st.integers(0, 200_000), st.integers(0, 2000))
 @settings(max_examples=200, deadline=None)
 def test_the_margin_is_the_largest_that_costs_little(bits, snr_db, budget, payload):
     protection = Protection(snr_db, budget, payload=payload)
@@ -39,7 +40,10 @@ def test_the_margin_is_the_largest_that_costs_little(bits, snr_db, budget, paylo
     assert 0 <= margin_db <= LARGEST_MARGIN_DB + 1e-9
     assert protection.uses(bits) <= max(bare, most)
     if margin_db < LARGEST_MARGIN_DB - 1e-9:
-        assert protected_uses(bits, snr_db - margin_db - MARGIN_STEP_DB) > most
+        further_db = snr_db - margin_db - MARGIN_STEP_DB
+        assert protected_uses(bits, further_db) > most or not reached(bits, further_db)
+    if margin_db:
+        assert reached(bits, snr_db - margin_db), "protected no worse than without a margin"
 
 
 def test_a_margin_of_ones_own():

@@ -229,7 +229,7 @@ def test_files_larger_than_any_frames_are_not_read(tmp_path, suffix, most):
     write_recording(tmp_path / "r", np.ones(4, np.complex64), description="")
     with (tmp_path / f"r{suffix}").open("r+b") as handle:
         handle.truncate(most + 1)
-    with pytest.raises(InputError, match=rf"has {most + 1} bytes, more than the {most}"):
+    with pytest.raises(InputError, match=rf"its {most + 1} bytes are more than {most}, the limit"):
         read_recording(tmp_path / "r")
 
 

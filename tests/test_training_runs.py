@@ -41,6 +41,12 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def few_blocks_will_do(monkeypatch):
+    """To calibrate on: these pictures are small."""
+    monkeypatch.setattr(calibration, "LEAST_SAMPLES", 0)
+
+
 @pytest.fixture
 def talkative(monkeypatch):
     """Rows and lines at every occasion."""

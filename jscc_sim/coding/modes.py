@@ -102,6 +102,12 @@ def cheapest_plan(bits: int, snr_db: float) -> Plan:
     return Plan(mode, start + longer) if np.isfinite(cost.min()) else Plan(len(MODES) - 1, start)
 
 
+def reached(bits: int, snr_db: float) -> bool:
+    """Whether there are a plan and a preamble for so many bits that are heard at snr_db."""
+    preamble_db = preamble_threshold_db(preamble_uses(snr_db))
+    return max(cheapest_plan(bits, snr_db).threshold_db, preamble_db) <= snr_db
+
+
 def preamble_uses(snr_db: float) -> int:
     """The shortest preamble that is lost less than once in 10 000 at snr_db; the longest if none is."""
     heard = (uses for uses in PREAMBLE_USES if preamble_threshold_db(uses) <= snr_db)

@@ -24,6 +24,7 @@ from jscc_sim.coding.modes import (
     cheapest_plan,
     preamble_threshold_db,
     preamble_uses,
+    reached,
 )
 from jscc_sim.errors import InputError, OutageError
 
@@ -46,9 +47,9 @@ class Protection:
     is worse than its sender believes; a header made for just that belief would be lost with all of it.
 
     dependable_snr_db: see `protect`; budget: uses of the whole frame; margin_db: how much less than that the
-    header is made for, by default the largest margin up to LARGEST_MARGIN_DB that costs at most MARGIN_SHARE
-    of what the frame would carry without it, and leaves `payload` uses. Raises InputError for a margin
-    outside 0 to MOST_MARGIN_DB.
+    header is made for, by default the largest margin up to LARGEST_MARGIN_DB that a header can have, that
+    costs at most MARGIN_SHARE of what the frame would carry without it, and leaves `payload` uses. Raises
+    InputError for a margin outside 0 to MOST_MARGIN_DB.
     """
 
     dependable_snr_db: float
@@ -66,9 +67,12 @@ class Protection:
         bare = protected_uses(bits, self.dependable_snr_db)
         most = min(bare + MARGIN_SHARE * (self.budget - bare), self.budget - self.payload)
         margin_db = LARGEST_MARGIN_DB
-        while margin_db > 0 and protected_uses(bits, self.dependable_snr_db - margin_db) > most:
+        while margin_db > 0:
+            snr_db = self.dependable_snr_db - margin_db
+            if reached(bits, snr_db) and protected_uses(bits, snr_db) <= most:
+                return snr_db
             margin_db -= MARGIN_STEP_DB
-        return self.dependable_snr_db - margin_db
+        return self.dependable_snr_db
 
     def uses(self, bits: int) -> int:
         """Channel uses of a header of so many bits."""

@@ -228,7 +228,9 @@ def _images(value: object, folder: Path) -> list[str]:
 def _cbr(value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, str | Real):
         raise InputError(f"cbr: {value!r} is neither a fraction like '1/16' nor a number")
-    return parse_cbr(value if isinstance(value, str | Fraction) else float(value))
+    if isinstance(value, str | Fraction):
+        return parse_cbr(value)
+    return parse_cbr(int(value) if isinstance(value, Integral) else float(value))
 
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
