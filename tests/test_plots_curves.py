@@ -422,9 +422,27 @@ def test_no_gain_below_the_smallest_uniform_frame(share, known):
     np.testing.assert_allclose(sorted(gains.dropna().round(9).unique()), [0.5, 1.5])
 
 
-def test_gains_need_uniform():
-    with pytest.raises(InputError, match="no gain over uniform"):
-        gain_figure(results(("lagrangian",)))
+@pytest.mark.parametrize(
+    ("policies", "why"),
+    [(("lagrangian",), "no rows of the policy uniform"), (("uniform",), "all its rows are uniform")],
+)
+def test_gains_need_uniform(policies, why):
+    with pytest.raises(InputError, match=why):
+        gain_figure(results(policies))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "why"),
+    [
+        ("equaliser", "zf", "equaliser is mmse in its uniform rows, zf in the others"),
+        ("zoo", "other", "zoo is .* in its uniform rows, other in the others"),
+    ],
+)
+def test_gains_name_what_sets_rows_apart(column, value, why):
+    table = results(("uniform", "lagrangian"))
+    table.loc[table["policy"] == "lagrangian", column] = value
+    with pytest.raises(InputError, match=why):
+        gain_figure(table)
 
 
 # --- outage ---------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from jscc_sim.plots.table import (
     panel_name,
     place_name,
     stated,
+    why_no_gain,
     with_gains,
 )
 from jscc_sim.statistics import FEWEST
@@ -130,9 +131,7 @@ def gain_figure(
     curves = Curves(check_table(table), x, outages)
     gains = with_gains(curves.table, parents, outages)
     if not gains["gain_db"].notna().any():
-        raise InputError(
-            "table has no gain over uniform: it needs uniform and another policy, alike otherwise"
-        )
+        raise InputError(f"table has no gain over uniform: {why_no_gain(curves.table)}")
     page = _Page(curves, width, rows=gains)
 
     def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:

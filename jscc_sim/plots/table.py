@@ -208,6 +208,28 @@ def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFr
     return table[chosen].reset_index(drop=True)
 
 
+ALIKE = (
+    "system", "companion", "channel", "csi", "equaliser", "margin", "side_info", "snr_db", "sender_snr_db",
+    "image", "repeat",
+)  # fmt: skip
+"""Columns in which a policy's frames and the uniform ones that they are compared with agree."""
+
+
+def why_no_gain(table: pd.DataFrame) -> str:
+    """Why no frame of a checked table can be compared with a uniform one."""
+    uniform = _is_uniform(table)
+    if uniform.all() or not uniform.any():
+        return "all its rows are uniform" if uniform.all() else "it has no rows of the policy uniform"
+    for column in (*ALIKE, "zoo"):
+        have, others = (set(table[column][chosen]) for chosen in (uniform, ~uniform))
+        if not have & others:
+            words = (
+                ", ".join(sorted(format_value(column, v) for v in values)[:3]) for values in (have, others)
+            )
+            return "{} is {} in its uniform rows, {} in the others".format(column, *words)
+    return "no other row has a uniform one of the same picture and link at its uses"
+
+
 def with_gains(
     table: pd.DataFrame, parents: Mapping[str, str] | None = None, outages: bool = True
 ) -> pd.DataFrame:
@@ -220,30 +242,17 @@ def with_gains(
     (Uses that are less than TOLERANCE below uniform's least meet that frame: never to a policy's favour.)
     """
     parents = _checked_parents(table, parents)
-    key = [
-        "system",
-        "companion",
-        "channel",
-        "csi",
-        "equaliser",
-        "margin",
-        "side_info",
-        "snr_db",
-        "sender_snr_db",
-        "image",
-        "repeat",
-    ]
     uniform = table[_is_uniform(table) & (table["status"] == "ok")]
     uniform = uniform if outages else uniform[~uniform["outage"]]
     pools = {
         place: (rows["uses"].to_numpy(float), rows["mse"].to_numpy(float))
-        for place, rows in uniform.groupby([*key, "zoo"], dropna=False)
+        for place, rows in uniform.groupby([*ALIKE, "zoo"], dropna=False)
     }
     others = table[~_is_uniform(table)].copy()
 
     def gain(row: dict[Hashable, Any]) -> float:
         zoos = {row["zoo"], parents.get(row["zoo"], row["zoo"])}
-        found = [pools[place] for zoo in sorted(zoos) if (place := (*(row[k] for k in key), zoo)) in pools]
+        found = [pools[place] for zoo in sorted(zoos) if (place := (*(row[k] for k in ALIKE), zoo)) in pools]
         if row["status"] != "ok" or not found:
             return np.nan
         uses, mse = (np.concatenate(values) for values in zip(*found, strict=True))
