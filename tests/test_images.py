@@ -399,11 +399,22 @@ def test_failed_write_leaves_the_earlier_file_whole(tmp_path, monkeypatch, error
 # --- folders --------------------------------------------------------------------------------------
 
 
-def test_pictures_of_a_folder_are_sorted(tmp_path):
+def test_pictures_of_a_folder_are_sorted(tmp_path, caplog):
     for name in ("b.png", "a.JPG", "c.webp", "notes.txt", "png", "._b.png", ".hidden.png"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     assert [p.name for p in list_pictures(tmp_path)] == ["a.JPG", "b.png", "c.webp"]
+    assert caplog.messages == [f"folder {tmp_path}: skipped 2 files that are no pictures: notes.txt, png"]
+
+
+def test_of_many_skipped_files_a_few_are_named(tmp_path, caplog):
+    for number in range(9):
+        (tmp_path / f"{number}.txt").touch()
+    (tmp_path / "a.png").touch()
+    list_pictures(tmp_path)
+    assert caplog.messages == [
+        f"folder {tmp_path}: skipped 9 files that are no pictures: 0.txt, 1.txt, 2.txt, 3.txt, 4.txt, ..."
+    ]
 
 
 PSD = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 4, 4, 8, 3) + bytes(12) + bytes(2) + bytes(48)
