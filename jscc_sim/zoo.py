@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, out_of_memory
 from jscc_sim.inference import building
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
@@ -112,6 +112,8 @@ class Zoo:
                 bank = _conv_bank(self.manifest["architecture"], self.ratios.uses, tensors)
             return bank
         except MISFITS as error:
+            if out_of_memory(error):
+                raise
             raise InputError(f"zoo {self.name}: {WEIGHTS} does not fit the manifest: {error}") from None
 
     @cached_property

@@ -291,6 +291,16 @@ def test_linear_weights_that_lack_a_tensor(tmp_path, lacks):
         _ = zoo.bank
 
 
+def test_no_memory_for_a_network_is_no_misfit(tmp_path, monkeypatch):
+    def none_left(*_):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    zoo = saved_conv(tmp_path / "conv")
+    monkeypatch.setattr("jscc_sim.zoo._conv_bank", none_left)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        _ = load_zoo(str(zoo.folder)).bank
+
+
 def test_linear_weights_of_another_shape(tmp_path):
     tensors = {**linear_tensors(), "variance": np.ones(7)}
     zoo = save_zoo(tmp_path / "z", {"bank": "linear", "ratios": [0, 8]}, tensors)

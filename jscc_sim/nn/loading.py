@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from jscc_sim.errors import out_of_memory
 from jscc_sim.inference import building
 from jscc_sim.weights import MISFITS, Model
 
@@ -44,6 +45,8 @@ def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], 
         shape = architecture(**described)
         return filled(lambda: network(shape), described, tensors)
     except MISFITS as error:
+        if out_of_memory(error):
+            raise
         raise model.misfit(error) from None
 
 
