@@ -13,6 +13,9 @@ from jscc_sim.files import check_apart
 from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
 from jscc_sim.sweep.store import check_store_path, settled, store_files
 
+INFEASIBLE_SHOWN = 3
+"""Trials that no frame fits, named one by one."""
+
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run what the store does not have of a grid. Exit code 1 if a trial failed."""
@@ -84,9 +87,13 @@ def _foresee(trials: list[Trial], store: str | None, workers: Workers) -> None:
 def _report(outcome: Outcome, count: int, store: str) -> None:
     for coordinates, error in outcome.failures:
         print(f"jscc-sim: failed: {coordinates}: {error}", file=sys.stderr)
+    for coordinates, error in outcome.infeasible[:INFEASIBLE_SHOWN]:
+        print(f"jscc-sim: infeasible: {coordinates}: {error}", file=sys.stderr)
+    if (more := len(outcome.infeasible) - INFEASIBLE_SHOWN) > 0:
+        print(f"jscc-sim: infeasible: {more} more, see column error of the table", file=sys.stderr)
     print(
-        f"{store}: {count} trials, {outcome.ok} ok, {outcome.infeasible} infeasible, "
-        f"{len(outcome.failures)} failed"
+        f"{store}: {count} trials, {outcome.ran} of them run now: {outcome.ok} ok, "
+        f"{len(outcome.infeasible)} infeasible, {len(outcome.failures)} failed"
     )
 
 

@@ -34,10 +34,12 @@ Work = Callable[[Trial], Row]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a list of trials stands. failures: (coordinates, error) of each that failed."""
+    """How a list of trials stands. ran: how many this call had to run; infeasible, failures: (coordinates,
+    error) of each that no frame fits, and of each that failed."""
 
+    ran: int
     ok: int
-    infeasible: int
+    infeasible: tuple[tuple[str, str], ...]
     failures: tuple[tuple[str, str], ...]
 
 
@@ -82,13 +84,13 @@ def run(
             if missing:
                 _Run(open_store, workers or LocalProcesses(), work, bar, missing).finish()
         results = open_store.results(todo)
-    counts = Counter(result.status for result in results.values())
-    failures = tuple(
-        (trial.coordinates, results[key].error or "")
-        for key, trial in todo.items()
-        if key in results and results[key].status == FAILED
-    )
-    return Outcome(counts[OK], counts[INFEASIBLE], failures)
+
+    def named(status: str) -> tuple[tuple[str, str], ...]:
+        found = ((trial, results[key]) for key, trial in todo.items() if key in results)
+        return tuple((trial.coordinates, row.error or "") for trial, row in found if row.status == status)
+
+    ok = sum(result.status == OK for result in results.values())
+    return Outcome(len(missing), ok, named(INFEASIBLE), named(FAILED))
 
 
 class _Run:
