@@ -119,7 +119,10 @@ def read_received(path: str | os.PathLike[str]) -> Received:
     uses = len(recording.symbols)
     variance = recording.extra.get(NOISE_VARIANCE)
     if variance is None:
-        raise InputError(f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE})")
+        raise InputError(
+            f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE}), as what was received "
+            "does: jscc-sim channel makes one of what was sent"
+        )
     if isinstance(variance, bool) or not isinstance(variance, int | float) or not 0 <= variance <= MOST_NOISE:
         raise InputError(f"noise variance of recording {path} is not a number from 0 to {MOST_NOISE:g}")
     estimate = None

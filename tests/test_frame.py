@@ -274,7 +274,7 @@ def test_forged_headers_cost_nothing(content, message):
 def test_a_plan_longer_than_the_frame():
     symbols = forge(size_and_fields(32, 32))
     symbols[:16] = qam.map_bits(small_block.encode(Plan(7, 255).number, 32))
-    with pytest.raises(OutageError, match="in a frame of"):
+    with pytest.raises(OutageError, match="its preamble names"):
         receive(symbols)
 
 

@@ -156,3 +156,26 @@ def test_the_sender_may_be_mistaken_about_the_channel(tmp_path, monkeypatch):
     whole = transmitted(tmp_path, "--snr-db", "13", "--sender-snr-db", "6", "--seed", "2")
     np.testing.assert_array_equal(pixels("parts.png"), whole)
     assert not np.array_equal(whole, transmitted(tmp_path, "--snr-db", "13", "--seed", "2"))
+
+
+def refused(capsys, *words):
+    """What a command that must refuse its input says."""
+    assert main([str(word) for word in words]) == 2
+    return capsys.readouterr().err
+
+
+def test_programs_in_the_wrong_order_say_so(tmp_path, capsys):
+    image, tx, rx = save(photograph(), tmp_path / "image.png"), tmp_path / "tx", tmp_path / "rx"
+    assert main([str(word) for word in ("encode", image, *LINK, "--snr-db", 10, "--out", tx)]) == 0
+    assert "jscc-sim channel makes one" in refused(capsys, "decode", tx, "--out", tmp_path / "a.png")
+    assert main([str(word) for word in ("channel", tx, "--snr-db", 10, "--out", rx)]) == 0
+    assert "was received already" in refused(
+        capsys, "channel", rx, "--snr-db", 10, "--out", tmp_path / "again"
+    )
+    assert not list(tmp_path.glob("again*"))
+
+
+def test_a_recording_is_no_picture(tmp_path, capsys):
+    image, named = save(photograph(), tmp_path / "image.png"), tmp_path / "tx.png"
+    assert "named as a picture" in refused(capsys, "encode", image, *LINK, "--snr-db", 10, "--out", named)
+    assert [path.name for path in tmp_path.iterdir()] == ["image.png"]

@@ -39,7 +39,8 @@ SYSTEMS = (
 BLOCK_JSCC = "block-jscc"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
-    "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K"
+    "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rayleigh-real-fast, rician-slow:K, "
+    "rician-block:K:L, rician-fast:K"
 )
 
 

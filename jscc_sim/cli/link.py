@@ -19,8 +19,9 @@ from jscc_sim.cli import is_number
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writable_folder
 from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
-from jscc_sim.images import Picture, read_picture, write_picture
+from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
 from jscc_sim.recording import (
+    NOISE_VARIANCE,
     read_received,
     read_recording,
     recording_files,
@@ -52,7 +53,9 @@ def transmit(arguments: argparse.Namespace) -> int:
     _make_folder(jobs)
     if not arguments.json:
         print(
-            TABLE.format("image", "policy", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds")
+            TABLE.format(
+                "image", "policy or system", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds"
+            )
         )
     for job in tqdm(jobs, desc="transmitting", delay=2, disable=None if len(jobs) > 1 else True):
         _send(job, spec, system, channel, belief, arguments)
@@ -70,7 +73,7 @@ def encode(arguments: argparse.Namespace) -> int:
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
     picture = _picture(arguments.images[0])
-    writable(arguments.out)
+    _recording_output(arguments.out)
     remark([(spec, system)], [belief.snr_db])
     frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
     write_recording(
@@ -85,7 +88,9 @@ def channel(arguments: argparse.Namespace) -> int:
     disturb, _ = _channels(arguments)
     replaces_nothing(arguments, *recording_files(arguments.out))
     recording = read_recording(arguments.recording)
-    writable(arguments.out)
+    if NOISE_VARIANCE in recording.extra:
+        raise InputError(f"recording {arguments.recording} was received already: it names a noise variance")
+    _recording_output(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
     write_received(arguments.out, received, description="Received frame, one sample per channel use")
     print(f"{arguments.out}: {len(received.symbols)} channel uses received")
@@ -106,6 +111,13 @@ def decode(arguments: argparse.Namespace) -> int:
     height, width = reception.picture.shape[:2]
     say_written(arguments.out, f"{height}x{width} pixels")
     return 0
+
+
+def _recording_output(path: str) -> None:
+    """Raises InputError for a recording's name that cannot be written, or was meant for a picture."""
+    if Path(path).suffix.lower() in picture_suffixes():
+        raise InputError(f"output {path} is named as a picture; what is written is a recording, .sigmf-meta")
+    writable(path)
 
 
 @dataclass(frozen=True)

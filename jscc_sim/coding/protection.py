@@ -122,7 +122,7 @@ def recover(heard: Equalised) -> tuple[Bits, int]:
     plan, start = _read_preamble(heard)
     end = start + plan.uses
     if end > len(heard.symbols):
-        raise OutageError(f"header of {end} uses in a frame of {len(heard.symbols)}")
+        raise OutageError(f"no readable header: its preamble names {end} uses, {len(heard.symbols)} arrived")
     llrs = qam.soft_bits_of(heard.part(start, end))
     blocks = ldpc.decode(llrs.reshape(plan.segments, plan.coded_bits), plan.block_bits)
     content, valid = crc.check(blocks)
