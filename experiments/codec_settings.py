@@ -17,7 +17,7 @@ from study import guarded
 
 from jscc_sim.codecs import hevc, vvc
 from jscc_sim.codecs.base import Codec
-from jscc_sim.codecs.raster import AVIF, WAYS
+from jscc_sim.codecs.pillow import AVIF, WAYS
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.training.data import split_folder

@@ -1,6 +1,6 @@
 """Two systems of one table of results, image by image: what one has over the other, and how sure that is.
 
-    python experiments/compare_systems.py results/rivals_vs_cbr.csv --system block-jscc --beside hevc+ldpc
+    python experiments/compare_systems.py results/baselines_vs_cbr.csv --system block-jscc --beside hevc+ldpc
     python experiments/compare_systems.py results/policies.csv --by policy --system oracle --beside lagrangian
 
 A line for each channel, SNR and CBR budget: the mean over images of the difference in PSNR on the same

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from study import guarded
 
 from jscc_sim.allocation import Lagrangian
-from jscc_sim.blocks import Grid, reassemble
+from jscc_sim.blocks import BlockGrid, reassemble
 from jscc_sim.channels import Channel, Equalised, equalise, parse_channel
 from jscc_sim.coding.interleaving import places
 from jscc_sim.images import Picture
@@ -60,7 +60,7 @@ def psnrs_db(system: BlockJSCC, channel: Channel, picture: Picture, seed: int) -
     frame = system.encode(picture, budget_uses(CBR, *picture.shape[:2]), channel)
     header, where = frame.header, places(len(frame.symbols))
     assert header is not None
-    bank, grid = system.zoo_of(header.zoo_id).bank, Grid(frame.height, frame.width)
+    bank, grid = system.zoo_of(header.zoo_id).bank, BlockGrid(frame.height, frame.width)
     offsets, uses = block_slices(header.index, system.ratios), system.ratios.array[header.index]
 
     def psnr_db(payload: Equalised) -> float | None:

@@ -11,7 +11,7 @@ from jscc_sim.channels import AWGN
 from jscc_sim.coding import ldpc
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import measure
-from jscc_sim.plots import Shot, reception_figure, save_figure
+from jscc_sim.plots import Reconstruction, reception_figure, save_figure
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import budget_uses, cbr_of, parse_cbr
 from jscc_sim.zoo import load_zoo
@@ -30,7 +30,7 @@ def main() -> None:
     print(f"{IMAGE}, {height}x{width}, AWGN at {SNR_DB:g} dB, CBR {CBR}: at most {budget} channel uses\n")
     print(ROW.format("policy", "uses", "CBR", "header share", "PSNR dB", "SSIM", "MS-SSIM", "seconds"))
     ldpc.preload()
-    shots = []
+    reconstructions = []
     for name in ("uniform", "lagrangian"):
         system = BlockJSCC(zoo, load_policy(name))
         system.transmit(picture, channel, budget, np.random.default_rng(SEED))  # warm: nothing left to load
@@ -40,9 +40,11 @@ def main() -> None:
         figures = (f"{quality.psnr_db:.2f}", f"{quality.ssim:.4f}", f"{quality.ms_ssim:.4f}")
         seconds = f"{sum(sent.seconds.values()):.2f}"
         print(ROW.format(name, sent.uses, f"{cbr:.5f}", f"{share:.2%}", *figures, seconds))
-        shots.append(Shot(name, sent.picture, quality.psnr_db, sent.index, zoo.ratios.uses))
+        reconstructions.append(
+            Reconstruction(name, sent.picture, quality.psnr_db, sent.index, zoo.ratios.uses)
+        )
     FIGURE.parent.mkdir(exist_ok=True)
-    save_figure(reception_figure(picture, shots), FIGURE)
+    save_figure(reception_figure(picture, reconstructions), FIGURE)
     print(f"\nfigure: {FIGURE}")
 
 

@@ -27,7 +27,7 @@ RAYLEIGH = ("rayleigh-fast", "rayleigh-block:64")
 
 
 def make(study: Study) -> None:
-    """Write learned_vae.csv (trials of the link), .json (its figures and the rival's) and the figure."""
+    """Write learned_vae.csv (trials of the link), .json (its figures and the baseline's) and the figure."""
     snrs_db = SNRS_DB[::3] if study.quick else (*SNRS_DB, NOISELESS_DB)
     places = (("awgn", snrs_db), *((name, SNRS_DB[5:6]) for name in RAYLEIGH))
     grids = [
@@ -58,7 +58,7 @@ def make(study: Study) -> None:
 
 
 def linear(images: list[str], snrs_db: tuple[float, ...]) -> pd.DataFrame:
-    """PSNR of the rival: rows by its name and image, a column each SNR."""
+    """PSNR of the baseline: rows by its name and image, a column each SNR."""
     klt = PatchKLT.beside(Model.find(VAE))
     found = {}
     for image in images:

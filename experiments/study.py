@@ -86,12 +86,12 @@ class Study:
         """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV, and
         any row of it can be sent again with `jscc_sim.sweep.replay`."""
         shown = [column for column in rows.columns if column in CONTRACT or column in REPLAYED]
-        own, rivals = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
+        own, baselines = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "trials": len(rows),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
-            "rivals": dict(rivals.groupby("system")["zoo_sha256"].first()),
+            "baselines": dict(baselines.groupby("system")["zoo_sha256"].first()),
             "versions": json.loads(str(rows["versions"].iloc[0])) if len(rows) else {},
             "git_commit": sorted(map(str, rows["git_commit"].unique())),
             **(summary or {}),

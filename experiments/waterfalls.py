@@ -22,7 +22,7 @@ from jscc_sim.coding.waterfalls import Mode
 from jscc_sim.images import BUILTIN, read_picture
 from jscc_sim.plots.waterfalls import agreement_figure, waterfall_figure
 from jscc_sim.systems.abstraction import DigitalAbstraction
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 
 CHECKED = ("qpsk-602", "64qam-517")
 BLOCKS, BATCH = 1000, 50
@@ -86,11 +86,11 @@ def agreement(frames: int) -> tuple[np.ndarray, dict[str, list[int]]]:
     """SNRs in dB around the cliff of a mode, and how many frames are lost in either way: each of another
     crop, since the symbols of one file are never quite of unit mean power, and 0.1 dB is a lot here."""
     pictures = [crop(number) for number in range(frames)]
-    link = load_rival(f"webp+ldpc:{CLIFF_MODE}")
-    assert hasattr(link, "ship")
-    shipment = link.ship(pictures[0], BUDGET, AWGN(10.0))
+    link = load_baseline(f"webp+ldpc:{CLIFF_MODE}")
+    assert hasattr(link, "coded_file")
+    coded = link.coded_file(pictures[0], BUDGET, AWGN(10.0))
     grid = np.arange(0.0, 20.0, 0.01)
-    whole = np.prod([(1 - mode.error_rate(grid)) ** blocks for mode, blocks in shipment.parts], axis=0)
+    whole = np.prod([(1 - mode.error_rate(grid)) ** blocks for mode, blocks in coded.parts], axis=0)
     snrs_db = grid[np.argmax(whole > 0.5)] + np.array(STEPS_DB)
     ways = {"decoded": link, "by lot": DigitalAbstraction(link)}
     lost = {

@@ -13,7 +13,7 @@ from jscc_sim.units import BLOCK
 
 
 @dataclass(frozen=True)
-class Grid:
+class BlockGrid:
     """The tiling of an H x W picture: rows x columns blocks in raster order."""
 
     height: int
@@ -39,18 +39,18 @@ class Grid:
         return self.rows * self.columns
 
 
-def split(picture: Picture) -> tuple[NDArray[np.uint8], Grid]:
+def split(picture: Picture) -> tuple[NDArray[np.uint8], BlockGrid]:
     """[H, W, 3] uint8 -> blocks [N, 32, 32, 3] and their grid; edge pixels are repeated to fill."""
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise InputError(f"a picture is [H, W, 3] uint8, not {list(picture.shape)} {picture.dtype}")
-    grid = Grid(*picture.shape[:2])
+    grid = BlockGrid(*picture.shape[:2])
     below, right = grid.rows * BLOCK - grid.height, grid.columns * BLOCK - grid.width
     padded = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="edge")
     tiles = padded.reshape(grid.rows, BLOCK, grid.columns, BLOCK, 3).swapaxes(1, 2)
     return np.ascontiguousarray(tiles).reshape(len(grid), BLOCK, BLOCK, 3), grid
 
 
-def reassemble(blocks: NDArray[np.float32], grid: Grid) -> Picture:
+def reassemble(blocks: NDArray[np.float32], grid: BlockGrid) -> Picture:
     """Blocks [N, 32, 32, 3], 0 to 255, -> the [H, W, 3] uint8 picture: stitched, cropped, rounded.
 
     A coder whose decoder works across block borders has smoothed the seams already.
@@ -62,7 +62,9 @@ def reassemble(blocks: NDArray[np.float32], grid: Grid) -> Picture:
     return np.ascontiguousarray(canvas[: grid.height, : grid.width])
 
 
-def fill_missing(blocks: NDArray[np.float32], missing: NDArray[np.bool_], grid: Grid) -> NDArray[np.float32]:
+def fill_missing(
+    blocks: NDArray[np.float32], missing: NDArray[np.bool_], grid: BlockGrid
+) -> NDArray[np.float32]:
     """Fill blocks that were not sent with the mean of their neighbours, spreading inwards from what
     arrived; mid-grey where nothing did. blocks: [N, 32, 32, 3]; missing: [N]. Returns a new array.
     """

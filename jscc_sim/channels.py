@@ -18,7 +18,7 @@ from jscc_sim.units import check_snr_db, db_to_power, noise_variance, power_to_d
 
 Symbols = NDArray[np.complex64]
 
-DEPENDABLE_SHARE = 0.05
+OUTAGE_SHARE = 0.05
 """Share of slow fades that a header may lose."""
 
 WEAKEST_POWER = 1e-9
@@ -50,7 +50,7 @@ class Received:
     noise_variance: float
     estimate: Symbols | None = None
 
-    def behind(self, start: int) -> Received:
+    def from_use(self, start: int) -> Received:
         """The uses from `start` on."""
         estimate = self.estimate
         if estimate is not None and len(estimate) == len(self.symbols):
@@ -127,7 +127,7 @@ class Channel(ABC):
     def estimated(self) -> bool:
         """Whether a receiver estimates its fading; how well is its CSI."""
 
-    def told(self, equaliser: str) -> bool:
+    def noise_known(self, equaliser: str) -> bool:
         """Whether the noise variance that such an equaliser passes on holds all that befalls a use."""
         return True
 
@@ -136,7 +136,7 @@ class Channel(ABC):
         """[Q] equally likely values of the SNR that a block meets after equalisation, for planning."""
 
     @abstractmethod
-    def dependable_snr_db(self) -> float:
+    def outage_snr_db(self) -> float:
         """The SNR that a header can count on: exceeded in 95 % of slow fades; on AWGN the SNR itself."""
 
     def at(self, snr_db: float) -> Channel:
@@ -165,7 +165,7 @@ class AWGN(Channel):
         """[1] the SNR."""
         return np.array([self.snr_db])
 
-    def dependable_snr_db(self) -> float:
+    def outage_snr_db(self) -> float:
         """The SNR."""
         return self.snr_db
 
@@ -228,8 +228,8 @@ class Fading(Channel):
         """See Channel.estimated."""
         return not self.real
 
-    def told(self, equaliser: str) -> bool:
-        """See Channel.told."""
+    def noise_known(self, equaliser: str) -> bool:
+        """See Channel.noise_known."""
         return self.estimated and equaliser != "none"
 
     def effective_snrs_db(self) -> NDArray[np.float64]:
@@ -237,13 +237,13 @@ class Fading(Channel):
         power = np.maximum(self._power_quantile((np.arange(16) + 0.5) / 16), WEAKEST_POWER)
         return np.asarray(self._known_snr_db() + 10 * np.log10(power), dtype=np.float64)
 
-    def dependable_snr_db(self) -> float:
+    def outage_snr_db(self) -> float:
         """The 5 % quantile where the header meets few fades; in fast fading, which coding averages,
         the SNR of equal ergodic capacity less 2 dB."""
         if self.coherence == 1:
             snrs = 10 ** (self.effective_snrs_db() / 10)
             return power_to_db(float(2 ** np.log2(1 + snrs).mean() - 1)) - 2.0
-        return self._known_snr_db() + power_to_db(float(self._power_quantile(np.array(DEPENDABLE_SHARE))))
+        return self._known_snr_db() + power_to_db(float(self._power_quantile(np.array(OUTAGE_SHARE))))
 
     @property
     def _fixed(self) -> float:

@@ -18,7 +18,7 @@ from refusals import assert_refused, channel, decode, encode, some_symbols, soun
 
 from jscc_sim.channels import Received
 from jscc_sim.coding.protection import Protection
-from jscc_sim.frame import FrameHeader, encode_header
+from jscc_sim.header import FrameHeader, encode_header
 from jscc_sim.recording import write_received, write_recording
 from jscc_sim.units import STANDARD_RATIOS
 from jscc_sim.zoo import load_zoo

@@ -79,7 +79,7 @@ QUICK = {
     "policy beyond the ratios": (transmit("--policy", "policies.py:Beyond"), ["Beyond", "12"]),
     "policy spends too much": (transmit("--policy", "policies.py:Spender"), ["Spender", "9216"]),
     "encode's policy raises": (encode("--policy", "policies.py:Raises"), ["Raises", "two lines"]),
-    "encode's policy foresees": (encode("--policy", "oracle"), ["oracle", "transmit alone"]),
+    "encode's policy needs_csit": (encode("--policy", "oracle"), ["oracle", "transmit alone"]),
     "complexity unknown": (transmit("--complexity", "beauty"), ["'beauty'", "variance", "dct"]),
     "zoo unknown": (transmit(zoo="bronx"), ["'bronx'", "linear", "manifest.json"]),
     "system unknown": (transmit("--system", "pigeon"), ["'pigeon'", "block-jscc"]),

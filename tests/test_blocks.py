@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jscc_sim.blocks import Grid, fill_missing, reassemble, split
+from jscc_sim.blocks import BlockGrid, fill_missing, reassemble, split
 from jscc_sim.errors import InputError
 
 SIDES = st.integers(1, 130)
 SEEDS = st.integers(0, 2**32 - 1)
-GRIDS = st.builds(lambda rows, columns: Grid(32 * rows, 32 * columns), st.integers(1, 6), st.integers(1, 6))
+GRIDS = st.builds(
+    lambda rows, columns: BlockGrid(32 * rows, 32 * columns), st.integers(1, 6), st.integers(1, 6)
+)
 
 
 def picture_of(height, width, seed=0):
@@ -49,7 +51,7 @@ def test_one_pixel_fills_its_block():
 def test_values_are_rounded_and_clipped():
     blocks = np.full((1, 32, 32, 3), 128, np.float32)
     blocks[0, 0, 0], blocks[0, 0, 1] = (-40, 300, 127.6), (0.4, 254.6, 255.4)
-    picture = reassemble(blocks, Grid(20, 30))
+    picture = reassemble(blocks, BlockGrid(20, 30))
     assert picture.shape == (20, 30, 3)
     assert picture.dtype == np.uint8
     assert picture[0, 0].tolist() == [0, 255, 128]
@@ -59,7 +61,7 @@ def test_values_are_rounded_and_clipped():
 @pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (-1, 5)])
 def test_no_pixels_no_grid(height, width):
     with pytest.raises(InputError, match="has no blocks"):
-        Grid(height, width)
+        BlockGrid(height, width)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_filling_knows_no_direction(grid, seed):
 
 
 def test_a_hole_is_the_mean_of_its_four_neighbours():
-    grid = Grid(96, 96)
+    grid = BlockGrid(96, 96)
     blocks = np.repeat(np.arange(9, dtype=np.float32) ** 2, 32 * 32 * 3).reshape(9, 32, 32, 3)
     missing = np.arange(9) == 4
     assert fill_missing(blocks, missing, grid)[4] == pytest.approx((1 + 9 + 25 + 49) / 4)
@@ -132,9 +134,9 @@ def test_filling_spreads_inwards():
     """Only the first of five arrived: all take its mean."""
     blocks = np.zeros((5, 32, 32, 3), np.float32)
     blocks[0] = 90
-    assert (fill_missing(blocks, np.arange(5) > 0, Grid(20, 160)) == 90).all()
+    assert (fill_missing(blocks, np.arange(5) > 0, BlockGrid(20, 160)) == 90).all()
 
 
 def test_grey_where_nothing_arrived():
-    filled = fill_missing(np.full((6, 32, 32, 3), 9, np.float32), np.ones(6, bool), Grid(64, 96))
+    filled = fill_missing(np.full((6, 32, 32, 3), 9, np.float32), np.ones(6, bool), BlockGrid(64, 96))
     assert (filled == 128).all()

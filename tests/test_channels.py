@@ -301,7 +301,7 @@ def block_snrs(channel, seed=0):
 @pytest.mark.parametrize("coherence", [None, 64])
 def test_dependable_snr_is_exceeded_in_95_of_100_fades(k_factor, csi_db, coherence):
     channel = Fading(9, k_factor, coherence, csi_db)
-    assert mean_is(block_snrs(channel) < channel.dependable_snr_db(), 0.05)
+    assert mean_is(block_snrs(channel) < channel.outage_snr_db(), 0.05)
 
 
 @pytest.mark.parametrize("k_factor", K_FACTORS)
@@ -317,11 +317,11 @@ def test_fast_fading_depends_on_its_capacity(k_factor):
     channel = Fading(9, k_factor, 1)
     capacity = np.log2(1 + 10 ** (block_snrs(channel) / 10)).mean()
     expected = 10 * math.log10(2**capacity - 1) - 2
-    assert channel.dependable_snr_db() == pytest.approx(expected, abs=0.1)  # 16 quantiles, not all
+    assert channel.outage_snr_db() == pytest.approx(expected, abs=0.1)  # 16 quantiles, not all
 
 
 def test_awgn_depends_on_its_snr():
-    assert AWGN(3).dependable_snr_db() == 3
+    assert AWGN(3).outage_snr_db() == 3
     assert AWGN(3).effective_snrs_db().tolist() == [3]
 
 
@@ -381,7 +381,7 @@ def test_snr_out_of_range(snr_db):
 
 def test_a_nearly_fixed_path_is_planned_for_as_awgn():
     channel = parse_channel("rician-slow:1e6", 5)
-    assert channel.dependable_snr_db() == pytest.approx(5, abs=0.05)
+    assert channel.outage_snr_db() == pytest.approx(5, abs=0.05)
     assert channel.effective_snrs_db() == pytest.approx(np.full(16, 5), abs=0.05)
 
 

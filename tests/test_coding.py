@@ -12,7 +12,14 @@ from signals import natural_map, noisy
 
 from jscc_sim.coding import crc, ldpc, qam, ratio_map, small_block
 from jscc_sim.coding.bits import BitReader, to_bits, to_int
-from jscc_sim.coding.modes import LENGTHS, MODES, Plan, cheapest_plan, preamble_threshold_db, preamble_uses
+from jscc_sim.coding.modes import (
+    HEADER_MODES,
+    LENGTHS,
+    HeaderPlan,
+    cheapest_plan,
+    preamble_threshold_db,
+    preamble_uses,
+)
 from jscc_sim.errors import InputError
 from jscc_sim.units import noise_variance
 
@@ -193,19 +200,19 @@ def test_hostile_map_bits(bits, size, ratios):
 def test_plans_hold_the_bits_and_never_shrink(a, b, snr_db):
     small, large = sorted((a, b))
     plan = cheapest_plan(small, snr_db)
-    assert Plan.of_number(plan.number) == plan
+    assert HeaderPlan.of_number(plan.number) == plan
     assert plan.bits >= small
     assert plan.segments * (plan.block_bits - crc.CRC_BITS) >= plan.bits
-    assert plan.threshold_db <= snr_db or plan.mode == len(MODES) - 1
+    assert plan.threshold_db <= snr_db or plan.mode == len(HEADER_MODES) - 1
     assert plan.uses <= cheapest_plan(large, snr_db).uses
 
 
 def test_every_length_is_possible():
     assert sorted(set(LENGTHS)) == list(LENGTHS)
-    assert len(LENGTHS) * len(MODES) == 1 << small_block.BITS
+    assert len(LENGTHS) * len(HEADER_MODES) == 1 << small_block.BITS
     for length in range(256):
-        for mode in range(len(MODES)):
-            plan = Plan(mode, length)
+        for mode in range(len(HEADER_MODES)):
+            plan = HeaderPlan(mode, length)
             assert 12 <= plan.block_bits <= ldpc.LARGEST_LOW_RATE_BLOCK
             assert plan.block_bits <= 0.95 * plan.coded_bits
             assert plan.coded_bits % 2 == 0
@@ -222,7 +229,7 @@ def test_planning_imports_neither_torch_nor_sionna():
     code = """
 import sys
 import numpy as np
-from jscc_sim import frame, recording
+from jscc_sim import header as frame, recording
 from jscc_sim.coding.protection import Protection
 from jscc_sim.units import STANDARD_RATIOS
 header = frame.FrameHeader(512, 768, 1, 1.0, 10.0, np.arange(384) // 40)

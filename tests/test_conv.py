@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from jscc_sim.blocks import Grid, split
+from jscc_sim.blocks import BlockGrid, split
 from jscc_sim.channels import Equalised, Fading, Received, complex_normal, equalise
 from jscc_sim.nn import conv_bank
 from jscc_sim.nn.bank import block_energies, block_slices
@@ -96,7 +96,7 @@ def test_strips_make_no_difference(bank, monkeypatch, strip_blocks):
 def test_strips_tile_the_picture(monkeypatch, strip_blocks):
     monkeypatch.setattr(conv_bank, "STRIP_BLOCKS", strip_blocks)
     for rows, columns in ((1, 1), (1, 50), (50, 1), (17, 6)):
-        parts = conv_bank.strips(Grid(32 * rows, 32 * columns))
+        parts = conv_bank.strips(BlockGrid(32 * rows, 32 * columns))
         assert [row for top, bottom, _, _ in parts for row in range(top, bottom)] == list(range(rows))
         for top, bottom, above, below in parts:
             assert (bottom - top) * columns <= max(strip_blocks, columns)

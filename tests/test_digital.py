@@ -26,9 +26,9 @@ from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.sweep.trial import run_trial
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.systems.digital import received_bits, transmitted
-from jscc_sim.systems.link_quality import SHANNON, effective_snr_db, foreseen_snr_db
+from jscc_sim.systems.link_quality import SHANNON, effective_snr_db, planning_snr_db
 from jscc_sim.testing import SystemContract
 from jscc_sim.units import budget_uses
 
@@ -184,9 +184,9 @@ def test_more_bits_than_there_is_room_for():
 
 @pytest.mark.parametrize("code", ["ldpc", "ldpc-abstraction"])
 def test_a_fixed_scheme_is_that_of_all_blocks(code):
-    system = load_rival(f"webp+{code}:16qam-490")
+    system = load_baseline(f"webp+{code}:16qam-490")
     link = system if code == "ldpc" else system.link
-    parts = link.ship(PICTURE, SAMPLES // 7, AWGN(15.0)).parts
+    parts = link.coded_file(PICTURE, SAMPLES // 7, AWGN(15.0)).parts
     assert {mode.scheme.name for mode, _ in parts} == {"16qam-490"}
     assert parts.main.blocks
     assert parts.tail.blocks
@@ -197,11 +197,11 @@ def test_budgets_are_used():
     pictures = [read_picture(name)[::2, ::2] for name in ("astronaut", "rocket", "motorcycle_left")]
     used = {}
     for code in ("ldpc", "ldpc-abstraction"):
-        system = load_rival(f"jpeg2000+{code}")
+        system = load_baseline(f"jpeg2000+{code}")
         link = system if code == "ldpc" else system.link
         used[code] = [
             [
-                link.ship(picture, budget_uses(Fraction(cbr), *picture.shape[:2]), AWGN(snr_db)).uses
+                link.coded_file(picture, budget_uses(Fraction(cbr), *picture.shape[:2]), AWGN(snr_db)).uses
                 / budget_uses(Fraction(cbr), *picture.shape[:2])
                 for picture in pictures
             ]
@@ -289,11 +289,11 @@ def test_effective_snr():
         assert effective_snr_db(steady, bits) == pytest.approx(7.0, abs=0.02)
         mixed = np.tile([0.0, 14.0], 50)
         assert 0.0 < float(effective_snr_db(mixed, bits)) < 14.0
-    assert foreseen_snr_db(AWGN(9.0), 5000, 4) == 9.0
+    assert planning_snr_db(AWGN(9.0), 5000, 4) == 9.0
     slow = Fading(10.0)
-    assert foreseen_snr_db(slow, 5000, 4) == slow.dependable_snr_db()
-    fast, blocks = (foreseen_snr_db(Fading(10.0, 0.0, length), 5000, 4) for length in (1, 256))
-    assert slow.dependable_snr_db() < blocks < fast < 10.0
+    assert planning_snr_db(slow, 5000, 4) == slow.outage_snr_db()
+    fast, blocks = (planning_snr_db(Fading(10.0, 0.0, length), 5000, 4) for length in (1, 256))
+    assert slow.outage_snr_db() < blocks < fast < 10.0
 
 
 # --- whole systems ------------------------------------------------------------------------------------
@@ -304,41 +304,41 @@ class RivalContract(SystemContract):
 
 
 class TestJpegLdpc(RivalContract):
-    system = load_rival("jpeg+ldpc")
+    system = load_baseline("jpeg+ldpc")
 
 
 class TestWebpAbstraction(RivalContract):
-    system = load_rival("webp+ldpc-abstraction")
+    system = load_baseline("webp+ldpc-abstraction")
 
 
 class TestJpegIdeal(RivalContract):
-    system = load_rival("jpeg+ideal")
+    system = load_baseline("jpeg+ideal")
 
 
 class TestSoftCast(RivalContract):
-    system = load_rival("softcast")
+    system = load_baseline("softcast")
 
 
 def send(name, snr_db=10.0, budget=SAMPLES // 8, seed=0, channel=None, belief=None):
-    return load_rival(name).transmit(
+    return load_baseline(name).transmit(
         PICTURE, channel or AWGN(snr_db), budget, np.random.default_rng(seed), belief
     )
 
 
 def test_the_chain_delivers_the_file_unchanged():
-    system = load_rival("webp+ldpc")
+    system = load_baseline("webp+ldpc")
     frame = system.encode(PICTURE, SAMPLES // 8, AWGN(10.0))
-    shipment = system.ship(PICTURE, SAMPLES // 8, AWGN(10.0))
+    coded = system.coded_file(PICTURE, SAMPLES // 8, AWGN(10.0))
     received = AWGN(10.0)(frame.symbols, np.random.default_rng(0))
-    np.testing.assert_array_equal(system.decode(received).picture, system.codec.decompress(shipment.data))
-    assert len(frame.symbols) == shipment.uses <= SAMPLES // 8
-    assert shipment.uses - shipment.header_uses >= 8 * len(shipment.data) / 3.5, "no more than capacity"
+    np.testing.assert_array_equal(system.decode(received).picture, system.codec.decompress(coded.data))
+    assert len(frame.symbols) == coded.uses <= SAMPLES // 8
+    assert coded.uses - coded.header_uses >= 8 * len(coded.data) / 3.5, "no more than capacity"
     assert np.mean(np.abs(frame.symbols.astype(complex)) ** 2) == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_cliff():
     """A mode fixed for 10 dB arrives there, and not three decibels below."""
-    scheme = load_rival("webp+ldpc").ship(PICTURE, SAMPLES // 8, AWGN(10.0)).coder
+    scheme = load_baseline("webp+ldpc").coded_file(PICTURE, SAMPLES // 8, AWGN(10.0)).coder
     name = f"webp+ldpc:{scheme}"
     assert not send(name, 10.0).outage
     fallen = send(name, 7.0)
@@ -351,9 +351,9 @@ def test_the_cliff():
 def test_the_ideal_code_is_above_the_real_one():
     spent = {}
     for code in ("ldpc", "ideal"):
-        system = load_rival(f"jpeg2000+{code}")
+        system = load_baseline(f"jpeg2000+{code}")
         data = (
-            system.ship(PICTURE, SAMPLES // 8, AWGN(10.0)).data
+            system.coded_file(PICTURE, SAMPLES // 8, AWGN(10.0)).data
             if isinstance(system, LinkSystem)
             else system.codec.compress(PICTURE, int(SAMPLES // 8 * np.log2(11)))
         )
@@ -376,15 +376,15 @@ def test_a_sender_that_knows_the_fading():
 
 def cliff_snr_db(link, budget):
     """The SNR at which about half of the frames of a fixed mode are lost."""
-    shipment = link.ship(PICTURE, budget, AWGN(10.0))
+    coded = link.coded_file(PICTURE, budget, AWGN(10.0))
     snrs_db = np.arange(0.0, 20.0, 0.01)
-    whole = np.prod([(1 - mode.error_rate(snrs_db)) ** blocks for mode, blocks in shipment.parts], axis=0)
+    whole = np.prod([(1 - mode.error_rate(snrs_db)) ** blocks for mode, blocks in coded.parts], axis=0)
     return float(snrs_db[np.searchsorted(whole, 0.5)])
 
 
 @pytest.mark.parametrize("frames", [24, pytest.param(200, marks=pytest.mark.slow)])
 def test_by_lot_as_many_frames_are_lost_as_by_decoding(frames):
-    link, budget = load_rival("webp+ldpc:16qam-490"), SAMPLES // 6
+    link, budget = load_baseline("webp+ldpc:16qam-490"), SAMPLES // 6
     snr_db, lost = cliff_snr_db(link, budget), {}
     for system in (link, DigitalAbstraction(link)):
         sent = [  # other rows of the picture: one file's symbols are never quite of unit mean power
@@ -401,7 +401,7 @@ def test_by_lot_as_many_frames_are_lost_as_by_decoding(frames):
 
 
 def test_impossible_frames():
-    system = load_rival("webp+ldpc")
+    system = load_baseline("webp+ldpc")
     frame = system.encode(PICTURE, SAMPLES // 8, AWGN(10.0))
     with pytest.raises(ImpossibleFrameError, match=r"file of \d+ uses, \d+ arrived"):
         system.decode(Received(frame.symbols[:-1], 1e-3))
@@ -412,7 +412,7 @@ def test_impossible_frames():
     with pytest.raises(OutageError, match="code blocks are lost"):
         system.decode(Received(noise, 0.1))
     with pytest.raises(ImpossibleFrameError, match="the frame holds a webp file, not one of jpeg"):
-        load_rival("jpeg+ldpc").decode(Received(frame.symbols, 1e-3))
+        load_baseline("jpeg+ldpc").decode(Received(frame.symbols, 1e-3))
 
 
 def broken(codec, monkeypatch):
@@ -426,7 +426,7 @@ def broken(codec, monkeypatch):
 
 @pytest.mark.parametrize("code", ["ldpc", "ldpc-abstraction", "ideal"])
 def test_a_decoder_that_fails_is_no_outage(code, monkeypatch):
-    system = load_rival(f"webp+{code}")
+    system = load_baseline(f"webp+{code}")
     broken(find_codec("webp"), monkeypatch)
     with pytest.raises(InputError, match="webp file cannot be decoded: expected Float, got Double"):
         system.transmit(PICTURE, AWGN(10.0), SAMPLES // 8, np.random.default_rng(0))
@@ -447,8 +447,8 @@ def test_a_decoder_that_fails_makes_a_row_fail(tmp_path, monkeypatch):
 
 def test_a_header_of_another_codec_is_an_outage():
     """Of 65536 headers of noise alone one passes its CRC, and may name any codec."""
-    frame = load_rival("webp+ldpc").encode(PICTURE, SAMPLES // 8, AWGN(10.0))
-    found = load_rival("jpeg+ldpc").send(frame, AWGN(10.0), np.random.default_rng(0))
+    frame = load_baseline("webp+ldpc").encode(PICTURE, SAMPLES // 8, AWGN(10.0))
+    found = load_baseline("jpeg+ldpc").send(frame, AWGN(10.0), np.random.default_rng(0))
     assert found.outage
     assert found.picture.shape == PICTURE.shape
 
@@ -481,7 +481,7 @@ def test_budgets_that_hold_nothing():
 )
 def test_systems_that_do_not_exist(name, error):
     with pytest.raises(InputError, match=error):
-        load_rival(name)
+        load_baseline(name)
     assert find_codec("hevc").name == "hevc"
 
 
@@ -497,7 +497,7 @@ def test_a_rival_is_the_same_trial_in_another_process(tmp_path):
     assert len(found) == 1
 
 
-def test_rivals_in_a_grid(tmp_path):
+def test_baselines_in_a_grid(tmp_path):
     """Rows like any others; what no file fits is marked, and what is a bound too."""
     save(photograph(96, 128), tmp_path / "a.png")
     systems = ("webp+ldpc", "webp+ldpc-abstraction", "webp+ideal", "softcast")

@@ -303,7 +303,7 @@ def test_a_budget_too_small_by_one(link, sheet):
         link.encode(sheet, 5, AWGN(10.0))
     least = int(str(error.value).split()[7])
     assert len(link.encode(sheet, least, AWGN(10.0)).symbols) == least
-    for refuse in (link.rehearse, link.encode):
+    for refuse in (link.check_fits, link.encode):
         with pytest.raises(BudgetError):
             refuse(sheet, least - 1, AWGN(10.0))
 

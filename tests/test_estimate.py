@@ -5,7 +5,7 @@ import os
 import pytest
 from processes import photograph, save
 
-from jscc_sim.codecs.raster import JPEG
+from jscc_sim.codecs.pillow import JPEG
 from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.sweep import estimate as estimating
 from jscc_sim.sweep.estimate import estimate_seconds

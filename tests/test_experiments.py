@@ -22,7 +22,7 @@ from jscc_sim.sweep.row import git_commit
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 STUDIES = (
     *("psnr_vs_cbr", "psnr_vs_snr", "policies", "fading", "snr_mismatch", "side_information"),
-    *("rivals_vs_cbr", "rivals_vs_snr", "rivals_fading"),
+    *("baselines_vs_cbr", "baselines_vs_snr", "baselines_fading"),
 )
 
 

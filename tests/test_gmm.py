@@ -28,7 +28,7 @@ from jscc_sim.nn.gmm import (
     first_pass,
     mixture_bits,
 )
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.training.data import Crops
 from jscc_sim.training.gmm import MixtureTask, code
@@ -350,10 +350,10 @@ class TestOverTheChannel(SystemContract):
 
     @pytest.fixture(autouse=True)
     def _of_small_weights(self, folder):
-        type(self).system = load_rival("gmm+ldpc", zoo=folder)
+        type(self).system = load_baseline("gmm+ldpc", zoo=folder)
 
 
 def test_retrained_weights_are_another_system(folder, tmp_path):
     other = release_model(MixtureTask(TINY), MixtureCoder(TINY), tmp_path, {})
-    first, second = load_rival("gmm+ideal", zoo=folder), load_rival("gmm+ideal", zoo=str(other.folder))
+    first, second = load_baseline("gmm+ideal", zoo=folder), load_baseline("gmm+ideal", zoo=str(other.folder))
     assert first.version() != second.version()

@@ -22,7 +22,7 @@ from jscc_sim.images import read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.zoo import load_zoo
 
 BELIEF = AWGN(10.0)
@@ -85,8 +85,8 @@ def test_a_genie_has_no_header_to_make():
 def test_the_margin_makes_no_frame_impossible():
     """A payload of fixed size and the shortest header fit into a budget for just them."""
     for name in ("vae:2", "digits", "quantised+uep"):
-        system = load_rival(name)
-        tight = load_rival(name, header_margin_db=0.0)
+        system = load_baseline(name)
+        tight = load_baseline(name, header_margin_db=0.0)
         low, high = 0, BUDGET
         while high - low > 1:
             middle = (low + high) // 2

@@ -17,7 +17,7 @@ from jscc_sim.coding import ldpc
 from jscc_sim.inference import building, inference, one_thread
 from jscc_sim.metrics import measure
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.zoo import load_zoo
 
 LINK = ["--cbr", "1/12", "--snr-db", "7"]
@@ -156,7 +156,7 @@ def states():
 def test_the_callers_random_numbers_are_as_they_were(name):
     picture = photograph(64, 64)
     ldpc._code.cache_clear()
-    system = BlockJSCC(load_zoo("conv-small")) if name == "block-jscc" else load_rival(name, "mmse")
+    system = BlockJSCC(load_zoo("conv-small")) if name == "block-jscc" else load_baseline(name, "mmse")
     before = states()
     system.prepare()
     sent = system.transmit(picture, AWGN(15.0), 4000, np.random.default_rng(0))

@@ -82,7 +82,7 @@ def test_imports_point_to_lower_layers(unit, path):
         ("nn", "from jscc_sim.nn.bank import Bank\nfrom jscc_sim.coding import crc", ["coding"]),
         ("nn", "import numpy, jscc_sim.systems.base as b", ["systems"]),
         ("metrics", "from jscc_sim.images import Picture", []),
-        ("images", "from jscc_sim.blocks import Grid", ["blocks"]),
+        ("images", "from jscc_sim.blocks import BlockGrid", ["blocks"]),
     ],
 )
 def test_the_check_finds_what_it_should(unit, source, found):
@@ -165,7 +165,7 @@ def test_the_blocker_blocks():
 def test_commands_start_without_torch_and_sionna():
     """What checks arguments must not wait for them."""
     code = (
-        "import sys, jscc_sim.zoo, jscc_sim.frame, jscc_sim.recording, jscc_sim.allocation;"
+        "import sys, jscc_sim.zoo, jscc_sim.header, jscc_sim.recording, jscc_sim.allocation;"
         "sys.exit(','.join({'torch', 'sionna', 'matplotlib', 'pandas'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

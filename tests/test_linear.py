@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from jscc_sim.blocks import Grid, split
+from jscc_sim.blocks import BlockGrid, split
 from jscc_sim.channels import Equalised, Fading, complex_normal, equalise
 from jscc_sim.nn import linear
 from jscc_sim.nn.bank import block_energies, block_slices
@@ -19,7 +19,7 @@ from jscc_sim.units import BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet, noise_varia
 
 Z = 4.5
 BLOCKS = 240
-GRID = Grid(32 * 12, 32 * 20)
+GRID = BlockGrid(32 * 12, 32 * 20)
 FULL = RatioSet((0, 100, 1536))
 
 

@@ -72,7 +72,7 @@ def test_water_filling_is_the_best_split():
 
 
 @pytest.mark.parametrize("n", CHOICES)
-def test_the_rival_errs_as_theory_says(klt, n):
+def test_the_baseline_errs_as_theory_says(klt, n):
     """What is left out, and deviation**2 noise / (power + noise) of each coefficient that is sent."""
     picture = 64 + PICTURE // 2  # so that nothing is clipped
     patches = patches_of(picture)
@@ -88,7 +88,7 @@ def test_the_rival_errs_as_theory_says(klt, n):
     assert mean_squared_error(heard, picture) == pytest.approx(left_out + expected + rounding, rel=0.05)
 
 
-def test_the_rival_splits_its_power_for_the_channel(klt):
+def test_the_baseline_splits_its_power_for_the_channel(klt):
     """Water-filled for the noise of a real dimension, one a use in all."""
     seen = []
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from processes import photograph
 
-from jscc_sim import frame as framing
+from jscc_sim import header as framing
 from jscc_sim.allocation import POLICIES, BlockStatistics, Uniform, load_policy
-from jscc_sim.blocks import Grid
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import AWGN
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError
@@ -99,7 +99,7 @@ draws = {"all": 0, "fitting": 0}
 )  # fmt: skip
 def plan_one_picture(size, seed):
     rng = np.random.default_rng(seed)
-    grid = Grid(*size)
+    grid = BlockGrid(*size)
     blocks, cost = random_blocks(len(grid), rng), header_cost(grid)
     snrs_db = rng.choice(SNRS_DB, 2)
     for draw in range(DRAWS):

@@ -11,7 +11,7 @@ from tables import CBRS, GAINS_DB, REFERENCES, lose, results
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.images import read_picture
-from jscc_sim.plots import Shot, allocation_figure, comparison_sheet, reception_figure, save_figure
+from jscc_sim.plots import Reconstruction, allocation_figure, comparison_sheet, reception_figure, save_figure
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.style import WIDTHS
 from jscc_sim.plots.table import read_csv
@@ -20,30 +20,30 @@ from jscc_sim.plots.table import read_csv
 
 
 @pytest.fixture(scope="module")
-def shots():
+def reconstructions():
     """A picture of 96 x 160, sharp once and blurred once."""
     picture = np.ascontiguousarray(read_picture("astronaut")[:96, 150:310])
     blurred = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(2)))
     index = np.arange(15) % 3
     return picture, [
-        Shot("sharp", picture, None, index, (0, 8, 16), cbr=0.0625),
-        Shot("blurred", blurred, 27.5, index[::-1], (0, 8, 16), cbr=0.0620),
+        Reconstruction("sharp", picture, None, index, (0, 8, 16), cbr=0.0625),
+        Reconstruction("blurred", blurred, 27.5, index[::-1], (0, 8, 16), cbr=0.0620),
     ]
 
 
-def test_allocation_maps(shots):
-    picture, both = shots
+def test_allocation_maps(reconstructions):
+    picture, both = reconstructions
     figure = allocation_figure(picture, both)
-    for axes, shot in zip(figure.axes[:2], both, strict=True):
-        assert f"{shot.label}\n" in axes.get_title()
+    for axes, reconstruction in zip(figure.axes[:2], both, strict=True):
+        assert f"{reconstruction.label}\n" in axes.get_title()
         shown = axes.images[1].get_array()
-        np.testing.assert_array_equal(shown[::32, ::32].ravel(), shot.index)
+        np.testing.assert_array_equal(shown[::32, ::32].ravel(), reconstruction.index)
     with pytest.raises(InputError, match="blind has no allocation"):
-        allocation_figure(picture, [*both, Shot("blind", picture, None, None, (0, 8, 16))])
+        allocation_figure(picture, [*both, Reconstruction("blind", picture, None, None, (0, 8, 16))])
 
 
-def test_comparison_sheet(shots):
-    picture, both = shots
+def test_comparison_sheet(reconstructions):
+    picture, both = reconstructions
     figure = comparison_sheet(picture, both, [(8, 16), (0, 64)], side=40)
     crops = [axes.images[0].get_array() for axes in figure.axes]
     for crop, (source, top, left) in zip(
@@ -65,19 +65,19 @@ def test_comparison_sheet(shots):
         (0.0625, [(80, 0)], "window 80, 0 of 40 pixels is outside 96x160"),
     ],
 )
-def test_a_comparison_that_says_nothing(shots, cbr, windows, message):
-    picture, (sharp, _) = shots
+def test_a_comparison_that_says_nothing(reconstructions, cbr, windows, message):
+    picture, (sharp, _) = reconstructions
     with pytest.raises(InputError, match=message):
         comparison_sheet(
-            picture, [sharp, Shot("blurred", picture, 27.5, None, (0, 8), cbr)], windows, side=40
+            picture, [sharp, Reconstruction("blurred", picture, 27.5, None, (0, 8), cbr)], windows, side=40
         )
 
 
 @pytest.mark.parametrize("width", list(WIDTHS))
 @pytest.mark.parametrize("make", [allocation_figure, comparison_sheet])
-def test_titles_stay_on_the_figure(make, width, shots):
+def test_titles_stay_on_the_figure(make, width, reconstructions):
     for count in (1, 2, 4):
-        figure = make(shots[0], shots[1][1:] * count, width=width)
+        figure = make(reconstructions[0], reconstructions[1][1:] * count, width=width)
         figure.canvas.draw()
         boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
         assert max(box.y1 for box in boxes) <= figure.bbox.height
@@ -103,8 +103,11 @@ def test_size_on_paper(width, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
-def test_the_same_bytes_every_time(suffix, tmp_path, shots):
-    for make in (lambda: quality_figure(results()), lambda: reception_figure(shots[0], shots[1])):
+def test_the_same_bytes_every_time(suffix, tmp_path, reconstructions):
+    for make in (
+        lambda: quality_figure(results()),
+        lambda: reception_figure(reconstructions[0], reconstructions[1]),
+    ):
         for name in ("a", "b"):
             save_figure(make(), tmp_path / f"{name}{suffix}")
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
@@ -201,27 +204,27 @@ def test_bad_input_is_one_sentence(folder, words, message, capsys):
     assert not (folder / "new.png").exists()
 
 
-def test_a_reception_says_who_coded_it(shots):
-    picture, (first, _) = shots
+def test_a_reception_says_who_coded_it(reconstructions):
+    picture, (first, _) = reconstructions
     figure = reception_figure(picture, [dataclasses.replace(first, coder="linear")])
     assert figure.axes[2].get_title() == "sharp\nPSNR lossless, coder linear"
     assert "coder" not in "".join(axes.get_title() for axes in reception_figure(picture, [first]).axes)
 
 
-def test_a_reception_without_an_allocation_has_no_hole(shots):
-    """A rival's: original and reception, zoomed where most was lost."""
-    picture, (_, blurred) = shots
+def test_a_reception_without_an_allocation_has_no_hole(reconstructions):
+    """A baseline's: original and reception, zoomed where most was lost."""
+    picture, (_, blurred) = reconstructions
     received = picture.copy()
     received[40:90, 100:150] = 255 - received[40:90, 100:150]
-    shot = dataclasses.replace(blurred, index=None, uses=(), picture=received)
-    figure = reception_figure(picture, [shot])
+    reconstruction = dataclasses.replace(blurred, index=None, uses=(), picture=received)
+    figure = reception_figure(picture, [reconstruction])
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1]
     zoom = figure.axes[3].images[0].get_array()
     assert (zoom != figure.axes[2].images[0].get_array()).any(axis=2).sum() == 50 * 50
 
 
-def test_an_outage_says_so(shots):
-    picture, (_, blurred) = shots
+def test_an_outage_says_so(reconstructions):
+    picture, (_, blurred) = reconstructions
     grey = np.full_like(picture, 128)
     for outage in (True, False):
         figure = reception_figure(picture, [dataclasses.replace(blurred, picture=grey, outage=outage)])
@@ -236,8 +239,8 @@ def test_receptions_of_long_and_of_small_pictures(size, allocated):
     rows, columns = size
     picture = np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8)
     index = np.arange(-(-rows // 32) * -(-columns // 32)) % 3
-    shot = Shot("a", 255 - picture, 10.0, index if allocated else None, (0, 8, 16))
-    figure = reception_figure(picture, [shot])
+    reconstruction = Reconstruction("a", 255 - picture, 10.0, index if allocated else None, (0, 8, 16))
+    figure = reception_figure(picture, [reconstruction])
     assert max(figure.get_size_inches()) < 16
     figure.canvas.draw()
     whole = figure.axes[0]
@@ -255,9 +258,9 @@ def test_the_figure_of_a_lost_frame(tmp_path, monkeypatch, capsys):
     """`transmit --figure` says that it was."""
     seen = []
 
-    def drawn(original, shots):
-        seen.extend(shots)
-        return reception_figure(original, shots)
+    def drawn(original, reconstructions):
+        seen.extend(reconstructions)
+        return reception_figure(original, reconstructions)
 
     monkeypatch.setattr("jscc_sim.plots.reception_figure", drawn)
     image = save(photograph(), tmp_path / "a.png")
@@ -266,7 +269,7 @@ def test_the_figure_of_a_lost_frame(tmp_path, monkeypatch, capsys):
         words = ["--snr-db", snr_db, "--sender-snr-db", "20", "--figure", str(tmp_path / "f.png")]
         assert main([*command, *words]) == 0
     assert capsys.readouterr().out.count("OUTAGE") == 1
-    assert [shot.outage for shot in seen] == [False, True]
+    assert [reconstruction.outage for reconstruction in seen] == [False, True]
 
 
 RUDE = "text.usetex: True\nsavefig.bbox: tight\nfont.family: serif\naxes.facecolor: red\n"

@@ -16,7 +16,7 @@ from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, Outag
 from jscc_sim.metrics import measure
 from jscc_sim.nn.quantised import BITS, QuantisedArchitecture, QuantisedCoder, symbols_of, values_of
 from jscc_sim.systems.digital import Digital
-from jscc_sim.systems.uep import RATES, Part, QuantisedUEP, expected_symbols, planes_of
+from jscc_sim.systems.uep import RATES, PlaneGroup, QuantisedUEP, expected_symbols, planes_of
 from jscc_sim.testing import SystemContract
 from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
@@ -338,8 +338,8 @@ def test_impossible_frames(frame):
     plan, _ = UEP.plan(PICTURE, BUDGET, AWGN(10.0))
     mode = plan.parts[0].mode
     for wrong, error in (
-        (replace(plan, rate=Rate(64, 8), parts=(Part(8, mode),)), "impossible header"),
-        (replace(plan, parts=(Part(8, mode),)), "impossible header"),
+        (replace(plan, rate=Rate(64, 8), parts=(PlaneGroup(8, mode),)), "impossible header"),
+        (replace(plan, parts=(PlaneGroup(8, mode),)), "impossible header"),
         (replace(plan, height=65_000, width=65_000), "the limit is"),
         (replace(plan, height=0), "the limit is"),
         (replace(plan, height=4000, width=4000), "arrived"),
@@ -382,6 +382,6 @@ def test_damaged_frames(frame, count):
 
 def test_budgets_and_pictures_that_will_not_do():
     with pytest.raises(BudgetError, match=r"budget of 60 uses is below the \d+, header and all, that 96x128"):
-        UEP.rehearse(PICTURE, 60, AWGN(10.0))
+        UEP.check_fits(PICTURE, 60, AWGN(10.0))
     with pytest.raises(InputError, match="1x70000 pixels: the limits are a side of 65535"):
         UEP.encode(np.zeros((1, 70_000, 3), np.uint8), 10**6, AWGN(10.0))

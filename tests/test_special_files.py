@@ -10,7 +10,7 @@ from processes import one_process, photograph, save
 from refusals import assert_refused, channel, decode, some_symbols, transmit
 from sweeps import pretend, trial
 
-from jscc_sim.codecs.cache import remembered
+from jscc_sim.codecs.cache import cached
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_regular, read_regular
 from jscc_sim.plots import table as tables
@@ -82,12 +82,12 @@ def test_a_cache_entry_that_is_none_is_made_again(tmp_path, monkeypatch, kind):
         made.append(level)
         return b"file"
 
-    assert remembered("c", "1", picture, make)(0) == b"file"
+    assert cached("c", "1", picture, make)(0) == b"file"
     (entry,) = tmp_path.rglob("0.bin")
     entry.unlink()
     os.mkfifo(entry) if kind == "pipe" else entry.symlink_to("/dev/zero")
-    assert remembered("c", "1", picture, make)(0) == b"file"
-    assert remembered("c", "1", picture, make)(0) == b"file"
+    assert cached("c", "1", picture, make)(0) == b"file"
+    assert cached("c", "1", picture, make)(0) == b"file"
     assert made == [0, 0]
     assert entry.is_file()
     assert not entry.is_symlink()

@@ -213,9 +213,9 @@ def test_trials_share_what_the_sender_makes_and_nothing_else(folder, monkeypatch
     made = []
     encode = BlockJSCC.encode
 
-    def counted(self, picture, budget, belief, foresight=None):
+    def counted(self, picture, budget, belief, csit=None):
         made.append(budget)
-        return encode(self, picture, budget, belief, foresight)
+        return encode(self, picture, budget, belief, csit)
 
     monkeypatch.setattr(BlockJSCC, "encode", counted)
     _frame.cache_clear()
@@ -243,11 +243,11 @@ def test_a_row_says_who_coded_and_how_peaky(folder, tmp_path):
     shutil.copytree(load_zoo("linear").folder, "deep/mine")
     assert run_trial(one(zoo="deep/mine")).coder == "mine"
 
-    def rival(name):
+    def baseline(name):
         (only,) = Grid(["a.png"], [SystemSpec(name)], ["awgn"], [10], ["1/3"]).trials()
         return run_trial(only)
 
-    real, lot, ideal = (rival(f"jpeg+{code}") for code in ("ldpc", "ldpc-abstraction", "ideal"))
+    real, lot, ideal = (baseline(f"jpeg+{code}") for code in ("ldpc", "ldpc-abstraction", "ideal"))
     assert real.coder == lot.coder == "64qam-466"
     assert real.papr_db == pytest.approx(3.68, abs=0.1)  # of 64QAM 10 log10(98 / 42); corners are as frequent
     assert lot.papr_db is ideal.papr_db is None

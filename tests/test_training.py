@@ -23,8 +23,8 @@ from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
-from jscc_sim.training.mixture import Mixture
 from jscc_sim.training.scenario import draw_scenario
+from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
@@ -135,8 +135,16 @@ def test_fewer_steps_than_there_are(checkpoint):
         (TASK, {"seed": 1}, "seed 0, not 1"),
         (TASK, {"rate": 0.5}, r"rate 1\.0, not 0\.5"),
         (TASK, {"side": 96}, "side 64, not 96"),
-        (replace(TASK, mixture=Mixture(snr_db=(0, 3))), {}, r"snr_db \[-2\.0, 20\.0\], not \[0, 3\]"),
-        (replace(TASK, mixture=Mixture(uses=(16, 99))), {}, r"uses \[16\.0, 640\.0\], not \[16, 99\]"),
+        (
+            replace(TASK, training_range=TrainingRange(snr_db=(0, 3))),
+            {},
+            r"snr_db \[-2\.0, 20\.0\], not \[0, 3\]",
+        ),
+        (
+            replace(TASK, training_range=TrainingRange(uses=(16, 99))),
+            {},
+            r"uses \[16\.0, 640\.0\], not \[16, 99\]",
+        ),
     ],
     ids=["seed", "rate", "side", "SNRs", "uses"],
 )
@@ -311,8 +319,8 @@ def test_a_zoo_to_start_from(trained, folder, tmp_path, capsys):
 
 def test_a_mixture_is_what_crops_meet():
     images = torch.rand(64, 3, 64, 64)
-    mixture = Mixture((3.0, 5.0), (64.0, 64.0))
-    found = draw_scenario(images, TINY.uses, np.random.default_rng(0), mixture)
+    training_range = TrainingRange((3.0, 5.0), (64.0, 64.0))
+    found = draw_scenario(images, TINY.uses, np.random.default_rng(0), training_range)
     assert 3 <= found.snr_db.min() < found.snr_db.max() <= 5
     assert 4 <= found.index.float().median() <= 5  # of 64 or 96 uses
 

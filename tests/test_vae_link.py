@@ -1,4 +1,4 @@
-"""The analog VAE link: contract, power, noise as trained, damage, and the linear rival below it."""
+"""The analog VAE link: contract, power, noise as trained, damage, and the linear baseline below it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jscc_sim.nn.patch_klt import (
 )
 from jscc_sim.nn.vae_link import CHOICES, VAEArchitecture, VAECoder, latent_count, latents_of
 from jscc_sim.systems import vae_link
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.systems.payload import SIDE_BITS
 from jscc_sim.systems.vae_link import VAE, LatentHeader, VAELink
 from jscc_sim.testing import SystemContract
@@ -110,10 +110,10 @@ def test_a_budget_too_small_by_one(n):
     needed = len(system.encode(PICTURE, BUDGET, channel).symbols)
     assert send(n, channel).uses > needed, "the header's margin"
     assert VAELink(n).transmit(PICTURE, channel, needed, np.random.default_rng(0)).uses == needed
-    system.rehearse(PICTURE, needed, channel)
+    system.check_fits(PICTURE, needed, channel)
     assert system.transmit(PICTURE, channel, needed, np.random.default_rng(0)).uses == needed
     message = f"budget of {needed - 1} uses is below the {needed} uses that vae:{n} needs for 128x192 pixels"
-    for act in (system.rehearse, system.encode):
+    for act in (system.check_fits, system.encode):
         with pytest.raises(BudgetError, match=message):
             act(PICTURE, needed - 1, channel)
 
@@ -121,8 +121,8 @@ def test_a_budget_too_small_by_one(n):
 @pytest.mark.parametrize("n", ["3", "", "two", "16", "2:4", "-2", "2.0"])
 def test_other_n(n):
     with pytest.raises(InputError, match="vae:2, vae:4, vae:8"):
-        load_rival(f"vae:{n}")
-    assert load_rival("vae:4") == VAELink(4)
+        load_baseline(f"vae:{n}")
+    assert load_baseline("vae:4") == VAELink(4)
     with pytest.raises(InputError, match="vae:3 is none of vae:2, vae:4, vae:8"):
         VAELink(3)
 
@@ -388,13 +388,13 @@ def test_latents_of_other_choices_play_no_part():
     torch.testing.assert_close(again, decoded)
 
 
-# --- the linear rival ---------------------------------------------------------------------------------
+# --- the linear baseline ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", CHOICES)
 @pytest.mark.parametrize("snr_db", [-2.0, 4.0, 10.0])
 @pytest.mark.parametrize("name", ["coffee", "astronaut"])
-def test_the_link_is_above_its_rival(klt, n, snr_db, name):
+def test_the_link_is_above_its_baseline(klt, n, snr_db, name):
     picture = photograph(192, 256, name)
     linear = psnr_db(klt.transmit(picture, n, AWGN(snr_db), np.random.default_rng(0)), picture)
     assert link_psnr_db(n, AWGN(snr_db), picture) > linear

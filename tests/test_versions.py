@@ -9,7 +9,7 @@ import jscc_sim
 from jscc_sim import versions
 from jscc_sim.cli import main
 from jscc_sim.codecs import LEARNED, hevc, vvc
-from jscc_sim.codecs.raster import AVIF, JPEG, JPEG2000, WebP
+from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.sweep.spec import Fingerprint, SystemSpec
 from jscc_sim.weights import MANIFEST, models_folder
 

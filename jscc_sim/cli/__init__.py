@@ -161,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_link(commands)
     _add_sweep(commands)
     _add_listings(commands)
-    _add_looking(commands)
+    _add_plotting(commands)
     _add_training(commands)
     return parser
 
@@ -248,8 +248,8 @@ def _add_listings(commands: Commands) -> None:
     bench.add_argument("--policy", default="lagrangian")
 
 
-def _add_looking(commands: Commands) -> None:
-    plot = _command(commands, "plot", "looking", "draw a table of results as a figure")
+def _add_plotting(commands: Commands) -> None:
+    plot = _command(commands, "plot", "plotting", "draw a table of results as a figure")
     plot.add_argument("file", metavar="FILE", help=TABLE)
     plot.add_argument("--x", choices=("cbr", "snr_db"), default="cbr", help="axis (cbr)")
     measures = ("psnr_db", "ssim", "ms_ssim", "gain_db", "outage")
@@ -260,7 +260,7 @@ def _add_looking(commands: Commands) -> None:
     plot.add_argument("--without-outages", action="store_true", help="average what arrived alone")
     _selection(plot)
 
-    report = _command(commands, "report", "looking", "all tables and figures of results on one HTML page")
+    report = _command(commands, "report", "plotting", "all tables and figures of results on one HTML page")
     report.add_argument("file", metavar="FILE", help=TABLE)
     report.add_argument("-o", "--out", required=True, metavar="PAGE.html", help=STREAM)
     report.add_argument("--title")

@@ -48,7 +48,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job):
-            system.rehearse(job.picture, job.budget, belief)
+            system.check_fits(job.picture, job.budget, belief)
     _prepare(system)
     _make_folder(jobs)
     if not arguments.json:
@@ -68,7 +68,7 @@ def encode(arguments: argparse.Namespace) -> int:
     spec = _spec(arguments)
     system = spec.load()
     assert isinstance(system, BlockJSCC)
-    if system.foresees:
+    if system.needs_csit:
         raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
@@ -240,15 +240,15 @@ def _send(
     if job.out is not None:
         write_picture(sent.picture, job.out)
     if arguments.figure:
-        from jscc_sim.plots import Shot, reception_figure, save_figure
+        from jscc_sim.plots import Reconstruction, reception_figure, save_figure
 
         label = f"{spec.policy or spec.name}, {arguments.channel} {channel.snr_db:g} dB, CBR {arguments.cbr}"
         coder = _another_coder(sent.coder, spec.zoo)
         uses = ratios.uses if ratios else ()
-        shot = Shot(
+        reconstruction = Reconstruction(
             printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder, outage=sent.outage
         )
-        save_figure(reception_figure(job.picture, [shot]), arguments.figure)
+        save_figure(reception_figure(job.picture, [reconstruction]), arguments.figure)
     print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy), flush=True)
 
 

@@ -30,7 +30,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     believed = [s.sender_snr_db for s in grid.systems if s.sender_snr_db is not None]
     remark({t.system: t.system.load() for t in trials}.items(), [*grid.snr_db, *believed])
     if arguments.dry_run:
-        _foresee(trials, arguments.store, workers)
+        _dry_run(trials, arguments.store, workers)
         return 0
     try:
         outcome = run(trials, arguments.store, workers, progress=True)
@@ -67,7 +67,7 @@ def _workers(arguments: argparse.Namespace) -> Workers:
     return LocalProcesses(1 if arguments.workers is None else arguments.workers)
 
 
-def _foresee(trials: list[Trial], store: str | None, workers: Workers) -> None:
+def _dry_run(trials: list[Trial], store: str | None, workers: Workers) -> None:
     """The number of trials, and an estimate of the time."""
     from jscc_sim.sweep.estimate import estimate_seconds
 

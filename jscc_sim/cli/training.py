@@ -19,7 +19,7 @@ from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.calibrate import check_material
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
-from jscc_sim.training.mixture import Mixture
+from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
 from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
@@ -75,7 +75,9 @@ def train(arguments: argparse.Namespace) -> int:
         network = trainer.average.cpu()
         if arguments.system == BLOCK_JSCC:
             assert split is not None
-            zoo = release_conv(network, folder, notes, _mixture(arguments).snr_db, _inherited(arguments))
+            zoo = release_conv(
+                network, folder, notes, _training_range(arguments).snr_db, _inherited(arguments)
+            )
             _calibrate(zoo, split, arguments.seed)
         else:
             release_model(task, network, folder, notes)
@@ -124,7 +126,7 @@ def _check(arguments: argparse.Namespace) -> None:
         bank = start.manifest["bank"]
         if bank != "conv":
             raise InputError(f"zoo {arguments.start} has the bank {bank}, no network to start from")
-    _mixture(arguments)
+    _training_range(arguments)
     for name in ("minutes", "checkpoint_seconds", "rate"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
@@ -163,17 +165,17 @@ def _task(arguments: argparse.Namespace) -> Task[Any]:
     from jscc_sim.nn.conv import ConvArchitecture
     from jscc_sim.training.block_jscc import BlockJSCCTask, conv_coder
 
-    mixture = _mixture(arguments)
+    training_range = _training_range(arguments)
     if arguments.start is not None:
         start = load_zoo(arguments.start)
-        return BlockJSCCTask(conv_coder(start).architecture, mixture, start)
+        return BlockJSCCTask(conv_coder(start).architecture, training_range, start)
     shape = (arguments.fine or FINE, arguments.coarse or COARSE, *(arguments.depths or DEPTHS))
-    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape), mixture)
+    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape), training_range)
 
 
-def _mixture(arguments: argparse.Namespace) -> Mixture:
+def _training_range(arguments: argparse.Namespace) -> TrainingRange:
     chosen = {"snr_db": arguments.snr_db, "uses": arguments.uses}
-    return Mixture(**{name: tuple(ends) for name, ends in chosen.items() if ends is not None})
+    return TrainingRange(**{name: tuple(ends) for name, ends in chosen.items() if ends is not None})
 
 
 def _run(arguments: argparse.Namespace, task: Task[Any], split: Split | None, folder: Path) -> Trainer[Any]:

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
-from jscc_sim.codecs.cache import remembered
+from jscc_sim.codecs.cache import cached
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.metrics import mean_squared_error
@@ -135,7 +135,7 @@ class Codec(ABC):
 
     def _files(self, picture: Picture) -> Callable[[int], bytes]:
         """Level -> file."""
-        return remembered(self.name, self.version(), picture, partial(self._encoded, picture))
+        return cached(self.name, self.version(), picture, partial(self._encoded, picture))
 
     def _encoded(self, picture: Picture, level: int) -> bytes:
         try:

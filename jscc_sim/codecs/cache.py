@@ -19,7 +19,7 @@ from jscc_sim.images import Picture, pixel_limit
 VARIABLE = "JSCC_SIM_CACHE"
 
 
-def remembered(
+def cached(
     codec: str, version: str, picture: Picture, make: Callable[[int], bytes]
 ) -> Callable[[int], bytes]:
     """make, which gives the file of a level, or what it gave before for the same version and pixels."""

@@ -7,8 +7,8 @@ from jscc_sim.codecs.digits import Digits
 from jscc_sim.codecs.gmm import GMM
 from jscc_sim.codecs.hevc import HEVC
 from jscc_sim.codecs.learned import LearnedCodec
+from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.codecs.quantised import Quantised
-from jscc_sim.codecs.raster import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
 

@@ -18,7 +18,16 @@ from jscc_sim.coding.mode_table import BLOCK_BITS, SMALL_BLOCK_DB, THRESHOLD_DB
 from jscc_sim.coding.small_block import WORD
 from jscc_sim.errors import InputError
 
-MODES = ((8 / 9, 1), (2 / 3, 1), (1 / 2, 1), (1 / 3, 1), (1 / 5, 1), (1 / 5, 2), (1 / 5, 4), (1 / 5, 8))
+HEADER_MODES = (
+    (8 / 9, 1),
+    (2 / 3, 1),
+    (1 / 2, 1),
+    (1 / 3, 1),
+    (1 / 5, 1),
+    (1 / 5, 2),
+    (1 / 5, 4),
+    (1 / 5, 8),
+)
 """Code rate and repetitions, cheapest first."""
 
 LENGTHS = tuple(round(48 * math.exp(step / 255 * math.log(1_000_000 / 48))) for step in range(256))
@@ -35,8 +44,8 @@ SEGMENTED_DB = 0.3
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A mode (index into MODES) and a length (index into LENGTHS) of what follows the preamble."""
+class HeaderPlan:
+    """A mode (index into HEADER_MODES) and a length (index into LENGTHS) of what follows the preamble."""
 
     mode: int
     length: int
@@ -59,7 +68,7 @@ class Plan:
     @property
     def coded_bits(self) -> int:
         """Coded bits of a code block: an even number, as QPSK wants."""
-        rate, repetitions = MODES[self.mode]
+        rate, repetitions = HEADER_MODES[self.mode]
         return 2 * math.ceil(self.block_bits * repetitions / rate / 2 - 1e-9)
 
     @property
@@ -70,7 +79,7 @@ class Plan:
     @property
     def threshold_db(self) -> float:
         """SNR on AWGN from which fewer than one in a thousand are lost."""
-        rate, repetitions = MODES[self.mode]
+        rate, repetitions = HEADER_MODES[self.mode]
         size = math.log2(self.block_bits)
         measured = float(np.interp(size, np.log2(BLOCK_BITS), THRESHOLD_DB[rate]))
         return measured - 10 * math.log10(repetitions) + MARGIN_DB + SEGMENTED_DB * (self.segments > 1)
@@ -81,13 +90,13 @@ class Plan:
         return self.mode * len(LENGTHS) + self.length
 
     @classmethod
-    def of_number(cls, number: int) -> Plan:
+    def of_number(cls, number: int) -> HeaderPlan:
         """The plan that `number` names."""
         return cls(*divmod(number, len(LENGTHS)))
 
 
 @lru_cache(maxsize=4096)
-def cheapest_plan(bits: int, snr_db: float) -> Plan:
+def cheapest_plan(bits: int, snr_db: float) -> HeaderPlan:
     """The plan of fewest uses that holds so many content bits and is heard at snr_db.
 
     It may be longer than needed where a longer code needs a cheaper mode, so the uses never fall
@@ -99,7 +108,11 @@ def cheapest_plan(bits: int, snr_db: float) -> Plan:
     uses, threshold_db = _tables()
     cost = np.where(threshold_db <= snr_db, uses, np.inf)[:, start:]
     mode, longer = divmod(int(cost.argmin()), cost.shape[1])
-    return Plan(mode, start + longer) if np.isfinite(cost.min()) else Plan(len(MODES) - 1, start)
+    return (
+        HeaderPlan(mode, start + longer)
+        if np.isfinite(cost.min())
+        else HeaderPlan(len(HEADER_MODES) - 1, start)
+    )
 
 
 def reached(bits: int, snr_db: float) -> bool:
@@ -122,6 +135,8 @@ def preamble_threshold_db(uses: int) -> float:
 @lru_cache(maxsize=1)
 def _tables() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[modes, lengths] uses and thresholds in dB."""
-    plans = [[Plan(mode, length) for length in range(len(LENGTHS))] for mode in range(len(MODES))]
+    plans = [
+        [HeaderPlan(mode, length) for length in range(len(LENGTHS))] for mode in range(len(HEADER_MODES))
+    ]
     uses = np.array([[plan.uses for plan in row] for row in plans], dtype=np.float64)
     return uses, np.array([[plan.threshold_db for plan in row] for row in plans])

@@ -1,6 +1,6 @@
 """A message that begins a frame and announces its own protection: bits to QPSK symbols and back.
 
-    preamble   16, 64 or 512 uses   how the rest is protected: a Plan in 11 bits
+    preamble   16, 64 or 512 uses   how the rest is protected: a HeaderPlan in 11 bits
     message    as planned           the bits, in segments, each with a CRC; LDPC
 
 A receiver takes nothing but symbols, so every length is checked against what arrived before anything
@@ -20,7 +20,7 @@ from jscc_sim.coding.bits import Bits, whitening
 from jscc_sim.coding.modes import (
     MARGIN_DB,
     PREAMBLE_USES,
-    Plan,
+    HeaderPlan,
     cheapest_plan,
     preamble_threshold_db,
     preamble_uses,
@@ -46,13 +46,13 @@ class Protection:
     """What a sender of analog payload makes a header for. Such a payload degrades gently where the channel
     is worse than its sender believes; a header made for just that belief would be lost with all of it.
 
-    dependable_snr_db: see `protect`; budget: uses of the whole frame; margin_db: how much less than that the
+    outage_snr_db: see `protect`; budget: uses of the whole frame; margin_db: how much less than that the
     header is made for, by default the largest margin up to LARGEST_MARGIN_DB that a header can have, that
     costs at most MARGIN_SHARE of what the frame would carry without it, and leaves `payload` uses. Raises
     InputError for a margin outside 0 to MOST_MARGIN_DB.
     """
 
-    dependable_snr_db: float
+    outage_snr_db: float
     budget: int
     margin_db: float | None = None
     payload: int = 0
@@ -63,16 +63,16 @@ class Protection:
     def made_for_db(self, bits: int) -> float:
         """The SNR that a header of so many bits is made for."""
         if self.margin_db is not None:
-            return self.dependable_snr_db - self.margin_db
-        bare = protected_uses(bits, self.dependable_snr_db)
+            return self.outage_snr_db - self.margin_db
+        bare = protected_uses(bits, self.outage_snr_db)
         most = min(bare + MARGIN_SHARE * (self.budget - bare), self.budget - self.payload)
         margin_db = LARGEST_MARGIN_DB
         while margin_db > 0:
-            snr_db = self.dependable_snr_db - margin_db
+            snr_db = self.outage_snr_db - margin_db
             if reached(bits, snr_db) and protected_uses(bits, snr_db) <= most:
                 return snr_db
             margin_db -= MARGIN_STEP_DB
-        return self.dependable_snr_db
+        return self.outage_snr_db
 
     def uses(self, bits: int) -> int:
         """Channel uses of a header of so many bits."""
@@ -89,30 +89,30 @@ def check_margin_db(margin_db: float | None) -> None:
         raise InputError(f"header margin of {margin_db:g} dB is outside 0 to {MOST_MARGIN_DB:g} dB")
 
 
-def protect(message: Bits, dependable_snr_db: float) -> NDArray[np.complex64]:
+def protect(message: Bits, outage_snr_db: float) -> NDArray[np.complex64]:
     """The symbols, each of unit power.
 
-    dependable_snr_db: what the protection is made for: the SNR on AWGN, which one message in a
+    outage_snr_db: what the protection is made for: the SNR on AWGN, which one message in a
     thousand does not survive; on slow fading the SNR that all but 5 % of the fades exceed.
     """
-    plan = cheapest_plan(len(message), dependable_snr_db)
+    plan = cheapest_plan(len(message), outage_snr_db)
     per_segment = plan.block_bits - crc.CRC_BITS
     padded = np.pad(message, (0, plan.segments * per_segment - len(message)))
     white = (padded ^ whitening(len(padded))).reshape(plan.segments, per_segment)
     coded = ldpc.encode(crc.attach(white), plan.coded_bits)
-    preamble = small_block.encode(plan.number, 2 * preamble_uses(dependable_snr_db))
+    preamble = small_block.encode(plan.number, 2 * preamble_uses(outage_snr_db))
     return qam.map_bits(np.concatenate([preamble, coded.reshape(-1)]))
 
 
-def protected_uses(bits: int, dependable_snr_db: float) -> int:
+def protected_uses(bits: int, outage_snr_db: float) -> int:
     """Channel uses of `protect`, without making them."""
-    return preamble_uses(dependable_snr_db) + cheapest_plan(bits, dependable_snr_db).uses
+    return preamble_uses(outage_snr_db) + cheapest_plan(bits, outage_snr_db).uses
 
 
-def heard_from_db(bits: int, dependable_snr_db: float) -> float:
-    """The SNR on AWGN at which about half of such messages, made for dependable_snr_db, arrive."""
-    plan = cheapest_plan(bits, dependable_snr_db)
-    preamble = preamble_threshold_db(preamble_uses(dependable_snr_db))
+def waterfall_snr_db(bits: int, outage_snr_db: float) -> float:
+    """The SNR on AWGN at which about half of such messages, made for outage_snr_db, arrive."""
+    plan = cheapest_plan(bits, outage_snr_db)
+    preamble = preamble_threshold_db(preamble_uses(outage_snr_db))
     return max(plan.threshold_db, preamble) - MARGIN_DB - WATERFALL_DB
 
 
@@ -132,7 +132,7 @@ def recover(heard: Equalised) -> tuple[Bits, int]:
     return white ^ whitening(len(white)), end
 
 
-def _read_preamble(heard: Equalised) -> tuple[Plan, int]:
+def _read_preamble(heard: Equalised) -> tuple[HeaderPlan, int]:
     """The plan, and where the message begins.
 
     Longest first: a shorter one, continued by other symbols, is strong evidence against a longer.
@@ -142,5 +142,5 @@ def _read_preamble(heard: Equalised) -> tuple[Plan, int]:
         if uses <= arrived:
             block = small_block.decode(llrs[: 2 * uses])
             if block.evidence > _NO_PREAMBLE:
-                return Plan.of_number(block.value), uses
+                return HeaderPlan.of_number(block.value), uses
     raise OutageError(f"no header found in {arrived} received symbols")

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.blocks import Grid
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import Equalised
 from jscc_sim.units import RatioSet
 
@@ -22,7 +22,7 @@ class Bank(ABC):
 
     @abstractmethod
     def encode(
-        self, blocks: NDArray[np.uint8], grid: Grid, index: NDArray[np.int64], sender_snr_db: float
+        self, blocks: NDArray[np.uint8], grid: BlockGrid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
         """Blocks [N, 32, 32, 3] at ratios index [N] -> [uses] complex64, before the frame's gain."""
 
@@ -31,7 +31,7 @@ class Bank(ABC):
         self,
         payload: Equalised,
         frame_gain: float,
-        grid: Grid,
+        grid: BlockGrid,
         index: NDArray[np.int64],
         sender_snr_db: float,
     ) -> NDArray[np.float32]:

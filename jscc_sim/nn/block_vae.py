@@ -91,7 +91,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class Posterior:
     """Independent Gaussians over latents. mean, log_variance: [B, latents, 4h, 4w]."""
 
     mean: Tensor
@@ -105,7 +105,7 @@ class Belief:
         """[B, h, w] from the standard normal prior, in nats, of each block."""
         return 0.5 * by_block(self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
 
-    def surprise(self, z: Tensor) -> Tensor:
+    def negative_log_density(self, z: Tensor) -> Tensor:
         """[B, h, w] -log density of z in each block, less the least that it can be."""
         return 0.5 * by_block((z - self.mean).square() * (-self.log_variance).exp())
 
@@ -157,7 +157,7 @@ class BlockVAE(nn.Module):
             assert self.infer.bias is not None
             self.infer.bias[a.latents :] = FIRST_LOG_VARIANCE
 
-    def recognise(self, measured: Measurements) -> Belief:
+    def recognise(self, measured: Measurements) -> Posterior:
         """What the linear estimate says of z."""
         linear = measured.linear_estimate()
         energy = (self._by_band(linear.square()) + LEAST_ENERGY).log()
@@ -165,7 +165,7 @@ class BlockVAE(nn.Module):
         told = self.weigh(torch.cat([0.3 * energy, known], -1).permute(0, 3, 1, 2))
         x = self.look(self._cells(linear)) + F.interpolate(told, scale_factor=CELLS)
         mean, log_variance = self.infer(F.silu(self.compare(x))).float().chunk(2, 1)
-        return Belief(mean, log_variance.clamp(-10, 2))
+        return Posterior(mean, log_variance.clamp(-10, 2))
 
     def generate(self, z: Tensor, side: int = BLOCK) -> Gaussian:
         """z: [B, latents, 4h, 4w] -> the coefficients of each block, those with DCT indices below `side`."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jscc_sim.blocks import Grid
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised
 from jscc_sim.inference import inference
 from jscc_sim.nn.bank import Bank, Latents, block_slices
@@ -55,7 +55,7 @@ class ConvBank(Bank):
 
     @inference()
     def encode(
-        self, blocks: NDArray[np.uint8], grid: Grid, index: NDArray[np.int64], sender_snr_db: float
+        self, blocks: NDArray[np.uint8], grid: BlockGrid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
         """See Bank.encode."""
         tiles = blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3)
@@ -76,7 +76,7 @@ class ConvBank(Bank):
         self,
         payload: Equalised,
         frame_gain: float,
-        grid: Grid,
+        grid: BlockGrid,
         index: NDArray[np.int64],
         sender_snr_db: float,
     ) -> NDArray[np.float32]:
@@ -105,7 +105,7 @@ class ConvBank(Bank):
         return blocks.reshape(len(grid), BLOCK, BLOCK, 3)
 
 
-def strips(grid: Grid) -> list[tuple[int, int, int, int]]:
+def strips(grid: BlockGrid) -> list[tuple[int, int, int, int]]:
     """(top, bottom, above, below) block rows of each strip, and of what it sees. [top, bottom) tile
     the picture; [above, below) adds HALO rows at each side that has them."""
     height = max(1, STRIP_BLOCKS // grid.columns)

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jscc_sim.blocks import Grid
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import LEAST_VARIANCE, Equalised, reals_of
 from jscc_sim.inference import one_thread
 from jscc_sim.nn.bank import block_slices
-from jscc_sim.nn.block_vae import Belief, BlockVAE, Measurements, log_evidence
+from jscc_sim.nn.block_vae import BlockVAE, Measurements, Posterior, log_evidence
 from jscc_sim.nn.conv_bank import strips
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.units import BLOCK_SAMPLES
@@ -61,7 +61,7 @@ def decode(
     prior: BlockVAE,
     payload: Equalised,
     frame_gain: float,
-    grid: Grid,
+    grid: BlockGrid,
     index: NDArray[np.int64],
     sender_snr_db: float,
     steps: int = STEPS,
@@ -122,12 +122,14 @@ def search(prior: BlockVAE, measured: Measurements, steps: int = STEPS) -> Found
     z, _, end = descend(prior, heard, belief, z[chosen : chosen + 1], steps)
     with torch.no_grad():
         given = prior.generate(z)
-        advantage = given.log_evidence(measured) - belief.surprise(z) - log_evidence(measured, 0.0, 1.0)
+        advantage = (
+            given.log_evidence(measured) - belief.negative_log_density(z) - log_evidence(measured, 0.0, 1.0)
+        )
     return Found(given.estimate(measured)[0], advantage[0], first, tried, float(end))
 
 
 def descend(
-    prior: BlockVAE, heard: Measurements, belief: Belief, starts: Tensor, steps: int
+    prior: BlockVAE, heard: Measurements, belief: Posterior, starts: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Adam from each start [S, latents, 4h, 4w]. Returns the best latents on its way, and the criterion
     [S] at the start and there."""
@@ -151,9 +153,9 @@ def descend(
     return best, first, lowest
 
 
-def criterion(prior: BlockVAE, heard: Measurements, belief: Belief, z: Tensor) -> Tensor:
+def criterion(prior: BlockVAE, heard: Measurements, belief: Posterior, z: Tensor) -> Tensor:
     """[S] minus log p(y | z) p(z) of a picture, up to a constant, for latents [S, latents, 4h, 4w].
     heard: the measurements, of low frequencies alone where no others were sent."""
     side = math.isqrt(heard.value.shape[-1] // 3)
     evidence = prior.generate(z, side).log_evidence(heard)
-    return (belief.surprise(z) - evidence).sum((1, 2))
+    return (belief.negative_log_density(z) - evidence).sum((1, 2))

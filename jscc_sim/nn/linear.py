@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.blocks import Grid, fill_missing
+from jscc_sim.blocks import BlockGrid, fill_missing
 from jscc_sim.channels import LEAST_VARIANCE, Equalised
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet, noise_variance
@@ -50,7 +50,7 @@ class LinearBank(Bank):
         return 2 * (9 + 3 * 2 * BLOCK)
 
     def encode(
-        self, blocks: NDArray[np.uint8], grid: Grid, index: NDArray[np.int64], sender_snr_db: float
+        self, blocks: NDArray[np.uint8], grid: BlockGrid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
         """See Bank.encode."""
         order, amplitude = self._order(), np.sqrt(self.power(index, sender_snr_db) / self._sorted_variance())
@@ -68,7 +68,7 @@ class LinearBank(Bank):
         self,
         payload: Equalised,
         frame_gain: float,
-        grid: Grid,
+        grid: BlockGrid,
         index: NDArray[np.int64],
         sender_snr_db: float,
     ) -> NDArray[np.float32]:

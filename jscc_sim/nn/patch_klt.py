@@ -1,4 +1,4 @@
-"""The linear rival of `vae:N`: the KLT of 4x4 pixels, N coefficients as analog symbols.
+"""The linear baseline of `vae:N`: the KLT of 4x4 pixels, N coefficients as analog symbols.
 
 The rotation is fitted on training pictures. Power is water-filled and the receiver's estimate is linear least
 squares, both for the picture's own means and variances of the N coefficients, which both ends have free of

@@ -28,7 +28,7 @@ CBR_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class Reconstruction:
     """One reception to show. index: [N] ratio of each block; uses: the ratio set's channel uses; cbr: what
     the whole frame spent, header included; coder: what coded it, if that is to be said; outage: whether it is
     the mid-grey of a frame that was lost."""
@@ -43,13 +43,13 @@ class Shot:
     outage: bool = False
 
 
-def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
-    """The original, the last shot's allocation over it if it has one, every reception, and a zoom of each
-    where the first and the last shot differ most (of a single shot: where most uses were spent, or else where
-    most was lost). Of a picture longer than LONGEST times its width a part is shown, about the zoom."""
-    allocated = int(shots[-1].index is not None)
-    columns = 1 + allocated + len(shots)
-    top, left, side = _zoom_window(original, shots)
+def reception_figure(original: Picture, reconstructions: Sequence[Reconstruction]) -> Figure:
+    """The original, the last reconstruction's allocation over it if it has one, every reception, and a zoom
+    of each where the first and the last of them differ most (of a single one: where most uses were spent, or
+    else where most was lost). Of a picture longer than LONGEST times its width a part is shown, about it."""
+    allocated = int(reconstructions[-1].index is not None)
+    columns = 1 + allocated + len(reconstructions)
+    top, left, side = _zoom_window(original, reconstructions)
     view = _view(original, top, left, side)
     panel, share = 3.4, view[2] / view[3]
     figure = Figure(figsize=(panel * columns, panel * (share + 1.0) + 0.7), dpi=150, layout="constrained")
@@ -60,13 +60,17 @@ def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
     _show(axes[0, 0], original, f"original{part}")
     _show(axes[1, 0], original[window], "original, zoomed")
     if allocated:
-        overlay = _show_allocation(axes[0, 1], original, shots[-1])
-        _show_allocation(axes[1, 1], original, shots[-1], (top, left, side))
-        _colour_bar(figure, overlay, list(axes[:, 1]), shots[-1].uses, 7)
-    for column, shot in enumerate(shots, start=1 + allocated):
-        _show(axes[0, column], shot.picture, f"{shot.label}\nPSNR {_quality(shot)}{_coder(shot)}")
-        _show(axes[1, column], shot.picture[window], "zoomed")
-        for row in axes[:, column] if shot.outage else ():
+        overlay = _show_allocation(axes[0, 1], original, reconstructions[-1])
+        _show_allocation(axes[1, 1], original, reconstructions[-1], (top, left, side))
+        _colour_bar(figure, overlay, list(axes[:, 1]), reconstructions[-1].uses, 7)
+    for column, reconstruction in enumerate(reconstructions, start=1 + allocated):
+        _show(
+            axes[0, column],
+            reconstruction.picture,
+            f"{reconstruction.label}\nPSNR {_quality(reconstruction)}{_coder(reconstruction)}",
+        )
+        _show(axes[1, column], reconstruction.picture[window], "zoomed")
+        for row in axes[:, column] if reconstruction.outage else ():
             row.text(0.5, 0.5, LOST, transform=row.transAxes, ha="center", va="center", fontsize=10)
         _frame(axes[0, column], top, left, side)
     _frame(axes[0, 0], top, left, side)
@@ -76,26 +80,30 @@ def reception_figure(original: Picture, shots: Sequence[Shot]) -> Figure:
     return figure
 
 
-def allocation_figure(original: Picture, shots: Sequence[Shot], *, width: Width = "full") -> Figure:
-    """Where each shot spent its channel uses: one map a shot, all on one colour scale.
+def allocation_figure(
+    original: Picture, reconstructions: Sequence[Reconstruction], *, width: Width = "full"
+) -> Figure:
+    """Where each reconstruction spent its channel uses: one map a reconstruction, all on one colour scale.
 
-    Raises InputError for a shot without an allocation, and for shots of different ratio sets.
+    Raises InputError for one without an allocation, and for different ratio sets.
     """
-    for shot in shots:
-        if shot.index is None or shot.uses != shots[0].uses:
-            raise InputError(f"{shot.label} has no allocation on the ratio set {shots[0].uses}")
-    columns = min(len(shots), 3 if width == "full" else 2)
-    rows = -(-len(shots) // columns)
+    for reconstruction in reconstructions:
+        if reconstruction.index is None or reconstruction.uses != reconstructions[0].uses:
+            raise InputError(
+                f"{reconstruction.label} has no allocation on the ratio set {reconstructions[0].uses}"
+            )
+    columns = min(len(reconstructions), 3 if width == "full" else 2)
+    rows = -(-len(reconstructions) // columns)
     panel = (WIDTHS[width] - 0.5) / columns
     with mpl.rc_context(PAPER):
         figure = paper_figure(width)
         grid = figure.subplots(rows, columns, squeeze=False)
-        for axes, shot in zip(grid.flat, shots, strict=False):
-            overlay = _show_allocation(axes, original, shot)
-            axes.set_title(plain(_caption(shot)), fontsize=7)
-        for axes in grid.flat[len(shots) :]:
+        for axes, reconstruction in zip(grid.flat, reconstructions, strict=False):
+            overlay = _show_allocation(axes, original, reconstruction)
+            axes.set_title(plain(_caption(reconstruction)), fontsize=7)
+        for axes in grid.flat[len(reconstructions) :]:
             axes.remove()
-        _colour_bar(figure, overlay, list(grid.flat[: len(shots)]), shots[0].uses, 6)
+        _colour_bar(figure, overlay, list(grid.flat[: len(reconstructions)]), reconstructions[0].uses, 6)
         notes = ["Channel uses of each 32x32 block over the picture in grey."]
         add_footer(figure, rows * (panel * original.shape[0] / original.shape[1] + 0.45), {}, notes)
     return figure
@@ -103,42 +111,46 @@ def allocation_figure(original: Picture, shots: Sequence[Shot], *, width: Width 
 
 def comparison_sheet(
     original: Picture,
-    shots: Sequence[Shot],
+    reconstructions: Sequence[Reconstruction],
     windows: Sequence[tuple[int, int]] | None = None,
     *,
     side: int = 96,
     width: Width = "full",
 ) -> Figure:
-    """Crops of the original and of every shot, all of about the same CBR: a row for each window.
+    """Crops of the original and of every reconstruction, all of about the same CBR: a row for each window.
 
-    windows: (top, left) of each crop, `side` pixels square; by default two, where the shots differ most.
-    Raises InputError for a shot without its CBR, CBRs that differ by more than CBR_TOLERANCE, and windows
+    windows: (top, left) of each crop, `side` pixels square; by default two, where they differ most. Raises
+    InputError for a reconstruction without its CBR, CBRs that differ by more than CBR_TOLERANCE, and windows
     outside the picture.
     """
     height, length = original.shape[:2]
     side = min(side, height, length)
-    spent = [shot.cbr for shot in shots if shot.cbr is not None]
-    if len(spent) < len(shots) or not shots:
-        raise InputError("a comparison needs the CBR of every shot")
+    spent = [reconstruction.cbr for reconstruction in reconstructions if reconstruction.cbr is not None]
+    if len(spent) < len(reconstructions) or not reconstructions:
+        raise InputError("a comparison needs the CBR of every reconstruction")
     if max(spent) > min(spent) * (1 + CBR_TOLERANCE):
-        listed = ", ".join(f"{shot.label} {shot.cbr:.4f}" for shot in shots)
+        listed = ", ".join(
+            f"{reconstruction.label} {reconstruction.cbr:.4f}" for reconstruction in reconstructions
+        )
         raise InputError(f"a comparison at unequal CBR says nothing: {listed}")
     if windows is None:
-        windows = _telling_windows(original, shots, side, 2)
+        windows = _telling_windows(original, reconstructions, side, 2)
     for top, left in windows:
         if not (0 <= top <= height - side and 0 <= left <= length - side):
             raise InputError(f"window {top}, {left} of {side} pixels is outside {height}x{length}")
-    columns = 1 + len(shots)
+    columns = 1 + len(reconstructions)
     panel = WIDTHS[width] / columns
     with mpl.rc_context(PAPER):
         figure = paper_figure(width)
         grid = figure.subplots(len(windows), columns, squeeze=False)
         for row, (top, left) in zip(grid, windows, strict=True):
             window = np.s_[top : top + side, left : left + side]
-            for axes, picture in zip(row, (original, *(shot.picture for shot in shots)), strict=True):
+            for axes, picture in zip(
+                row, (original, *(reconstruction.picture for reconstruction in reconstructions)), strict=True
+            ):
                 _show(axes, picture[window], "")
         size = 7 if panel > 1.1 else 5.5
-        for axes, title in zip(grid[0], ("original", *map(_caption, shots)), strict=True):
+        for axes, title in zip(grid[0], ("original", *map(_caption, reconstructions)), strict=True):
             axes.set_title(plain(title), fontsize=size)
         places = "; ".join(f"{top}, {left}" for top, left in windows)
         notes = [f"Crops of {side}x{side} pixels at (row, column) {places}; PSNR of the whole picture."]
@@ -146,24 +158,30 @@ def comparison_sheet(
     return figure
 
 
-def _caption(shot: Shot) -> str:
-    words = [_quality(shot), *([f"CBR {shot.cbr:.4f}"] if shot.cbr is not None else [])]
-    return "\n".join([shot.label, *words]) + _coder(shot)
+def _caption(reconstruction: Reconstruction) -> str:
+    words = [
+        _quality(reconstruction),
+        *([f"CBR {reconstruction.cbr:.4f}"] if reconstruction.cbr is not None else []),
+    ]
+    return "\n".join([reconstruction.label, *words]) + _coder(reconstruction)
 
 
-def _coder(shot: Shot) -> str:
-    return shot.coder and f", coder {shot.coder}"
+def _coder(reconstruction: Reconstruction) -> str:
+    return reconstruction.coder and f", coder {reconstruction.coder}"
 
 
-def _quality(shot: Shot) -> str:
-    return "lossless" if shot.psnr_db is None else f"{shot.psnr_db:.2f} dB"
+def _quality(reconstruction: Reconstruction) -> str:
+    return "lossless" if reconstruction.psnr_db is None else f"{reconstruction.psnr_db:.2f} dB"
 
 
 def _telling_windows(
-    original: Picture, shots: Sequence[Shot], side: int, count: int
+    original: Picture, reconstructions: Sequence[Reconstruction], side: int, count: int
 ) -> list[tuple[int, int]]:
-    """(top, left) of squares that do not overlap, where the shots' errors differ most."""
-    errors = [np.square(shot.picture.astype(np.float64) - original).mean(2) for shot in shots]
+    """(top, left) of squares that do not overlap, where the reconstructions' errors differ most."""
+    errors = [
+        np.square(reconstruction.picture.astype(np.float64) - original).mean(2)
+        for reconstruction in reconstructions
+    ]
     interest = np.ptp(errors, axis=0) if len(errors) > 1 else errors[0]
     found: list[tuple[int, int]] = []
     for _ in range(count):
@@ -183,19 +201,20 @@ def _busiest(interest: NDArray[np.float64], side: int) -> tuple[int, int]:
     return int(top) * 8, int(left) * 8
 
 
-def _zoom_window(original: Picture, shots: Sequence[Shot]) -> tuple[int, int, int]:
+def _zoom_window(original: Picture, reconstructions: Sequence[Reconstruction]) -> tuple[int, int, int]:
     """(top, left, side) of the square of ZOOM_BLOCKS blocks to look at closely."""
     height, width = original.shape[:2]
     side = min(ZOOM_BLOCKS * BLOCK, height, width)
-    if len(shots) > 1:
+    if len(reconstructions) > 1:
         first, last = (
-            np.square(s.picture.astype(np.float64) - original).mean(2) for s in (shots[0], shots[-1])
+            np.square(s.picture.astype(np.float64) - original).mean(2)
+            for s in (reconstructions[0], reconstructions[-1])
         )
         interest = first - last
-    elif shots[0].index is not None:
-        interest = _spread(np.asarray(shots[0].uses)[shots[0].index], height, width)
+    elif reconstructions[0].index is not None:
+        interest = _spread(np.asarray(reconstructions[0].uses)[reconstructions[0].index], height, width)
     else:
-        interest = np.square(shots[0].picture.astype(np.float64) - original).mean(2)
+        interest = np.square(reconstructions[0].picture.astype(np.float64) - original).mean(2)
     return *_busiest(interest, side), side
 
 
@@ -229,11 +248,11 @@ def _show(axes: Axes, picture: Picture, title: str) -> None:
 def _show_allocation(
     axes: Axes,
     original: Picture,
-    shot: Shot,
+    reconstruction: Reconstruction,
     window: tuple[int, int, int] | None = None,
 ) -> AxesImage:
     """The ratio of each block as colour over a grey picture, or over a window of it."""
-    assert shot.index is not None
+    assert reconstruction.index is not None
     height, width = original.shape[:2]
     top, left, side_y, side_x = (
         (0, 0, height, width) if window is None else (*window[:2], window[2], window[2])
@@ -241,10 +260,10 @@ def _show_allocation(
     part = np.s_[top : top + side_y, left : left + side_x]
     _show(axes, original[part], "its uses, zoomed" if window else "channel uses of each block")
     axes.images[0].set_data(np.repeat(original[part].mean(2, keepdims=True), 3, 2).astype(np.uint8))
-    levels = len(shot.uses)
+    levels = len(reconstruction.uses)
     colours = ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 1, levels)))
     overlay = axes.imshow(
-        _spread(shot.index, height, width)[part],
+        _spread(reconstruction.index, height, width)[part],
         cmap=colours,
         norm=BoundaryNorm(np.arange(levels + 1) - 0.5, levels),
         alpha=0.6,

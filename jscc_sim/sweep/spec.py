@@ -20,7 +20,7 @@ from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import InputError
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import BLOCK_JSCC, load_rival
+from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline
 from jscc_sim.units import check_snr_db
 from jscc_sim.weights import MANIFEST
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
@@ -87,7 +87,7 @@ class SystemSpec:
                     f"system: companion = {self.companion!r} is not one of {', '.join(COMPANIONS)}"
                 )
         else:
-            load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
+            load_baseline(self.name, self.equaliser, self.zoo, self.header_margin_db)
             for name, none in (
                 ("policy", ""),
                 ("complexity", ""),
@@ -120,7 +120,7 @@ class SystemSpec:
     def load(self, zoo: Zoo | None = None) -> System:
         """The system; its networks are loaded at first use. Raises InputError."""
         if self.name != BLOCK_JSCC:
-            return load_rival(self.name, self.equaliser, self.zoo, self.header_margin_db)
+            return load_baseline(self.name, self.equaliser, self.zoo, self.header_margin_db)
         policy, estimator = load_policy(self.policy), load_estimator(self.complexity)
         genie = self.side_info == "genie"
         zoo = zoo or self.load_zoo()
@@ -149,10 +149,21 @@ class Fingerprint:
     def of(cls, system: System) -> Fingerprint:
         """Of a loaded system."""
         if not isinstance(system, BlockJSCC):
-            coder = digest(type(system).__qualname__, repr(system), system.version())
+            coder = digest(type(system).__qualname__, described(system), system.version())
             return cls(system.format, coder, "", "", system.realisable)
         policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
         return cls(system.format, system.zoo.sha256, policy, complexity, system.realisable)
+
+
+def described(system: System) -> str:
+    """As `repr`, but that fields which were renamed keep, in metadata["key"], the name that keys know."""
+    if not dataclasses.is_dataclass(system):
+        return repr(system)
+    shown = {
+        f.metadata.get("key", f.name): getattr(system, f.name) for f in dataclasses.fields(system) if f.repr
+    }
+    words = (f"{k}={described(v) if isinstance(v, System) else repr(v)}" for k, v in shown.items())
+    return f"{type(system).__qualname__}({', '.join(words)})"
 
 
 @lru_cache(maxsize=64)

@@ -219,7 +219,7 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
     if trial.budget < 1:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
     rng = np.random.default_rng(seed)
-    if isinstance(system, LinkSystem) and not system.foresees:
+    if isinstance(system, LinkSystem) and not system.needs_csit:
         sent = system.send(_frame(*trial.frame), channel, rng)
     else:
         sent = system.transmit(picture, channel, trial.budget, rng, trial.belief)

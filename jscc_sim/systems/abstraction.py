@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Channel
 from jscc_sim.coding import qam
 from jscc_sim.coding.parts import Parts
-from jscc_sim.coding.protection import heard_from_db
+from jscc_sim.coding.protection import waterfall_snr_db
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
 from jscc_sim.systems.digital import HEADER_BITS, Digital
-from jscc_sim.systems.link_quality import check_told, effective_snr_db, probe_db
+from jscc_sim.systems.link_quality import check_noise_known, effective_snr_db, probe_db
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class DigitalAbstraction(System):
 
     def check(self, channel: Channel) -> None:
         """See System.check."""
-        check_told(channel, self.link.equaliser, "measured error rates")
+        check_noise_known(channel, self.link.equaliser, "measured error rates")
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
-        self.link.rehearse(picture, budget, belief)
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
+        self.link.check_fits(picture, budget, belief)
 
     def transmit(
         self,
@@ -57,22 +57,20 @@ class DigitalAbstraction(System):
     ) -> Transmission:
         """See System.transmit."""
         self.check(channel)
-        foresight = true_fading(channel, rng) if self.link.informed else None
-        shipment = self.link.ship(picture, budget, belief or channel, foresight)
+        csit = true_fading(channel, rng) if self.link.csit else None
+        coded = self.link.coded_file(picture, budget, belief or channel, csit)
         watch = Stopwatch()
         with watch.stage("channel"):
-            quality = probe_db(partial(channel, rng=rng), shipment.uses, self.link.equaliser)
+            quality = probe_db(partial(channel, rng=rng), coded.uses, self.link.equaliser)
         with watch.stage("frame"):
-            header, payload = quality[: shipment.header_uses], quality[shipment.header_uses :]
-            lost = rng.spawn(1)[0].random(shipment.parts.blocks) < error_rates(payload, shipment.parts)
-            deaf = effective_snr_db(header, qam.QPSK) < heard_from_db(HEADER_BITS, shipment.header_snr_db)
+            header, payload = quality[: coded.header_uses], quality[coded.header_uses :]
+            lost = rng.spawn(1)[0].random(coded.parts.blocks) < error_rates(payload, coded.parts)
+            deaf = effective_snr_db(header, qam.QPSK) < waterfall_snr_db(HEADER_BITS, coded.header_snr_db)
             outage = bool(lost.any() or deaf)
         with watch.stage("decode"):
-            found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(shipment.data)
-        seconds = {**shipment.seconds, **watch.seconds}
-        return Transmission(
-            found, shipment.uses, shipment.header_uses, outage, seconds=seconds, coder=shipment.coder
-        )
+            found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(coded.data)
+        seconds = {**coded.seconds, **watch.seconds}
+        return Transmission(found, coded.uses, coded.header_uses, outage, seconds=seconds, coder=coded.coder)
 
 
 def error_rates(snrs_db: NDArray[np.float64], parts: Parts) -> NDArray[np.float64]:

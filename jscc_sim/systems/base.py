@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, Symbols, papr_db
 from jscc_sim.errors import ImpossibleFrameError, OutageError
-from jscc_sim.frame import FrameHeader
+from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import one_thread
 from jscc_sim.units import RatioSet
@@ -30,7 +30,7 @@ OWN = 0x0F5E4D35
 """First number of the spawn keys of a sender's own random streams."""
 
 
-class Trial(Protocol):
+class ChannelProbe(Protocol):
     """A channel to try symbols on. start: uses of the frame before them, so that they meet the fades that
     they will meet; draw: number of the draw. Returns what would be received of them."""
 
@@ -115,7 +115,7 @@ class System(ABC):
     def check(self, channel: Channel) -> None:  # noqa: B027
         """Raises InputError for a kind of channel on which its results would mean nothing."""
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:  # noqa: B027
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:  # noqa: B027
         """Find out before anything is sent whether a frame fits. Raises BudgetError if none does."""
 
     @abstractmethod
@@ -137,11 +137,13 @@ class LinkSystem(System):
     genie: bool = False
     """Whether the receiver is handed the header free of charge and of errors."""
 
-    foresees: bool = False
+    needs_csit: bool = False
     """Whether the sender may try its symbols on the true fading: upper bounds only."""
 
     @abstractmethod
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """The frame of a picture: at most `budget` uses, payload of unit mean power."""
 
     @abstractmethod
@@ -160,8 +162,8 @@ class LinkSystem(System):
     ) -> Transmission:
         """See System.transmit."""
         self.check(channel)
-        foresight = true_fading(channel, rng) if self.foresees else None
-        return self.send(self.encode(picture, budget, belief or channel, foresight), channel, rng)
+        csit = true_fading(channel, rng) if self.needs_csit else None
+        return self.send(self.encode(picture, budget, belief or channel, csit), channel, rng)
 
     @final
     def send(self, frame: Frame, channel: Channel, rng: np.random.Generator) -> Transmission:
@@ -205,24 +207,24 @@ def own_stream(draw: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(spawn_key=(OWN, draw), entropy=0))
 
 
-def true_fading(channel: Channel, rng: np.random.Generator) -> Trial:
+def true_fading(channel: Channel, rng: np.random.Generator) -> ChannelProbe:
     """The channel with the fading that `rng` will bring, under noise that it will not."""
     state = copy.deepcopy(rng)
 
-    def trial(symbols: Symbols, draw: int, start: int = 0) -> Received:
+    def probe(symbols: Symbols, draw: int, start: int = 0) -> Received:
         fading, _, estimation = copy.deepcopy(state).spawn(3)
-        return channel.disturb(_behind(start, symbols), fading, own_stream(draw), estimation).behind(start)
+        return channel.disturb(_behind(start, symbols), fading, own_stream(draw), estimation).from_use(start)
 
-    return trial
+    return probe
 
 
-def own_draws(belief: Channel) -> Trial:
+def own_draws(belief: Channel) -> ChannelProbe:
     """The channel as a sender can imagine it: its kind and SNR, every draw of it the sender's own."""
 
-    def trial(symbols: Symbols, draw: int, start: int = 0) -> Received:
-        return belief(_behind(start, symbols), own_stream(draw)).behind(start)
+    def probe(symbols: Symbols, draw: int, start: int = 0) -> Received:
+        return belief(_behind(start, symbols), own_stream(draw)).from_use(start)
 
-    return trial
+    return probe
 
 
 def _behind(start: int, symbols: Symbols) -> Symbols:

@@ -10,9 +10,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim import frame as framing
+from jscc_sim import header as framing
 from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
-from jscc_sim.blocks import Grid, reassemble, split
+from jscc_sim.blocks import BlockGrid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.interleaving import deinterleave, interleave
@@ -21,10 +21,10 @@ from jscc_sim.errors import BudgetError, ImpossibleFrameError
 from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial, own_draws
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_draws
 from jscc_sim.systems.payload import header_protection
 from jscc_sim.systems.planning import plan_frame
-from jscc_sim.systems.rehearsal import Rehearsal
+from jscc_sim.systems.simulation import SenderSimulation
 from jscc_sim.units import RatioSet, db_to_power
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
@@ -41,12 +41,12 @@ reserve."""
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class FramePlan:
     """What a sender settles before it codes. zoo: the one of the family that codes; index: [N] ratio of
     each block; expected: the sum of their errors that the sender expects, 0 where it predicts nothing."""
 
     blocks: NDArray[np.uint8]
-    grid: Grid
+    grid: BlockGrid
     sender_snr_db: float
     zoo: Zoo
     index: NDArray[np.int64]
@@ -77,15 +77,15 @@ class Trying:
     """A picture to be sent, and a channel to try its frames on."""
 
     blocks: NDArray[np.uint8]
-    grid: Grid
+    grid: BlockGrid
     sender_snr_db: float
-    trial: Trial
+    probe: ChannelProbe
     equaliser: str
 
-    def rehearsal(self, zoo: Zoo, draws: int, judging: int) -> Rehearsal:
+    def simulation(self, zoo: Zoo, draws: int, judging: int) -> SenderSimulation:
         """With a zoo's coders."""
-        known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.trial)
-        return Rehearsal(*known, draws, judging, self.equaliser)
+        known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.probe)
+        return SenderSimulation(*known, draws, judging, self.equaliser)
 
     def better(self, candidates: Sequence[Candidate], steady: bool) -> Candidate:
         """The one that promises less error; where another promises almost as little, both are tried. steady:
@@ -97,7 +97,8 @@ class Trying:
         if len(close) == 1:
             return close[0]
         return min(
-            close, key=lambda c: self.rehearsal(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses)
+            close,
+            key=lambda c: self.simulation(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses),
         )
 
 
@@ -123,7 +124,7 @@ class BlockJSCC(LinkSystem):
         return self.policy.realisable
 
     @property
-    def foresees(self) -> bool:  # type: ignore[override]
+    def needs_csit(self) -> bool:  # type: ignore[override]
         """True for a policy that needs the expected error under the true fading."""
         return "expected_mse" in self.policy.needs
 
@@ -138,16 +139,18 @@ class BlockJSCC(LinkSystem):
         if not self.genie:
             ldpc.preload()
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse. Where planning needs the networks, the uniform policy stands in."""
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits. Where planning needs the networks, the uniform policy stands in."""
         quick = set(self.policy.needs) <= {"score", "predicted_mse"}
         planner = self if quick else replace(self, policy=Uniform())
         blocks, grid = split(picture)
         planner._candidates(blocks, grid, budget, belief, *planner._described(blocks))
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
-        plan = self.plan(picture, budget, belief, foresight)
+        plan = self.plan(picture, budget, belief, csit)
         grid, index, sender_snr_db, header_uses = plan.grid, plan.index, plan.sender_snr_db, plan.header_uses
         watch = Stopwatch()
         with watch.stage("encode"):
@@ -170,7 +173,9 @@ class BlockJSCC(LinkSystem):
         seconds = {**plan.seconds, **watch.seconds}
         return Frame(symbols, header_uses, grid.height, grid.width, header, index, seconds, plan.zoo.name)
 
-    def plan(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Plan:
+    def plan(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> FramePlan:
         """The part of `encode` that allocates. The networks are needed by policies that try them, and where
         the coders of a family promise about the same. Raises BudgetError if no frame fits."""
         watch = Stopwatch()
@@ -179,18 +184,20 @@ class BlockJSCC(LinkSystem):
             score, described = self._described(blocks)
         with watch.stage("allocation"):
             candidates = self._candidates(blocks, grid, budget, belief, score, described)
-            trial = own_draws(belief) if foresight is None else foresight
-            trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), trial, self.equaliser)
-            steady = foresight is not None or len(belief.effective_snrs_db()) == 1
+            probe = own_draws(belief) if csit is None else csit
+            trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), probe, self.equaliser)
+            steady = csit is not None or len(belief.effective_snrs_db()) == 1
             zoo, known, found = trying.better(candidates, steady)
-            if self._rehearses:
-                draws = SENDER_DRAWS if foresight is None else ORACLE_DRAWS
-                rehearsal = trying.rehearsal(zoo, draws, draws * JUDGING)
-                measured = rehearsal.tables(known, found.index, found.header_uses)
+            if self._simulates:
+                draws = SENDER_DRAWS if csit is None else ORACLE_DRAWS
+                simulation = trying.simulation(zoo, draws, draws * JUDGING)
+                measured = simulation.tables(known, found.index, found.header_uses)
                 others = [self._fit(p, zoo, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
-                found = min(tried, key=lambda fitted: rehearsal.frame_error(fitted.index, fitted.header_uses))
-        return Plan(
+                found = min(
+                    tried, key=lambda fitted: simulation.frame_error(fitted.index, fitted.header_uses)
+                )
+        return FramePlan(
             blocks,
             grid,
             trying.sender_snr_db,
@@ -203,13 +210,13 @@ class BlockJSCC(LinkSystem):
 
     def _described(self, blocks: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """[N] complexity, and [N, 8] features where something is predicted from them."""
-        predicting = self._rehearses or "predicted_mse" in self.policy.needs or len(self.zoo.family) > 1
+        predicting = self._simulates or "predicted_mse" in self.policy.needs or len(self.zoo.family) > 1
         return self.estimator.score(blocks), features(blocks) if predicting else None
 
     def _candidates(
         self,
         blocks: NDArray[np.uint8],
-        grid: Grid,
+        grid: BlockGrid,
         budget: int,
         belief: Channel,
         score: NDArray[np.float64],
@@ -217,7 +224,7 @@ class BlockJSCC(LinkSystem):
     ) -> list[Candidate]:
         """A frame by each coder of the family. Raises BudgetError if none fits."""
         sender_snr_db = framing.quantise_snr_db(belief.snr_db)
-        policy = Lagrangian() if self._rehearses else self.policy
+        policy = Lagrangian() if self._simulates else self.policy
         candidates = []
         for zoo in self.zoo.family:
             known = BlockStatistics(score, columns=grid.columns if zoo.sees_neighbours else None)
@@ -240,7 +247,7 @@ class BlockJSCC(LinkSystem):
                 )
                 header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
-            grid = Grid(header.height, header.width)
+            grid = BlockGrid(header.height, header.width)
             payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
             bank = self.zoo_of(header.zoo_id).bank
             blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
@@ -259,7 +266,7 @@ class BlockJSCC(LinkSystem):
         )
 
     @property
-    def _rehearses(self) -> bool:
+    def _simulates(self) -> bool:
         """Whether the policy needs the coders, to try its frames on."""
         return bool({"sender_measured_mse", "expected_mse"} & set(self.policy.needs))
 
@@ -268,7 +275,7 @@ class BlockJSCC(LinkSystem):
         policy: AllocationPolicy,
         zoo: Zoo,
         known: BlockStatistics,
-        grid: Grid,
+        grid: BlockGrid,
         budget: int,
         belief: Channel,
     ) -> Fitted:

@@ -28,13 +28,13 @@ from jscc_sim.systems.uep import QuantisedUEP
 
 BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
-INFORMED = "csit"
+CSIT = "csit"
 
 ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
 """Learned systems that are no codec with a code."""
 
 
-def load_rival(
+def load_baseline(
     name: str, equaliser: str = "mmse", zoo: str = "", header_margin_db: float | None = None
 ) -> System:
     """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
@@ -60,13 +60,13 @@ def load_rival(
         raise InputError(
             f"system {name} has no header margin of {header_margin_db:g} dB: its payload has none either"
         )
-    codec, informed = find_codec(codec_name, zoo), option == INFORMED
-    if colon and not informed and code == "ideal":
-        raise InputError(f"system {name!r}: an ideal code has no modes; {INFORMED} is all that may follow")
+    codec, csit = find_codec(codec_name, zoo), option == CSIT
+    if colon and not csit and code == "ideal":
+        raise InputError(f"system {name!r}: an ideal code has no modes; {CSIT} is all that may follow")
     if code == "ideal":
-        return IdealDigital(codec, informed, equaliser)
-    scheme = find_scheme(option) if colon and not informed else None
-    link = Digital(codec, scheme, informed, equaliser)
+        return IdealDigital(codec, csit, equaliser)
+    scheme = find_scheme(option) if colon and not csit else None
+    link = Digital(codec, scheme, csit, equaliser)
     return link if code == "ldpc" else DigitalAbstraction(link)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -27,17 +27,17 @@ from jscc_sim.coding.parts import MOST_TAIL, Parts, fullest
 from jscc_sim.coding.protection import protect, protected_uses, recover
 from jscc_sim.coding.waterfalls import MODES, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
-from jscc_sim.frame import FrameHeader
+from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
-from jscc_sim.systems.link_quality import check_told, foreseen_snr_db, informed_snr_db
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
+from jscc_sim.systems.link_quality import check_noise_known, csit_snr_db, planning_snr_db
 
 CODEC_BITS, MODE_BITS, BYTES_BITS, TAIL_BITS = 4, 6, 24, 4
 HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS + MODE_BITS + TAIL_BITS
 
 
 @dataclass(frozen=True, eq=False)
-class Shipment:
+class CodedFile:
     """A picture's file and how it is sent. header_snr_db: what the header is made for."""
 
     data: bytes
@@ -60,19 +60,19 @@ class Shipment:
 @dataclass(frozen=True)
 class Digital(LinkSystem):
     """codec: of the picture; scheme: a fixed one for all blocks, None for the best that are dependable;
-    informed: the sender knows the fading of each frame beforehand, and picks the modes that fit."""
+    csit: the sender knows the fading of each frame beforehand, and picks the modes that fit."""
 
     format: ClassVar[int] = 2
 
     codec: Codec
     scheme: Scheme | None = None
-    informed: bool = False
+    csit: bool = field(default=False, metadata={"key": "informed"})
     equaliser: str = "mmse"
 
     @property
-    def foresees(self) -> bool:  # type: ignore[override]
+    def needs_csit(self) -> bool:  # type: ignore[override]
         """Whether the fading is known beforehand."""
-        return self.informed
+        return self.csit
 
     def prepare(self) -> None:
         """See System.prepare."""
@@ -82,29 +82,29 @@ class Digital(LinkSystem):
 
     def check(self, channel: Channel) -> None:
         """See System.check. Without knowledge of the fading the chain decodes what it is given."""
-        if self.informed:
-            check_told(channel, self.equaliser, "what the sender foresees would")
+        if self.csit:
+            check_noise_known(channel, self.equaliser, "what the sender knows would")
 
     def version(self) -> str:
         """See System.version."""
         return f"{self.codec.version()} {HEADER_BITS} {MOST_TAIL} {ldpc.MOST_ITERATIONS} {measured_text()}"
 
-    def ship(
-        self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None
-    ) -> Shipment:
+    def coded_file(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> CodedFile:
         """The largest file that fits, and its code blocks. Raises BudgetError if none does."""
         watch = Stopwatch()
         with watch.stage("allocation"):
-            dependable_db = _header_snr_db(belief, foresight, max(budget, 1))
-            header_uses = protected_uses(HEADER_BITS, dependable_db)
+            outage_db = _header_snr_db(belief, csit, max(budget, 1))
+            header_uses = protected_uses(HEADER_BITS, outage_db)
             room = budget - header_uses
             if room < 1:
                 raise BudgetError(f"budget of {budget} uses is below the {header_uses} of the frame's header")
             if self.scheme is None:
                 snr_db = {
-                    bits: foreseen_snr_db(belief, room, bits)
-                    if foresight is None
-                    else informed_snr_db(foresight, header_uses, room, bits)
+                    bits: planning_snr_db(belief, room, bits)
+                    if csit is None
+                    else csit_snr_db(csit, header_uses, room, bits)
                     for bits in QAMS
                 }
                 parts = fullest(room, MODES, lambda mode: mode.error_rate_at(snr_db))
@@ -114,31 +114,33 @@ class Digital(LinkSystem):
             try:
                 data = self._largest(picture, parts, room)
             except BudgetError:
-                if foresight is None:
+                if csit is None:
                     raise
                 parts = fullest(room, MODES)  # in a fade that nothing survives
                 data = self._largest(picture, parts, room)
             assert parts is not None
             parts = parts.holding(8 * len(data))
-        return Shipment(data, parts, dependable_db, header_uses, watch.seconds)
+        return CodedFile(data, parts, outage_db, header_uses, watch.seconds)
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse. Knowledge of the fading is left out."""
-        self.ship(picture, budget, belief)
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits. Knowledge of the fading is left out."""
+        self.coded_file(picture, budget, belief)
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
-        shipment = self.ship(picture, budget, belief, foresight)
+        coded = self.coded_file(picture, budget, belief, csit)
         watch = Stopwatch()
         with watch.stage("frame"):
-            front = protect(self._header(shipment), shipment.header_snr_db)
-            bits = np.unpackbits(np.frombuffer(shipment.data, np.uint8))
-            symbols = np.concatenate([front, transmitted(bits, shipment.parts)])
-        if len(symbols) != shipment.uses or len(symbols) > budget:
+            front = protect(self._header(coded), coded.header_snr_db)
+            bits = np.unpackbits(np.frombuffer(coded.data, np.uint8))
+            symbols = np.concatenate([front, transmitted(bits, coded.parts)])
+        if len(symbols) != coded.uses or len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
         height, width = picture.shape[:2]
-        seconds = {**shipment.seconds, **watch.seconds}
-        return Frame(symbols, shipment.header_uses, height, width, seconds=seconds, coder=shipment.coder)
+        seconds = {**coded.seconds, **watch.seconds}
+        return Frame(symbols, coded.header_uses, height, width, seconds=seconds, coder=coded.coder)
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost; InputError for a
@@ -164,11 +166,11 @@ class Digital(LinkSystem):
             raise BudgetError(f"{room} uses hold no code block of a mode that is dependable")
         return self.codec.compress(picture, min(parts.bits, 8 * ((1 << BYTES_BITS) - 1)))
 
-    def _header(self, shipment: Shipment) -> Bits:
+    def _header(self, coded: CodedFile) -> Bits:
         codec = to_bits(list(CODECS).index(self.codec.name), CODEC_BITS)
-        main, tail = (to_bits(MODES.index(part.mode), MODE_BITS) for part in shipment.parts)
-        length = to_bits(len(shipment.data), BYTES_BITS)
-        return np.concatenate([codec, main, length, tail, to_bits(shipment.parts.tail.blocks, TAIL_BITS)])
+        main, tail = (to_bits(MODES.index(part.mode), MODE_BITS) for part in coded.parts)
+        length = to_bits(len(coded.data), BYTES_BITS)
+        return np.concatenate([codec, main, length, tail, to_bits(coded.parts.tail.blocks, TAIL_BITS)])
 
     def _read(self, header: Bits) -> tuple[Parts, int]:
         """The code blocks, and the bytes of the file."""
@@ -209,13 +211,13 @@ def received_bits(heard: Equalised, parts: Parts) -> tuple[Bits, NDArray[np.bool
     return np.concatenate(bits), np.concatenate(whole)
 
 
-def _header_snr_db(belief: Channel, foresight: Trial | None, budget: int) -> float:
+def _header_snr_db(belief: Channel, csit: ChannelProbe | None, budget: int) -> float:
     """What the header may count on: to a sender that knows the fading, what its own uses will meet."""
-    if foresight is None:
-        return foreseen_snr_db(belief, budget, qam.QPSK)
-    found, whole = math.inf, informed_snr_db(foresight, 0, budget, qam.QPSK)
+    if csit is None:
+        return planning_snr_db(belief, budget, qam.QPSK)
+    found, whole = math.inf, csit_snr_db(csit, 0, budget, qam.QPSK)
     while whole < found:  # a header made for less is longer, and may meet other fades
         found = whole
-        own = informed_snr_db(foresight, 0, protected_uses(HEADER_BITS, found), qam.QPSK)
+        own = csit_snr_db(csit, 0, protected_uses(HEADER_BITS, found), qam.QPSK)
         whole = min(found, own)
     return found

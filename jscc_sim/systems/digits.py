@@ -33,9 +33,9 @@ from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError
-from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.header import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial, own_stream
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_stream
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
@@ -138,11 +138,13 @@ class DigitLink(LinkSystem):
         """See System.version."""
         return f"{self._weights.identity} {HEADER_BITS} {list(TRIED_LEVELS)}"
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
         self._count(picture, budget, belief)
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
         from jscc_sim.nn.digits import latents_of, split
 

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from jscc_sim import frame as framing
+from jscc_sim import header as framing
 from jscc_sim.allocation import Uniform
-from jscc_sim.blocks import Grid, reassemble
+from jscc_sim.blocks import BlockGrid, reassemble
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding.interleaving import deinterleave
 from jscc_sim.images import Picture
@@ -23,7 +23,7 @@ from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
 from jscc_sim.nn.latent_search import STEPS, decode
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import loaded
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import RatioSet
 from jscc_sim.weights import Model
@@ -93,11 +93,13 @@ class Generative(LinkSystem):
         """See System.version."""
         return f"{self.sender.zoo.sha256} {self.model.identity}"
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
-        self.sender.rehearse(picture, budget, belief)
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
+        self.sender.check_fits(picture, budget, belief)
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
         return self.sender.encode(picture, budget, belief)
 
@@ -109,7 +111,7 @@ class Generative(LinkSystem):
             decoded = framing.decode_header(equalised, lambda zoo_id: self.sender.zoo_of(zoo_id).ratios)
             header, start = decoded.header, decoded.uses
         with watch.stage("decode"):
-            grid = Grid(header.height, header.width)
+            grid = BlockGrid(header.height, header.width)
             payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
             sent = (header.gain, grid, header.index, header.sender_snr_db)
             blocks = decode(self.bank, self.prior, payload, *sent, self.steps)

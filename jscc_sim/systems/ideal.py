@@ -8,7 +8,7 @@ is an outage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
@@ -21,17 +21,17 @@ from jscc_sim.coding.capacity import shannon_bits
 from jscc_sim.errors import BudgetError
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
-from jscc_sim.systems.link_quality import check_told, foreseen_snr_db, informed_snr_db, probe_db
+from jscc_sim.systems.link_quality import check_noise_known, csit_snr_db, planning_snr_db, probe_db
 
 
 @dataclass(frozen=True)
 class IdealDigital(System):
-    """codec: of the picture; informed: the sender knows the fading of each frame beforehand."""
+    """codec: of the picture; csit: the sender knows the fading of each frame beforehand."""
 
     format: ClassVar[int] = 2
 
     codec: Codec
-    informed: bool = False
+    csit: bool = field(default=False, metadata={"key": "informed"})
     equaliser: str = "mmse"
 
     realisable = False
@@ -46,11 +46,11 @@ class IdealDigital(System):
 
     def check(self, channel: Channel) -> None:
         """See System.check."""
-        check_told(channel, self.equaliser, "capacities")
+        check_noise_known(channel, self.equaliser, "capacities")
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
-        snr_db = belief.snr_db if self.informed else foreseen_snr_db(belief, budget)
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
+        snr_db = belief.snr_db if self.csit else planning_snr_db(belief, budget)
         self.codec.compress(picture, _bits(budget, snr_db))
 
     def transmit(
@@ -67,20 +67,20 @@ class IdealDigital(System):
             raise BudgetError(f"budget of {budget} uses is below 1")
         watch = Stopwatch()
         with watch.stage("encode"):
-            if self.informed:
-                snr_db = informed_snr_db(true_fading(channel, rng), 0, budget)
+            if self.csit:
+                snr_db = csit_snr_db(true_fading(channel, rng), 0, budget)
             else:
-                snr_db = foreseen_snr_db(belief or channel, budget)
+                snr_db = planning_snr_db(belief or channel, budget)
             try:
                 data = self.codec.compress(picture, _bits(budget, snr_db))
             except BudgetError:
-                if not self.informed:
+                if not self.csit:
                     raise
                 return Transmission(mid_grey(*picture.shape[:2]), 0, 0, True)  # not worth sending
             uses = min(math.ceil(8 * len(data) / float(_capacity(snr_db))), budget)
         with watch.stage("channel"):
             carried = float(_capacity(probe_db(partial(channel, rng=rng), uses, self.equaliser)).sum())
-        outage = not self.informed and carried < 8 * len(data) * (1 - 1e-6)
+        outage = not self.csit and carried < 8 * len(data) * (1 - 1e-6)
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.codec.decompress(data)
         return Transmission(found, uses, 0, outage, seconds=watch.seconds)

@@ -13,10 +13,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, Received, Symbols, equalise
+from jscc_sim.channels import OUTAGE_SHARE, Channel, Received, Symbols, equalise
 from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_bits, snr_db_for_bits
 from jscc_sim.errors import InputError
-from jscc_sim.systems.base import Trial, own_stream
+from jscc_sim.systems.base import ChannelProbe, own_stream
 
 Array = NDArray[np.float64]
 
@@ -26,14 +26,11 @@ SHANNON = 0
 DRAWS = 100
 """Of the fading, by a sender that wants to know what it may meet."""
 
-DEPENDABLE_SHARE = 0.05
-"""Share of frames whose fading may be worse than planned for."""
 
-
-def check_told(channel: Channel, equaliser: str, what: str) -> None:
+def check_noise_known(channel: Channel, equaliser: str, what: str) -> None:
     """Raises InputError where the noise variance at the receiver does not hold the fading: the SNR of a use
     is then not known to it, and what `what` says of the SNR does not hold."""
-    if not channel.told(equaliser):
+    if not channel.noise_known(equaliser):
         where = f"with equaliser {equaliser}" if channel.estimated else "of a channel without estimate"
         raise InputError(
             f"the receiver {where} is not told of the fading, and {what} hold for a known SNR alone: "
@@ -55,25 +52,25 @@ def probe_db(received: Callable[[Symbols], Received], uses: int, equaliser: str 
     return np.asarray(-10 * np.log10(equalised.unbiased_variance))
 
 
-def foreseen_snr_db(belief: Channel, uses: int, bits_per_symbol: int = SHANNON) -> float:
-    """The effective SNR that all but DEPENDABLE_SHARE of frames of so many uses exceed; on AWGN the SNR."""
-    return _foreseen(belief, uses)[bits_per_symbol]
+def planning_snr_db(belief: Channel, uses: int, bits_per_symbol: int = SHANNON) -> float:
+    """The effective SNR that all but OUTAGE_SHARE of frames of so many uses exceed; on AWGN the SNR."""
+    return _planning(belief, uses)[bits_per_symbol]
 
 
-def informed_snr_db(foresight: Trial, start: int, uses: int, bits_per_symbol: int = SHANNON) -> float:
+def csit_snr_db(csit: ChannelProbe, start: int, uses: int, bits_per_symbol: int = SHANNON) -> float:
     """The effective SNR that so many uses behind the first `start` of a frame will meet, to a sender that
     knows its fading."""
-    probe = partial(foresight, draw=0, start=start)
+    probe = partial(csit, draw=0, start=start)
     return float(effective_snr_db(probe_db(probe, uses), bits_per_symbol))
 
 
 @lru_cache(maxsize=256)
-def _foreseen(belief: Channel, uses: int) -> dict[int, float]:
-    """foreseen_snr_db of all kinds of symbols, from the same frames."""
+def _planning(belief: Channel, uses: int) -> dict[int, float]:
+    """planning_snr_db of all kinds of symbols, from the same frames."""
     frames = (probe_db(partial(belief, rng=own_stream(draw)), uses) for draw in range(DRAWS))
     first = [next(frames), next(frames)]
     kinds = (SHANNON, *QAMS)
     if all(np.ptp(frame) < 1e-9 for frame in first):  # nothing changes within a frame
-        return dict.fromkeys(kinds, belief.dependable_snr_db())
+        return dict.fromkeys(kinds, belief.outage_snr_db())
     found = [[effective_snr_db(frame, kind) for kind in kinds] for frame in chain(first, frames)]
-    return dict(zip(kinds, np.quantile(found, DEPENDABLE_SHARE, axis=0).tolist(), strict=True))
+    return dict(zip(kinds, np.quantile(found, OUTAGE_SHARE, axis=0).tolist(), strict=True))

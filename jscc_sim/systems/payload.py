@@ -12,7 +12,7 @@ from jscc_sim.channels import Channel, Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import ImpossibleFrameError, InputError
-from jscc_sim.frame import LONGEST_SIDE
+from jscc_sim.header import LONGEST_SIDE
 from jscc_sim.images import pixel_limit
 
 Array = NDArray[np.float64]
@@ -29,7 +29,7 @@ def check_sides(height: int, width: int) -> None:
 
 def header_protection(belief: Channel, budget: int, margin_db: float | None, payload: int = 0) -> Protection:
     """What a sender makes its header for. payload: uses that the payload cannot do without."""
-    return Protection(belief.dependable_snr_db(), budget, margin_db, payload)
+    return Protection(belief.outage_snr_db(), budget, margin_db, payload)
 
 
 def write_fields(values: Sequence[int], widths: Sequence[int]) -> Bits:

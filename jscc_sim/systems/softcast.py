@@ -22,9 +22,9 @@ from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import recover
 from jscc_sim.errors import BudgetError
-from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.header import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
@@ -90,7 +90,7 @@ class Chunks:
 
 @dataclass(frozen=True)
 class SoftCast(LinkSystem):
-    """The analog rival. equaliser: see channels; header_margin_db: see coding.protection.Protection."""
+    """The analog baseline. equaliser: see channels; header_margin_db: see coding.protection.Protection."""
 
     format: ClassVar[int] = 2
 
@@ -101,11 +101,13 @@ class SoftCast(LinkSystem):
         """See System.prepare."""
         ldpc.preload()
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
         self._room(budget, belief)
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
         room = self._room(budget, belief)
         height, width = picture.shape[:2]

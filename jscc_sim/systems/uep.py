@@ -27,10 +27,10 @@ from jscc_sim.coding.capacity import QAMS
 from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.frame import LONGEST_SIDE, FrameHeader
+from jscc_sim.header import LONGEST_SIDE, FrameHeader
 from jscc_sim.images import Picture, pixel_limit
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
-from jscc_sim.systems.link_quality import foreseen_snr_db
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
+from jscc_sim.systems.link_quality import planning_snr_db
 from jscc_sim.systems.payload import SIDE_BITS, check_pixels, header_protection, part_of, write_fields
 
 Array = NDArray[np.float64]
@@ -50,7 +50,7 @@ PLANE_BITS, MODE_BITS = 3, 6
 _ORDER_SEED = 3
 
 
-class Part(NamedTuple):
+class PlaneGroup(NamedTuple):
     """So many planes, and how their code blocks are sent."""
 
     planes: int
@@ -58,20 +58,20 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanePlan:
     """How a picture is sent. parts: their planes make up the rate's bits, the most significant first."""
 
     height: int
     width: int
     rate: Rate
-    parts: tuple[Part, ...]
+    parts: tuple[PlaneGroup, ...]
 
     @property
     def latents(self) -> int:
         """How many there are."""
         return math.prod(grid(self.rate, self.height, self.width))
 
-    def blocks(self, part: Part) -> int:
+    def blocks(self, part: PlaneGroup) -> int:
         """Code blocks of a part."""
         return transport.blocks_for(part.planes * self.latents, part.mode.block_bits)
 
@@ -113,18 +113,18 @@ class QuantisedUEP(LinkSystem):
         """See System.version."""
         return f"{self.codec.version()} {MARGINS_DB} {RATES} {ldpc.MOST_ITERATIONS} {measured_text()}"
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
         self.plan(picture, budget, belief)
 
-    def plan(self, picture: Picture, budget: int, belief: Channel) -> tuple[Plan, int]:
+    def plan(self, picture: Picture, budget: int, belief: Channel) -> tuple[PlanePlan, int]:
         """The highest rate that fits, and the header's uses. Raises BudgetError if none does."""
         height, width = picture.shape[:2]
         if max(height, width) > LONGEST_SIDE or height * width > MOST_PIXELS:
             raise InputError(
                 f"{height}x{width} pixels: the limits are a side of {LONGEST_SIDE} and {MOST_PIXELS} pixels"
             )
-        snr_db = {bits: foreseen_snr_db(belief, max(budget, 1), bits) for bits in QAMS}
+        snr_db = {bits: planning_snr_db(belief, max(budget, 1), bits) for bits in QAMS}
         for share in SHARES:
             dependable = {
                 margin: _modes(snr_db, share * margin, max(budget, 1)) for margin in sorted(set(MARGINS_DB))
@@ -139,7 +139,9 @@ class QuantisedUEP(LinkSystem):
             f"{height}x{width} pixels take at the lowest rate"
         )
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
         watch = Stopwatch()
         with watch.stage("allocation"):
@@ -177,19 +179,19 @@ class QuantisedUEP(LinkSystem):
             picture = self.codec.synthesise(symbols.astype(np.float32), plan.rate, plan.height, plan.width)
         return Reception(picture, watch.seconds)
 
-    def _protection(self, plan: Plan, budget: int, belief: Channel) -> Protection:
+    def _protection(self, plan: PlanePlan, budget: int, belief: Channel) -> Protection:
         """The lowest rate does with a smaller margin where that makes it fit."""
         needed = plan.uses if plan.rate == RATES[0] else 0
         return header_protection(belief, budget, self.header_margin_db, needed)
 
-    def _header(self, plan: Plan) -> Bits:
+    def _header(self, plan: PlanePlan) -> Bits:
         fields = [(self.codec.model.id, ID_BITS), (plan.rate.channels - 1, CHANNEL_BITS)]
         fields += [(plan.rate.bits // 2 - 1, LEVEL_BITS), (plan.height, SIDE_BITS), (plan.width, SIDE_BITS)]
         for part in plan.parts:
             fields += [(part.planes - 1, PLANE_BITS), (MODES.index(part.mode), MODE_BITS)]
         return write_fields(*zip(*fields, strict=True))
 
-    def _parse(self, message: Bits) -> Plan:
+    def _parse(self, message: Bits) -> PlanePlan:
         reader = BitReader(message)
         try:
             found, channels = reader.take(ID_BITS), reader.take(CHANNEL_BITS) + 1
@@ -208,7 +210,7 @@ class QuantisedUEP(LinkSystem):
         planes, modes = zip(*parts, strict=True)
         if rate not in RATES or sum(planes) != rate.bits or max(modes) >= len(MODES):
             raise ImpossibleFrameError(f"impossible header: {rate}, planes {planes} of modes {modes}")
-        return Plan(height, width, rate, tuple(Part(n, MODES[mode]) for n, mode in parts))
+        return PlanePlan(height, width, rate, tuple(PlaneGroup(n, MODES[mode]) for n, mode in parts))
 
 
 def planes_of(symbols: NDArray[np.int64], bits: int) -> Bits:
@@ -233,7 +235,7 @@ def _modes(snr_db: dict[int, float], margin_db: float, uses: int) -> tuple[Mode,
     return found or tuple(mode for mode in MODES if mode.scheme == MODES[0].scheme)
 
 
-def _cheapest(height: int, width: int, rate: Rate, dependable: dict[float, tuple[Mode, ...]]) -> Plan:
+def _cheapest(height: int, width: int, rate: Rate, dependable: dict[float, tuple[Mode, ...]]) -> PlanePlan:
     """The plan of fewest uses: planes of small pictures may join the code blocks of better protected ones.
     dependable: modes by margin."""
     groups = [(margin, len(list(run))) for margin, run in groupby(MARGINS_DB[: rate.bits])]
@@ -245,8 +247,8 @@ def _cheapest(height: int, width: int, rate: Rate, dependable: dict[float, tuple
                 merged[-1] = merged[-1][0], merged[-1][1] + planes
             else:
                 merged.append((margin, planes))
-        parts = [Part(n, _shortest(dependable[margin], n * latents)) for margin, n in merged]
-        plans.append(Plan(height, width, rate, tuple(parts)))
+        parts = [PlaneGroup(n, _shortest(dependable[margin], n * latents)) for margin, n in merged]
+        plans.append(PlanePlan(height, width, rate, tuple(parts)))
     return min(plans, key=lambda plan: plan.uses)
 
 

@@ -20,7 +20,7 @@ from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import Protection, recover
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.frame import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.header import GAIN_BITS, FrameHeader, gain_code, gain_of
 from jscc_sim.images import Picture
 from jscc_sim.nn.loading import loaded
 from jscc_sim.nn.vae_link import (
@@ -32,7 +32,7 @@ from jscc_sim.nn.vae_link import (
     latent_count,
     latents_of,
 )
-from jscc_sim.systems.base import Frame, LinkSystem, Reception, Stopwatch, Trial
+from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.payload import (
     SIDE_BITS,
     check_sides,
@@ -113,11 +113,13 @@ class VAELink(LinkSystem):
         """See System.version."""
         return f"{self._weights.identity} {HEADER_BITS} {SNR_RANGE_DB}"
 
-    def rehearse(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.rehearse."""
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
         self._check(picture, budget, belief)
 
-    def encode(self, picture: Picture, budget: int, belief: Channel, foresight: Trial | None = None) -> Frame:
+    def encode(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
         """See LinkSystem.encode."""
         self._check(picture, budget, belief)
         height, width = picture.shape[:2]

@@ -21,9 +21,9 @@ from jscc_sim.images import Picture
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.pictures import image_of
-from jscc_sim.training.mixture import Mixture
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
+from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK
 from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo
@@ -42,7 +42,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     """
 
     architecture: ConvArchitecture
-    mixture: Mixture = field(default_factory=Mixture)
+    training_range: TrainingRange = field(default_factory=TrainingRange)
     start: Zoo | None = None
     system: ClassVar[str] = "block-jscc"
     summary: ClassVar[str] = (
@@ -57,7 +57,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     def settings(self) -> Mapping[str, Any]:
         """See Task.settings."""
         start = None if self.start is None else self.start.manifest["files"][WEIGHTS]
-        return {"snr_db": self.mixture.snr_db, "uses": self.mixture.uses, "start": start}
+        return {"snr_db": self.training_range.snr_db, "uses": self.training_range.uses, "start": start}
 
     def network(self) -> ConvCoder:
         """See Task.network."""
@@ -70,7 +70,7 @@ class BlockJSCCTask(Task[ConvCoder]):
         self, network: ConvCoder, images: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
         """Minus the mean PSNR, in natural units."""
-        scenario = draw_scenario(images, self.architecture.uses, rng, self.mixture)
+        scenario = draw_scenario(images, self.architecture.uses, rng, self.training_range)
         latents = network.encode(images, scenario.index, scenario.sender_snr_db)
         received, snrs_db = disturb(latents, network.used[scenario.index], scenario, generator)
         decoded = network.decode(received, scenario.index, snrs_db)

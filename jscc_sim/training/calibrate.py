@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from jscc_sim.blocks import Grid, split
+from jscc_sim.blocks import BlockGrid, split
 from jscc_sim.channels import AWGN, equalise
 from jscc_sim.complexity import FEATURES, features
 from jscc_sim.errors import InputError
@@ -137,7 +137,7 @@ class Drawn:
     """A frame before it is coded. index: [N] ratio of each block."""
 
     blocks: NDArray[np.uint8]
-    grid: Grid
+    grid: BlockGrid
     described: NDArray[np.float64]
     index: NDArray[np.int64]
     sender_snr_db: float

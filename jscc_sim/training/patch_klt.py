@@ -1,4 +1,4 @@
-"""Fit the linear rival of `vae:N` and put it beside the link's weights.
+"""Fit the linear baseline of `vae:N` and put it beside the link's weights.
 
 python -m jscc_sim.training.patch_klt FOLDER MODEL_FOLDER
 """

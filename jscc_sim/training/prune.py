@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from jscc_sim.errors import InputError, guarded
 from jscc_sim.nn.conv import Conditioning, ConvCoder
 from jscc_sim.training.block_jscc import conv_coder
-from jscc_sim.training.mixture import SNR_RANGE_DB
 from jscc_sim.training.release import release_conv
+from jscc_sim.training.training_range import SNR_RANGE_DB
 from jscc_sim.zoo import load_zoo
 
 Array = NDArray[np.float64]

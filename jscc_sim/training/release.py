@@ -16,8 +16,8 @@ from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import halved
 from jscc_sim.training.block_jscc import BlockJSCCTask
-from jscc_sim.training.mixture import SNR_RANGE_DB
 from jscc_sim.training.task import Task
+from jscc_sim.training.training_range import SNR_RANGE_DB
 from jscc_sim.weights import Model, save_model
 from jscc_sim.zoo import Zoo, save_zoo
 

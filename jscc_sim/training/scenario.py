@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from jscc_sim.nn.conv import CELLS
 from jscc_sim.nn.conv_bank import WEAKEST_FADE
-from jscc_sim.training.mixture import Mixture
+from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK
 
 SNR_LEAN = 0.75
@@ -40,17 +40,17 @@ class Scenario:
 
 
 def draw_scenario(
-    images: Tensor, uses: tuple[int, ...], rng: np.random.Generator, mixture: Mixture
+    images: Tensor, uses: tuple[int, ...], rng: np.random.Generator, training_range: TrainingRange
 ) -> Scenario:
     """A scenario for [B, 3, H, W] images: an even ratio for all blocks of a crop, or ratios that grow
     with a block's activity as an equal-slope allocation makes them grow (uses ~ activity**exponent)."""
     count = len(images)
     activity = log_activity(images)
-    low, high = np.log2(mixture.uses)
+    low, high = np.log2(training_range.uses)
     uneven = rng.random(count) > UNIFORM_SHARE
     exponent, jitter = uneven * rng.uniform(*EXPONENTS, count), uneven * rng.uniform(*JITTER, count)
     scatter = rng.standard_normal(activity.shape)
-    low_db, high_db = mixture.snr_db
+    low_db, high_db = training_range.snr_db
     snr_db = low_db + (high_db - low_db) * rng.random(count) ** SNR_LEAN
     mismatch = MISMATCH_DB * rng.standard_normal(count) * (rng.random(count) < MISMATCH_SHARE)
     believed = np.clip(snr_db + mismatch, -5, 25)

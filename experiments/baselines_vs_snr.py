@@ -1,6 +1,6 @@
 """The slope beside the cliff: block JSCC and HEVC with LDPC over SNR at one CBR, the mode adapted or fixed.
 
-python experiments/rivals_vs_snr.py --images FOLDER --workers 2
+python experiments/baselines_vs_snr.py --images FOLDER --workers 2
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIXED = "16qam-658"
 
 def main() -> None:
     """Run the grids; a table of means, and two figures."""
-    study = Study("rivals_vs_snr", "Block JSCC and a digital chain over SNR.")
+    study = Study("baselines_vs_snr", "Block JSCC and a digital chain over SNR.")
     study.parse()
     codec = "jpeg2000" if study.quick else "hevc"
     systems = [

@@ -1,6 +1,6 @@
-"""Block JSCC beside its rivals over CBR: digital chains, SoftCast, bounds, and published digital curves.
+"""Block JSCC beside the baselines over CBR: digital chains, SoftCast, bounds, and published digital curves.
 
-python experiments/rivals_vs_cbr.py --images FOLDER --workers 2
+python experiments/baselines_vs_cbr.py --images FOLDER --workers 2
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ QUICK = ("jpeg+ldpc", "jpeg2000+ldpc-abstraction", "jpeg2000+ideal", "softcast")
 
 def main() -> None:
     """Run the grid; a table of means, and a figure."""
-    study = Study("rivals_vs_cbr", "Block JSCC and its rivals over CBR.")
+    study = Study("baselines_vs_cbr", "Block JSCC and the baselines over CBR.")
     study.parse()
-    rivals = QUICK if study.quick else (*REAL, *BY_LOT, *BOUNDS, "softcast")
+    baselines = QUICK if study.quick else (*REAL, *BY_LOT, *BOUNDS, "softcast")
     rows = study.rows(
         Grid(
             images=study.images,
-            systems=[SystemSpec("block-jscc", study.zoo), *map(SystemSpec, rivals)],
+            systems=[SystemSpec("block-jscc", study.zoo), *map(SystemSpec, baselines)],
             channels=["awgn"],
             snr_db=SNRS_DB[:2] if study.quick else SNRS_DB,
             cbr=CBRS,

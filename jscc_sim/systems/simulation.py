@@ -1,4 +1,4 @@
-"""A sender's rehearsal: its own frames, decoded under draws of the channel before anything is sent."""
+"""A sender's simulation: its own frames, decoded under draws of the channel before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from jscc_sim.allocation import BlockStatistics
-from jscc_sim.blocks import Grid
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import equalise
 from jscc_sim.coding.interleaving import interleave, places
 from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import Bank, Latents, block_energies, pool_gain
-from jscc_sim.systems.base import Trial
+from jscc_sim.systems.base import ChannelProbe
 
 STEPS = 3
 """How many ratios up and down from its plan a block is measured at."""
@@ -28,16 +28,16 @@ Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Rehearsal:
+class SenderSimulation:
     """One picture, the coders, and a channel to try them on. draws: of the channel, for tables; judging: for
     whole frames, others than those: a frame made by tables would seem better than it is on the draws that
     made it."""
 
     bank: Bank
     blocks: NDArray[np.uint8]
-    grid: Grid
+    grid: BlockGrid
     sender_snr_db: float
-    trial: Trial
+    probe: ChannelProbe
     draws: int
     judging: int
     equaliser: str
@@ -51,7 +51,7 @@ class Rehearsal:
     def tables(self, known: BlockStatistics, plan: Index, start: int) -> BlockStatistics:
         """The predicted tables, brought to what was measured around a plan [N]. start: uses of its header.
 
-        Each trial moves the black or the white blocks of a chequerboard by some ratios, so that every
+        Each probe moves the black or the white blocks of a chequerboard by some ratios, so that every
         block is measured among neighbours as the plan has them. Ratios further than STEPS from the plan
         are taken to be as far from their prediction as the nearest measured one.
         """
@@ -88,7 +88,7 @@ class Rehearsal:
         symbols, errors = interleave((latents * np.float32(gain)).astype(np.complex64)), np.zeros(len(index))
         where = places(len(symbols))
         for draw in draws:
-            received = equalise(self.trial(symbols, draw, start), self.equaliser).at(where)
+            received = equalise(self.probe(symbols, draw, start), self.equaliser).at(where)
             decoded = self.bank.decode(received, gain, self.grid, index, self.sender_snr_db)
             errors += block_errors(decoded, self.blocks) / len(draws)
         return errors

@@ -1,6 +1,6 @@
 """Seconds per picture of each digital chain, sending and receiving at one thread, beside its abstraction.
 
-python experiments/rivals_speed.py --images FOLDER
+python experiments/baselines_speed.py --images FOLDER
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jscc_sim.channels import AWGN
 from jscc_sim.codecs import CODECS
 from jscc_sim.images import read_picture
 from jscc_sim.systems.abstraction import DigitalAbstraction
-from jscc_sim.systems.catalogue import load_rival
+from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.systems.digital import Digital
 from jscc_sim.units import budget_uses, parse_cbr
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Print a table; files come from the cache where they are there, and encoding says so by its time."""
     import torch
 
-    parser = argparse.ArgumentParser(prog="rivals_speed.py", description="Seconds of each digital chain.")
+    parser = argparse.ArgumentParser(prog="baselines_speed.py", description="Seconds of each digital chain.")
     parser.add_argument("--images", help="pictures (the built-in photographs)")
     parser.add_argument("--count", type=int, default=3, help="pictures to send (3)")
     options = parser.parse_args()
@@ -35,7 +35,7 @@ def main() -> None:
     print("medians over pictures, seconds; abstraction: lots in place of LDPC decoding")
     print(f"{'chain':<14} {'compress':>9} {'LDPC, QAM':>10} {'decompress':>11} {'lots':>8} {'ratio':>6}")
     for codec in CODECS:
-        link = load_rival(f"{codec}+ldpc")
+        link = load_baseline(f"{codec}+ldpc")
         assert isinstance(link, Digital)
         rows = [timed(link, picture) for picture in pictures[:1] + pictures]
         compress, decode, decompress, lots = (

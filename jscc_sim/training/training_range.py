@@ -13,7 +13,7 @@ USES_RANGE = (16.0, 640.0)
 
 
 @dataclass(frozen=True)
-class Mixture:
+class TrainingRange:
     """What the crops of a run meet. snr_db: range of the true SNR; uses: range of a crop's typical uses per
     block, drawn evenly in the logarithm. Raises InputError for a range that is none."""
 

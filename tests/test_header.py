@@ -12,9 +12,9 @@ from signals import natural_map, noisy
 from jscc_sim.channels import Equalised
 from jscc_sim.coding import protection, qam, small_block
 from jscc_sim.coding.bits import to_bits
-from jscc_sim.coding.modes import PREAMBLE_USES, Plan, preamble_threshold_db
+from jscc_sim.coding.modes import PREAMBLE_USES, HeaderPlan, preamble_threshold_db
 from jscc_sim.errors import InputError, OutageError
-from jscc_sim.frame import (
+from jscc_sim.header import (
     FrameHeader,
     _size_bits,
     decode_header,
@@ -193,7 +193,7 @@ def test_preamble_outage_at_its_threshold(uses):
             found = protection._read_preamble(Equalised(received, ones, noise_variance(snr_db) * ones))
         except OutageError:
             found = None
-        failed += found != (Plan.of_number(int(number)), uses)
+        failed += found != (HeaderPlan.of_number(int(number)), uses)
     print(f"{failed} of {draws} preambles of {uses} uses lost at {snr_db:.1f} dB")
     assert not surprising(failed, draws, 1e-4)
 
@@ -273,7 +273,7 @@ def test_forged_headers_cost_nothing(content, message):
 
 def test_a_plan_longer_than_the_frame():
     symbols = forge(size_and_fields(32, 32))
-    symbols[:16] = qam.map_bits(small_block.encode(Plan(7, 255).number, 32))
+    symbols[:16] = qam.map_bits(small_block.encode(HeaderPlan(7, 255).number, 32))
     with pytest.raises(OutageError, match="its preamble names"):
         receive(symbols)
 

@@ -1,7 +1,7 @@
 """Slow Rayleigh fading: block JSCC beside the digital chain that plans for the worst 5 %, that keeps one
 mode, and that knows each frame's fading beforehand.
 
-python experiments/rivals_fading.py --images FOLDER --workers 2
+python experiments/baselines_fading.py --images FOLDER --workers 2
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FIXED = "16qam-378"
 
 def main() -> None:
     """Run the grid; mean, 5th percentile and outage rate, and two figures."""
-    study = Study("rivals_fading", "Block JSCC and digital chains under slow Rayleigh fading.")
+    study = Study("baselines_fading", "Block JSCC and digital chains under slow Rayleigh fading.")
     study.parse()
     chain = "jpeg2000+ldpc-abstraction" if study.quick else "hevc+ldpc-abstraction"
     systems = [SystemSpec("block-jscc", study.zoo), SystemSpec("softcast")]

@@ -7,7 +7,7 @@ import pytest
 
 from jscc_sim.channels import AWGN, Fading, parse_channel
 from jscc_sim.systems.base import OWN, own_draws, own_stream, true_fading
-from jscc_sim.systems.link_quality import informed_snr_db, probe_db
+from jscc_sim.systems.link_quality import csit_snr_db, probe_db
 
 ONES = np.ones(400, np.complex64)
 START = 150
@@ -46,7 +46,7 @@ def test_foresight_sees_the_fades_behind_the_header(channel):
 def test_an_informed_sender_knows_what_its_payload_meets(channel):
     rng = np.random.default_rng(8)
     met = probe_db(lambda symbols: channel(symbols, np.random.default_rng(8)), START + 400)[START:]
-    found = informed_snr_db(true_fading(channel, rng), START, 400)
+    found = csit_snr_db(true_fading(channel, rng), START, 400)
     capacity = np.log2(1 + 10 ** (met / 10)).mean()
     assert found == pytest.approx(10 * np.log10(2**capacity - 1), abs=1e-3)
 

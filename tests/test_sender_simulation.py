@@ -1,4 +1,4 @@
-"""A sender's rehearsal: what it measures is what would happen, and it never sends the worse of two frames."""
+"""A sender's own simulation measures what would happen, and never sends the worse of two frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jscc_sim.metrics import block_errors
 from jscc_sim.nn.bank import block_energies
 from jscc_sim.systems.base import own_draws
 from jscc_sim.systems.block_jscc import JUDGING, BlockJSCC
-from jscc_sim.systems.rehearsal import STEPS, Rehearsal
+from jscc_sim.systems.simulation import STEPS, SenderSimulation
 from jscc_sim.systems.tables import predicted
 from jscc_sim.zoo import load_zoo
 
@@ -29,8 +29,8 @@ CLEAN = AWGN(60.0)
 BUDGET = 30 * 64
 
 
-def rehearsal(channel=CLEAN, draws=1):
-    return Rehearsal(ZOO.bank, BLOCKS, GRID, 20.0, own_draws(channel), draws, JUDGING * draws, "mmse")
+def simulation(channel=CLEAN, draws=1):
+    return SenderSimulation(ZOO.bank, BLOCKS, GRID, 20.0, own_draws(channel), draws, JUDGING * draws, "mmse")
 
 
 def known(channel=CLEAN):
@@ -42,7 +42,7 @@ def known(channel=CLEAN):
 def test_tables_are_what_the_coder_does(step):
     """The blocks of one colour of a chequerboard moved by a step, the others as planned."""
     plan, blocks = Lagrangian().allocate(known(), ZOO.ratios, BUDGET), known()
-    found = rehearsal().tables(blocks, plan, 0)
+    found = simulation().tables(blocks, plan, 0)
     row, column = np.divmod(np.arange(len(GRID)), GRID.columns)
     moved = ((row + column) % 2 == 1) & (plan + step >= 0)
     index = np.where(moved, plan + step, plan)
@@ -60,7 +60,7 @@ def test_tables_are_what_the_coder_does(step):
 def test_beyond_what_is_measured_the_prediction_keeps_its_shape():
     plan = np.full(len(GRID), 3)
     blocks = known()
-    found = rehearsal().tables(blocks, plan, 0)
+    found = simulation().tables(blocks, plan, 0)
     ratio = found.mse / blocks.mse_given(float(blocks.energy[:, 3].sum()) / ZOO.ratios.spent(plan))
     for k in range(3 + STEPS, len(ZOO.ratios)):
         np.testing.assert_allclose(ratio[:, k], ratio[:, 3 + STEPS], rtol=1e-9)
@@ -72,7 +72,7 @@ def test_it_never_sends_the_frame_that_it_found_worse(snr_db):
     errors = []
     for policy in (EncoderInTheLoop(), Lagrangian(), Uniform()):
         plan = BlockJSCC(ZOO, policy).plan(PICTURE, BUDGET, channel)
-        tried = replace(rehearsal(channel, 2), sender_snr_db=plan.sender_snr_db)
+        tried = replace(simulation(channel, 2), sender_snr_db=plan.sender_snr_db)
         errors.append(tried.frame_error(plan.index, plan.header_uses))
     assert errors[0] <= min(errors[1:]) * 1.0001
 
@@ -86,7 +86,7 @@ def test_frames_are_judged_on_draws_that_did_not_make_them():
         return own_draws(CLEAN)(symbols, draw, start)
 
     plan = np.full(len(GRID), 3)
-    fresh = Rehearsal(ZOO.bank, BLOCKS, GRID, 20.0, trial, 2, 3, "mmse")
+    fresh = SenderSimulation(ZOO.bank, BLOCKS, GRID, 20.0, trial, 2, 3, "mmse")
     fresh.tables(known(), plan, 0)
     assert set(tried) == {0, 1}
     tried.clear()
@@ -99,7 +99,7 @@ def test_a_better_table_is_a_better_plan():
     blocks, wrong = known(), np.where(np.arange(len(GRID)) % 2 == 0, 8.0, 1.0)[:, None]
     misled = replace(blocks, mse=blocks.mse * wrong, mse_given=lambda mean: blocks.mse_given(mean) * wrong)
     plan = Lagrangian(smoothing=0.0).allocate(misled, ZOO.ratios, BUDGET)
-    tables = rehearsal().tables(misled, plan, 0)
+    tables = simulation().tables(misled, plan, 0)
     better = EncoderInTheLoop().allocate(tables, ZOO.ratios, BUDGET)
     assert total_error(tables, better, ZOO.ratios) < total_error(tables, plan, ZOO.ratios)
-    assert rehearsal().frame_error(better, 0) < 0.97 * rehearsal().frame_error(plan, 0)
+    assert simulation().frame_error(better, 0) < 0.97 * simulation().frame_error(plan, 0)
