@@ -505,7 +505,8 @@ def test_baselines_in_a_grid(tmp_path):
     axes = 'images = ["a.png"]\nchannels = ["awgn"]\nsnr_db = [10]\ncbr = ["1/200", "1/6"]\n'
     (tmp_path / "grid.toml").write_text(axes + words)
     ran = program("sweep", "grid.toml", "--store", "rows.sqlite", cwd=tmp_path)
-    assert (ran.code, ran.err) == (0, "")
+    assert ran.code == 0, ran.err
+    assert ran.err.count("infeasible: a.png") == 3
     rows = table(tmp_path / "rows.sqlite")
     assert (rows.query("cbr_fraction == '1/200'")["status"] == "infeasible").all()
     done = rows.query("cbr_fraction == '1/6'").set_index("system")

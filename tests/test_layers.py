@@ -23,7 +23,7 @@ LAYERS = (
     ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
     ("allocation", "nn", "coding"),
     ("zoo", "codecs"),
-    ("frame", "recording"),
+    ("header", "recording"),
     ("systems",),
     ("training", "testing", "sweep"),
     ("plots",),

@@ -67,7 +67,7 @@ def test_one_odd_name_does_not_end_a_sweep(odd):
     assert list(table(odd / "rows.sqlite")["image"]) == ["a.png", "p\\udcffé.png", "z.png"]
     assert export_csv(odd / "rows.sqlite", odd / "rows.csv") == 3
     again = program("sweep", "grid.toml", "--store", "rows.sqlite", cwd=odd)
-    assert again.out == ran.out
+    assert again.out == ran.out.replace("3 of them run now", "0 of them run now")
 
 
 def test_whatever_an_error_says_its_row_is_kept(tmp_path):

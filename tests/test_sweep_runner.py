@@ -274,7 +274,7 @@ def real(tmp_path_factory):
     assert ran.code == 0
     assert ran.out == "one.sqlite: 16 trials, 16 of them run now: 8 ok, 8 infeasible, 0 failed\n"
     *named, more = ran.err.splitlines()
-    assert all("infeasible: a.png" in line and "CBR 1/200" in line and "exceeds" in line for line in named)
+    assert all("infeasible: a.png" in line and "CBR 1/200" in line and "budget of" in line for line in named)
     assert len(named) == 3
     assert more.startswith("jscc-sim: infeasible: 5 more")
     return folder
