@@ -9,7 +9,7 @@ from fractions import Fraction
 from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from jscc_sim.errors import InputError
 
@@ -48,6 +48,17 @@ def check_snr_db(snr_db: float, name: str = "SNR") -> float:
     if not (low <= snr_db <= high):
         raise InputError(f"{name} of {snr_db} dB is outside {low:g} to {high:g} dB")
     return float(snr_db)
+
+
+ENCODED, DECODED = "the encoder gives latents", "the decoder gives samples"
+"""For check_finite."""
+
+
+def check_finite(values: ArrayLike, what: str) -> None:
+    """Raises InputError where weights, finite themselves, give what is not: it would become a picture like
+    any other."""
+    if not np.isfinite(values).all():
+        raise InputError(f"{what} that are not finite: its weights cannot be used")
 
 
 MOST_DENOMINATOR = 1 << 16

@@ -124,8 +124,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
-    """The tensors of a file whose hash must be this, all of them finite. Raises InputError, naming the
-    owner."""
+    """The tensors of a file whose hash must be this, floats and all of them finite. Raises InputError, naming
+    the owner."""
     path = folder / name
     try:
         content = read_regular(path, LARGEST_WEIGHTS_BYTES)
@@ -138,6 +138,8 @@ def read_tensors(owner: str, folder: Path, name: str, sha256: str) -> Tensors:
         tensors = dict(load_tensors(content))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:  # a type that NumPy lacks: KeyError
         raise InputError(f"{owner}: {name} is no safetensors file: {error}") from None
+    if whole := next((key for key, values in tensors.items() if values.dtype.kind != "f"), None):
+        raise InputError(f"{owner}: {name} holds {tensors[whole].dtype} in {whole}, not floating point")
     if bad := _not_finite(tensors):
         raise InputError(f"{owner}: {name} holds values in {bad} that are not finite in single precision")
     return tensors

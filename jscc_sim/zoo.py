@@ -107,6 +107,8 @@ class Zoo:
                 from jscc_sim.nn.linear import LinearBank
 
                 fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
+                if not (fields["variance"] > 0).all():
+                    raise ValueError(f"a variance is {fields['variance'].min():g}, not above 0")
                 bank: Bank = LinearBank(**fields, ratios=RatioSet(self.ratios.uses))
             else:
                 bank = _conv_bank(self.manifest["architecture"], self.ratios.uses, tensors)
@@ -126,6 +128,8 @@ class Zoo:
             predictor = Predictor(**{k: v.astype(np.float64) for k, v in tensors.items()})
             if len(predictor.mse) != len(self.ratios):
                 raise ValueError(f"{len(predictor.mse)} ratios, not {len(self.ratios)}")
+            if not (predictor.low < predictor.high).all():
+                raise ValueError("the range of an input is empty")
             return predictor
         except (TypeError, ValueError) as error:
             raise InputError(f"zoo {self.name}: {CALIBRATION} is not a calibration: {error}") from None
@@ -186,12 +190,24 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
 def check_own(zoo: Zoo) -> None:
     """Raises InputError for a released zoo, which stays as it is. In a checkout it may be made anew, by its
     folder."""
-    ours = models_folder()
-    installed = not (ours.parent / "setup.cfg").exists() and zoo.folder.resolve().parent == ours.resolve()
-    if installed or zoo.name in released_zoos():
+    if zoo.name in released_zoos() or _is_installed(zoo.folder):
         raise InputError(
             f"zoo {zoo.name} is a released one: copy its folder {zoo.folder} and name the copy's"
         )
+
+
+def check_unreleased(folder: Path) -> None:
+    """Raises InputError for a folder of released weights, zoo or not, inside an installed package."""
+    if _is_installed(folder):
+        raise InputError(f"output folder {folder} is of released weights, which stay as they are")
+
+
+def _is_installed(folder: Path) -> bool:
+    ours = models_folder().resolve()
+    return not (models_folder().parent / "setup.cfg").exists() and ours in (
+        folder.resolve(),
+        folder.resolve().parent,
+    )
 
 
 def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:

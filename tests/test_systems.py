@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from processes import photograph
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Oracle, Random, Uniform
 from jscc_sim.channels import AWGN, Fading, parse_channel
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.zoo import load_zoo
@@ -55,6 +56,16 @@ def picture():
 
 def mse(sent, picture):
     return float(np.square(sent.picture.astype(float) - picture).mean())
+
+
+def test_a_side_that_no_header_holds_is_refused_before_the_work():
+    """Of one row: all of its blocks were measured, planned and coded first, 3 GB and half a minute."""
+    wide = np.zeros((1, 4_000_000, 3), np.uint8)
+    started = time.monotonic()
+    for attempt in (SYSTEM.encode, SYSTEM.check_fits):
+        with pytest.raises(InputError, match="side of 4000000 pixels is above the limit of 65535"):
+            attempt(wide, 10**6, AWGN(10.0))
+    assert time.monotonic() - started < 0.5
 
 
 @pytest.mark.parametrize("policy", [Lagrangian(), Uniform(), Random(), EncoderInTheLoop()], ids=repr)

@@ -22,7 +22,7 @@ from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
 from jscc_sim.weights import WEIGHTS
-from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
+from jscc_sim.zoo import Zoo, check_own, check_unreleased, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.loop import Trainer
@@ -43,7 +43,9 @@ def train(arguments: argparse.Namespace) -> int:
     """Train or fit and write what came of it; a zoo is calibrated too."""
     _check(arguments)
     writable_folder(Path(arguments.out))
+    check_unreleased(Path(arguments.out))
     split = _material(arguments)
+    _replaces_no_picture(arguments, split)
     if arguments.system == BLOCK_JSCC:
         assert split is not None
         start = None if arguments.start is None else load_zoo(arguments.start)
@@ -142,6 +144,16 @@ def _material(arguments: argparse.Namespace) -> Split | None:
     if arguments.folder is None:
         raise InputError(f"{arguments.system} is trained on a FOLDER of pictures")
     return split_folder(arguments.folder)
+
+
+def _replaces_no_picture(arguments: argparse.Namespace, split: Split | None) -> None:
+    """Raises InputError where the curves would be drawn over one of the pictures to train on, or beside them:
+    the next run would train on them."""
+    if split is None or arguments.bank == "linear":
+        return
+    check_apart([Path(arguments.out) / CURVES], [*split.training, *split.validation])
+    if Path(arguments.out).resolve() == Path(arguments.folder).resolve():
+        raise InputError(f"--out {arguments.out} is the pictures' folder: {CURVES} would be one of them")
 
 
 def _none_of(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:

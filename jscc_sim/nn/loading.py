@@ -70,6 +70,8 @@ def _no_larger(tensors: Mapping[str, NDArray[Any]]) -> Iterator[None]:
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         if parameter is None or threading.get_ident() != builder:
             return
+        if not parameter.numel():
+            raise ValueError(f"the architecture has no channels for {name}")
         room["tensors"] -= 1
         room["weights"] -= parameter.numel()
         if min(room.values()) < 0:

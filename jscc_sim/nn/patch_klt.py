@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Channel, equalise, reals_of
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.units import noise_variance
+from jscc_sim.units import DECODED, check_finite, noise_variance
 from jscc_sim.weights import Model, read_tensors, write_manifest, write_tensors
 
 PATCH = 4
@@ -99,6 +99,7 @@ def picture_of_patches(patches: NDArray[np.float64], size: tuple[int, ...]) -> P
     """The reverse: rounded, clipped, cropped to (height, width)."""
     height, width = size
     rows, columns = -(-height // PATCH), -(-width // PATCH)
+    check_finite(patches, DECODED)
     whole = patches.reshape(rows, columns, PATCH, PATCH, 3).swapaxes(1, 2)
     pixels = whole.reshape(rows * PATCH, columns * PATCH, 3)[:height, :width]
     return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

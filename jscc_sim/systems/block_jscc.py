@@ -22,7 +22,7 @@ from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_draws
-from jscc_sim.systems.payload import header_protection
+from jscc_sim.systems.payload import check_sides, header_protection
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.systems.simulation import SenderSimulation
 from jscc_sim.units import RatioSet, db_to_power
@@ -143,6 +143,7 @@ class BlockJSCC(LinkSystem):
         """See System.check_fits. Where planning needs the networks, the uniform policy stands in."""
         quick = set(self.policy.needs) <= {"score", "predicted_mse"}
         planner = self if quick else replace(self, policy=Uniform())
+        check_sides(*picture.shape[:2])
         blocks, grid = split(picture)
         planner._candidates(blocks, grid, budget, belief, *planner._described(blocks))
 
@@ -178,6 +179,7 @@ class BlockJSCC(LinkSystem):
     ) -> FramePlan:
         """The part of `encode` that allocates. The networks are needed by policies that try them, and where
         the coders of a family promise about the same. Raises BudgetError if no frame fits."""
+        check_sides(*picture.shape[:2])  # a picture of few rows is many blocks
         watch = Stopwatch()
         with watch.stage("complexity"):
             blocks, grid = split(picture)
