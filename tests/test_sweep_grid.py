@@ -9,7 +9,7 @@ import pytest
 from processes import photograph, save
 from sweeps import write_grid
 
-from jscc_sim import weights
+from jscc_sim import checkpoint as weights
 from jscc_sim.channels import parse_channel
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN

@@ -15,7 +15,7 @@ from jscc_sim.channels import AWGN, Fading, parse_channel
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.testing import SystemContract, sample_picture
-from jscc_sim.zoo import load_zoo
+from jscc_sim.zoo import Zoo, load_zoo
 
 LINEAR = load_zoo("linear")
 BUDGET = 4000
@@ -213,7 +213,7 @@ def test_planning_needs_no_networks(picture):
 
 def test_a_frame_of_another_zoo_is_refused(picture):
     files = {**LINEAR.manifest["files"], "weights.safetensors": "0007" + "0" * 60}
-    other = replace(LINEAR, name="other", manifest={**LINEAR.manifest, "files": files})
+    other = Zoo(replace(LINEAR.checkpoint, name="other", manifest={**LINEAR.manifest, "files": files}))
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
     with pytest.raises(ImpossibleFrameError, match=rf"zoo id {LINEAR.id}, linear; zoo other has 7"):
         BlockJSCC(other).decode(AWGN(10.0)(frame.symbols, np.random.default_rng(0)))

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from jscc_sim import weights
+from jscc_sim import checkpoint as weights
 from jscc_sim import zoo as zoos
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, Equalised
+from jscc_sim.checkpoint import MANIFEST, WEIGHTS
 from jscc_sim.codecs import find_codec
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
@@ -26,8 +27,6 @@ from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet
 from jscc_sim.zoo import (
     CALIBRATION,
-    MANIFEST,
-    WEIGHTS,
     load_zoo,
     released_zoos,
     save_calibration,
@@ -335,7 +334,7 @@ def test_finite_weights_of_which_nothing_finite_comes(tmp_path, factor):
 @pytest.mark.parametrize(("name", "factor", "added"), [("gmm", 0.0, 6e4), ("quantised", 3e4, 0.0)])
 def test_no_file_is_made_of_what_is_not_finite(tmp_path, name, factor, added):
     """Such a file could not be decoded."""
-    model = weights.Model.find(name)
+    model = weights.Checkpoint.find(name)
     tensors = {k: np.float32(factor) * v.astype(np.float32) + added for k, v in model.tensors.items()}
     (tmp_path / WEIGHTS).write_bytes(weights.save_tensors(tensors))
     digest = hashlib.sha256((tmp_path / WEIGHTS).read_bytes()).hexdigest()
@@ -447,5 +446,5 @@ def test_the_hash_covers_architecture_and_withheld_ratios():
     zoo = load_zoo("conv-small")
     other = {**zoo.manifest["architecture"], "hidden": 25}
     changed = [{"architecture": other}, {"withheld": [0]}, {"companion": None}]
-    hashes = {replace(zoo, manifest={**zoo.manifest, **fields}).sha256 for fields in changed}
+    hashes = {zoo.with_fields(**fields).sha256 for fields in changed}
     assert len(hashes | {zoo.sha256}) == 4

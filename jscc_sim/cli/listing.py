@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping
 
 from jscc_sim.allocation import GROUP, POLICIES, AllocationPolicy
+from jscc_sim.checkpoint import Checkpoint, released
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.metrics import GROUP as METRIC_GROUP
 from jscc_sim.metrics import METRICS, Metric
 from jscc_sim.plugins import errors_named, installed_plugins, subclass
-from jscc_sim.weights import Model, released
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 
@@ -65,12 +65,12 @@ def zoo(arguments: argparse.Namespace) -> int:
         known = load_zoo(name)
         _show(arguments, known, {"id": known.id, "sha256": known.sha256})
     for name in released("system"):
-        model = Model.find(name)
+        model = Checkpoint.find(name)
         _show(arguments, model, {"id": model.id, "sha256": model.sha256})
     return 0
 
 
-def _show(arguments: argparse.Namespace, known: Zoo | Model, identity: Mapping[str, object]) -> None:
+def _show(arguments: argparse.Namespace, known: Zoo | Checkpoint, identity: Mapping[str, object]) -> None:
     manifest = dict(known.manifest)
     if arguments.json:
         print(json.dumps({"name": known.name, **identity, **manifest}))

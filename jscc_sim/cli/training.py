@@ -7,10 +7,10 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.cli.outputs import writable_folder
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
@@ -21,7 +21,6 @@ from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
-from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo, check_own, check_unreleased, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
@@ -92,7 +91,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     _within(arguments, images=(1, MOST), seed=(0, LARGEST_SEED))
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
-        _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
+        _ = zoo.with_fields(companion=arguments.companion).family
     if arguments.withhold is not None:
         _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
     check_own(zoo)

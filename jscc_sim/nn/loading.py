@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from jscc_sim.checkpoint import MISFITS, Checkpoint
 from jscc_sim.errors import out_of_memory
 from jscc_sim.inference import building
-from jscc_sim.weights import MISFITS, Model
 
 A = TypeVar("A")
 N = TypeVar("N", bound=nn.Module)
@@ -37,7 +37,7 @@ def filled(
 
 
 @building()
-def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
+def loaded(model: Checkpoint, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
     """The network that a manifest's architecture describes, with the model's weights. Raises InputError
     where they are not each other's."""
     tensors, described = model.tensors, model.manifest["architecture"]

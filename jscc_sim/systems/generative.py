@@ -17,6 +17,7 @@ from jscc_sim import header as framing
 from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import BlockGrid, reassemble
 from jscc_sim.channels import Channel, Received, equalise
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.coding.interleaving import deinterleave
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
@@ -26,7 +27,6 @@ from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import RatioSet
-from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
 SENDER = "linear"
@@ -50,9 +50,9 @@ class Generative(LinkSystem):
     header_margin_db: float | None = None
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Checkpoint:
         """The prior's weights and manifest."""
-        return Model.find("generative", self.weights)
+        return Checkpoint.find("generative", self.weights)
 
     @cached_property
     def sender(self) -> BlockJSCC:
