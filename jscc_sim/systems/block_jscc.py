@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim import header as framing
-from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
+from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform
 from jscc_sim.blocks import BlockGrid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
@@ -22,10 +22,9 @@ from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_draws
+from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation
 from jscc_sim.systems.payload import header_protection
-from jscc_sim.systems.planning import plan_frame
-from jscc_sim.systems.simulation import SenderSimulation
-from jscc_sim.units import RatioSet, db_to_power
+from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 SENDER_DRAWS = 2
@@ -33,11 +32,6 @@ ORACLE_DRAWS = 16
 
 JUDGING = 2
 """Draws that judge a frame, for each one that made it."""
-
-CLOSE_DB = 1.5
-"""Coders of a family whose predicted errors differ by less are tried. On validation pictures the prediction
-alone loses up to 0.33 dB and trying within 1 dB nothing, see experiments/companion_choice.py; the rest is
-reserve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,53 +47,6 @@ class FramePlan:
     header_uses: int
     expected: float
     seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """An allocation [N] that fits, the uses of its header, and the sum of the errors to be expected."""
-
-    index: NDArray[np.int64]
-    header_uses: int
-    expected: float
-
-
-class Candidate(NamedTuple):
-    """A frame that a sender may send: the coder, what is known of the blocks with it, the allocation."""
-
-    zoo: Zoo
-    known: BlockStatistics
-    fitted: Fitted
-
-
-@dataclass(frozen=True, eq=False)
-class Trying:
-    """A picture to be sent, and a channel to try its frames on."""
-
-    blocks: NDArray[np.uint8]
-    grid: BlockGrid
-    sender_snr_db: float
-    probe: ChannelProbe
-    equaliser: str
-
-    def simulation(self, zoo: Zoo, draws: int, judging: int) -> SenderSimulation:
-        """With a zoo's coders."""
-        known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.probe)
-        return SenderSimulation(*known, draws, judging, self.equaliser)
-
-    def better(self, candidates: Sequence[Candidate], steady: bool) -> Candidate:
-        """The one that promises less error; where another promises almost as little, both are tried. steady:
-        one draw of the channel tells of all. Of fades, which differ, the promises are means."""
-        least = min(candidate.fitted.expected for candidate in candidates)
-        if not steady:
-            return min(candidates, key=lambda candidate: candidate.fitted.expected)
-        close = [c for c in candidates if c.fitted.expected <= least * db_to_power(CLOSE_DB)]
-        if len(close) == 1:
-            return close[0]
-        return min(
-            close,
-            key=lambda c: self.simulation(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses),
-        )
 
 
 @dataclass(frozen=True)
@@ -185,12 +132,12 @@ class BlockJSCC(LinkSystem):
         with watch.stage("allocation"):
             candidates = self._candidates(blocks, grid, budget, belief, score, described)
             probe = own_draws(belief) if csit is None else csit
-            trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), probe, self.equaliser)
+            test = CandidateTest(blocks, grid, framing.quantise_snr_db(belief.snr_db), probe, self.equaliser)
             steady = csit is not None or len(belief.effective_snrs_db()) == 1
-            zoo, known, found = trying.better(candidates, steady)
+            zoo, known, found = test.best(candidates, steady)
             if self._simulates:
                 draws = SENDER_DRAWS if csit is None else ORACLE_DRAWS
-                simulation = trying.simulation(zoo, draws, draws * JUDGING)
+                simulation = test.simulation(zoo, draws, draws * JUDGING)
                 measured = simulation.tables(known, found.index, found.header_uses)
                 others = [self._fit(p, zoo, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
@@ -200,7 +147,7 @@ class BlockJSCC(LinkSystem):
         return FramePlan(
             blocks,
             grid,
-            trying.sender_snr_db,
+            test.sender_snr_db,
             zoo,
             found.index,
             found.header_uses,
@@ -278,9 +225,8 @@ class BlockJSCC(LinkSystem):
         grid: BlockGrid,
         budget: int,
         belief: Channel,
-    ) -> Fitted:
-        """A policy's allocation; uniform's, whose header is the shortest, where that is held to be better and
-        the policy asks for it, or where the policy's leaves no room for any payload."""
+    ) -> FittedAllocation:
+        """See candidates.fit_allocation."""
         protection = header_protection(belief, budget, self.header_margin_db)
 
         def header_uses(index: NDArray[np.int64]) -> int:
@@ -289,23 +235,4 @@ class BlockJSCC(LinkSystem):
             header = framing.FrameHeader(grid.height, grid.width, self.zoo.id, 1.0, belief.snr_db, index)
             return framing.header_uses(header, self.ratios, protection)
 
-        least = header_uses(np.zeros(len(grid), np.int64))
-
-        def fitted(tried: AllocationPolicy) -> Fitted:
-            try:
-                index, header = plan_frame(
-                    lambda payload: tried.allocate(known, zoo.ratios, payload),
-                    header_uses,
-                    least,
-                    zoo.ratios,
-                    budget,
-                )
-            except BudgetError as error:
-                raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
-            expected = 0.0 if known.mse is None else total_error(known, index, zoo.ratios)
-            return Fitted(index, header, expected)
-
-        found = fitted(policy)
-        if not found.index.any():
-            return fitted(Uniform())
-        return min(found, fitted(Uniform()), key=lambda f: f.expected) if policy.beats_uniform else found
+        return fit_allocation(policy, zoo, known, grid, budget, header_uses)
