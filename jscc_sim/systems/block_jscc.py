@@ -15,15 +15,17 @@ from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, U
 from jscc_sim.blocks import BlockGrid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
+from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.interleaving import deinterleave, interleave
+from jscc_sim.coding.ratio_map import decode_map, encode_map
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
-from jscc_sim.errors import BudgetError, ImpossibleFrameError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_draws
 from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation
-from jscc_sim.systems.payload import header_protection
+from jscc_sim.systems.payload import header_protection, part_of
 from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
@@ -47,6 +49,34 @@ class FramePlan:
     header_uses: int
     expected: float
     seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class RatioMap:
+    """The fields of a header that are block JSCC's own. index: [N] ratio of each block, row by row."""
+
+    grid: BlockGrid
+    ratios: RatioSet
+    index: NDArray[np.int64]
+
+    def bits(self) -> Bits:
+        """As the header holds them. Raises InputError for what is no ratio."""
+        return encode_map(self.index.reshape(self.grid.rows, self.grid.columns), len(self.ratios))
+
+    @property
+    def uses(self) -> int:
+        """Channel uses of the payload."""
+        return self.ratios.spent(self.index)
+
+    @classmethod
+    def read(cls, header: framing.FrameHeader, ratios: RatioSet) -> RatioMap:
+        """Of a received header. Raises ImpossibleFrameError."""
+        grid = BlockGrid(header.height, header.width)
+        try:
+            index = decode_map(header.fields, grid.rows, grid.columns, len(ratios)).reshape(-1)
+        except InputError as error:
+            raise ImpossibleFrameError(f"impossible ratio map: {error}") from None
+        return cls(grid, ratios, index)
 
 
 @dataclass(frozen=True)
@@ -105,14 +135,19 @@ class BlockJSCC(LinkSystem):
             gain = pool_gain(latents)
         with watch.stage("frame"):
             header = framing.FrameHeader(
-                grid.height, grid.width, plan.zoo.id, framing.quantise_gain(gain), sender_snr_db, index
+                grid.height,
+                grid.width,
+                plan.zoo.id,
+                framing.quantise_gain(gain),
+                sender_snr_db,
+                RatioMap(grid, self.ratios, index).bits(),
             )
             payload = interleave((latents * np.float32(gain)).astype(np.complex64))
             if self.genie:
                 symbols = payload
             else:
                 front = framing.encode_header(
-                    header, self.ratios, header_protection(belief, budget, self.header_margin_db)
+                    header, header_protection(belief, budget, self.header_margin_db)
                 )
                 symbols = np.concatenate([front, payload])
         if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
@@ -189,17 +224,15 @@ class BlockJSCC(LinkSystem):
             equalised = equalise(received, self.equaliser)
             header, start = genie, 0
             if header is None:
-                decoded = framing.decode_header(
-                    equalised, lambda zoo_id: self.zoo_of(zoo_id).ratios, self.most_pixels_per_use
-                )
+                decoded = framing.decode_header(equalised, self.most_pixels_per_use)
                 header, start = decoded.header, decoded.uses
+            zoo = self.zoo_of(header.system_id)
+            sent = RatioMap.read(header, zoo.ratios)
+            payload = deinterleave(part_of(equalised, start, sent.uses))
         with watch.stage("decode"):
-            grid = BlockGrid(header.height, header.width)
-            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
-            bank = self.zoo_of(header.zoo_id).bank
-            blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
+            blocks = zoo.bank.decode(payload, header.gain, sent.grid, sent.index, header.sender_snr_db)
         with watch.stage("reassembly"):
-            picture = reassemble(blocks, grid)
+            picture = reassemble(blocks, sent.grid)
         return Reception(picture, watch.seconds)
 
     def zoo_of(self, zoo_id: int) -> Zoo:
@@ -232,7 +265,7 @@ class BlockJSCC(LinkSystem):
         def header_uses(index: NDArray[np.int64]) -> int:
             if self.genie:
                 return 0
-            header = framing.FrameHeader(grid.height, grid.width, self.zoo.id, 1.0, belief.snr_db, index)
-            return framing.header_uses(header, self.ratios, protection)
+            own = RatioMap(grid, self.ratios, index).bits()
+            return protection.uses(framing.header_bits(grid.height, grid.width, len(own)))
 
         return fit_allocation(policy, zoo, known, grid, budget, header_uses)
