@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim import header as framing
-from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform, total_error
+from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, Uniform
 from jscc_sim.blocks import BlockGrid, reassemble, split
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding import ldpc
+from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.interleaving import deinterleave, interleave
+from jscc_sim.coding.ratio_map import decode_map, encode_map
 from jscc_sim.complexity import ComplexityEstimator, Variance, features
-from jscc_sim.errors import BudgetError, ImpossibleFrameError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems import tables
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_draws
-from jscc_sim.systems.payload import header_protection
-from jscc_sim.systems.planning import plan_frame
-from jscc_sim.systems.simulation import SenderSimulation
-from jscc_sim.units import RatioSet, db_to_power
+from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation
+from jscc_sim.systems.payload import header_protection, part_of
+from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 SENDER_DRAWS = 2
@@ -33,11 +34,6 @@ ORACLE_DRAWS = 16
 
 JUDGING = 2
 """Draws that judge a frame, for each one that made it."""
-
-CLOSE_DB = 1.5
-"""Coders of a family whose predicted errors differ by less are tried. On validation pictures the prediction
-alone loses up to 0.33 dB and trying within 1 dB nothing, see experiments/companion_choice.py; the rest is
-reserve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,50 +52,31 @@ class FramePlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """An allocation [N] that fits, the uses of its header, and the sum of the errors to be expected."""
+class RatioMap:
+    """The fields of a header that are block JSCC's own. index: [N] ratio of each block, row by row."""
 
-    index: NDArray[np.int64]
-    header_uses: int
-    expected: float
-
-
-class Candidate(NamedTuple):
-    """A frame that a sender may send: the coder, what is known of the blocks with it, the allocation."""
-
-    zoo: Zoo
-    known: BlockStatistics
-    fitted: Fitted
-
-
-@dataclass(frozen=True, eq=False)
-class Trying:
-    """A picture to be sent, and a channel to try its frames on."""
-
-    blocks: NDArray[np.uint8]
     grid: BlockGrid
-    sender_snr_db: float
-    probe: ChannelProbe
-    equaliser: str
+    ratios: RatioSet
+    index: NDArray[np.int64]
 
-    def simulation(self, zoo: Zoo, draws: int, judging: int) -> SenderSimulation:
-        """With a zoo's coders."""
-        known = (zoo.bank, self.blocks, self.grid, self.sender_snr_db, self.probe)
-        return SenderSimulation(*known, draws, judging, self.equaliser)
+    def bits(self) -> Bits:
+        """As the header holds them. Raises InputError for what is no ratio."""
+        return encode_map(self.index.reshape(self.grid.rows, self.grid.columns), len(self.ratios))
 
-    def better(self, candidates: Sequence[Candidate], steady: bool) -> Candidate:
-        """The one that promises less error; where another promises almost as little, both are tried. steady:
-        one draw of the channel tells of all. Of fades, which differ, the promises are means."""
-        least = min(candidate.fitted.expected for candidate in candidates)
-        if not steady:
-            return min(candidates, key=lambda candidate: candidate.fitted.expected)
-        close = [c for c in candidates if c.fitted.expected <= least * db_to_power(CLOSE_DB)]
-        if len(close) == 1:
-            return close[0]
-        return min(
-            close,
-            key=lambda c: self.simulation(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses),
-        )
+    @property
+    def uses(self) -> int:
+        """Channel uses of the payload."""
+        return self.ratios.spent(self.index)
+
+    @classmethod
+    def read(cls, header: framing.FrameHeader, ratios: RatioSet) -> RatioMap:
+        """Of a received header. Raises ImpossibleFrameError."""
+        grid = BlockGrid(header.height, header.width)
+        try:
+            index = decode_map(header.fields, grid.rows, grid.columns, len(ratios)).reshape(-1)
+        except InputError as error:
+            raise ImpossibleFrameError(f"impossible ratio map: {error}") from None
+        return cls(grid, ratios, index)
 
 
 @dataclass(frozen=True)
@@ -158,14 +135,19 @@ class BlockJSCC(LinkSystem):
             gain = pool_gain(latents)
         with watch.stage("frame"):
             header = framing.FrameHeader(
-                grid.height, grid.width, plan.zoo.id, framing.quantise_gain(gain), sender_snr_db, index
+                grid.height,
+                grid.width,
+                plan.zoo.id,
+                framing.quantise_gain(gain),
+                sender_snr_db,
+                RatioMap(grid, self.ratios, index).bits(),
             )
             payload = interleave((latents * np.float32(gain)).astype(np.complex64))
             if self.genie:
                 symbols = payload
             else:
                 front = framing.encode_header(
-                    header, self.ratios, header_protection(belief, budget, self.header_margin_db)
+                    header, header_protection(belief, budget, self.header_margin_db)
                 )
                 symbols = np.concatenate([front, payload])
         if len(symbols) != header_uses + len(payload) or len(symbols) > budget:
@@ -185,12 +167,12 @@ class BlockJSCC(LinkSystem):
         with watch.stage("allocation"):
             candidates = self._candidates(blocks, grid, budget, belief, score, described)
             probe = own_draws(belief) if csit is None else csit
-            trying = Trying(blocks, grid, framing.quantise_snr_db(belief.snr_db), probe, self.equaliser)
+            test = CandidateTest(blocks, grid, framing.quantise_snr_db(belief.snr_db), probe, self.equaliser)
             steady = csit is not None or len(belief.effective_snrs_db()) == 1
-            zoo, known, found = trying.better(candidates, steady)
+            zoo, known, found = test.best(candidates, steady)
             if self._simulates:
                 draws = SENDER_DRAWS if csit is None else ORACLE_DRAWS
-                simulation = trying.simulation(zoo, draws, draws * JUDGING)
+                simulation = test.simulation(zoo, draws, draws * JUDGING)
                 measured = simulation.tables(known, found.index, found.header_uses)
                 others = [self._fit(p, zoo, measured, grid, budget, belief) for p in (self.policy, Uniform())]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
@@ -200,7 +182,7 @@ class BlockJSCC(LinkSystem):
         return FramePlan(
             blocks,
             grid,
-            trying.sender_snr_db,
+            test.sender_snr_db,
             zoo,
             found.index,
             found.header_uses,
@@ -242,17 +224,15 @@ class BlockJSCC(LinkSystem):
             equalised = equalise(received, self.equaliser)
             header, start = genie, 0
             if header is None:
-                decoded = framing.decode_header(
-                    equalised, lambda zoo_id: self.zoo_of(zoo_id).ratios, self.most_pixels_per_use
-                )
+                decoded = framing.decode_header(equalised, self.most_pixels_per_use)
                 header, start = decoded.header, decoded.uses
+            zoo = self.zoo_of(header.system_id)
+            sent = RatioMap.read(header, zoo.ratios)
+            payload = deinterleave(part_of(equalised, start, sent.uses))
         with watch.stage("decode"):
-            grid = BlockGrid(header.height, header.width)
-            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
-            bank = self.zoo_of(header.zoo_id).bank
-            blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
+            blocks = zoo.bank.decode(payload, header.gain, sent.grid, sent.index, header.sender_snr_db)
         with watch.stage("reassembly"):
-            picture = reassemble(blocks, grid)
+            picture = reassemble(blocks, sent.grid)
         return Reception(picture, watch.seconds)
 
     def zoo_of(self, zoo_id: int) -> Zoo:
@@ -278,34 +258,14 @@ class BlockJSCC(LinkSystem):
         grid: BlockGrid,
         budget: int,
         belief: Channel,
-    ) -> Fitted:
-        """A policy's allocation; uniform's, whose header is the shortest, where that is held to be better and
-        the policy asks for it, or where the policy's leaves no room for any payload."""
+    ) -> FittedAllocation:
+        """See candidates.fit_allocation."""
         protection = header_protection(belief, budget, self.header_margin_db)
 
         def header_uses(index: NDArray[np.int64]) -> int:
             if self.genie:
                 return 0
-            header = framing.FrameHeader(grid.height, grid.width, self.zoo.id, 1.0, belief.snr_db, index)
-            return framing.header_uses(header, self.ratios, protection)
+            own = RatioMap(grid, self.ratios, index).bits()
+            return protection.uses(framing.header_bits(grid.height, grid.width, len(own)))
 
-        least = header_uses(np.zeros(len(grid), np.int64))
-
-        def fitted(tried: AllocationPolicy) -> Fitted:
-            try:
-                index, header = plan_frame(
-                    lambda payload: tried.allocate(known, zoo.ratios, payload),
-                    header_uses,
-                    least,
-                    zoo.ratios,
-                    budget,
-                )
-            except BudgetError as error:
-                raise BudgetError(f"{error} ({grid.height}x{grid.width} pixels)") from None
-            expected = 0.0 if known.mse is None else total_error(known, index, zoo.ratios)
-            return Fitted(index, header, expected)
-
-        found = fitted(policy)
-        if not found.index.any():
-            return fitted(Uniform())
-        return min(found, fitted(Uniform()), key=lambda f: f.expected) if policy.beats_uniform else found
+        return fit_allocation(policy, zoo, known, grid, budget, header_uses)

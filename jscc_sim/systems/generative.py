@@ -15,7 +15,7 @@ import numpy as np
 
 from jscc_sim import header as framing
 from jscc_sim.allocation import Uniform
-from jscc_sim.blocks import BlockGrid, reassemble
+from jscc_sim.blocks import reassemble
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.coding.interleaving import deinterleave
 from jscc_sim.images import Picture
@@ -24,7 +24,8 @@ from jscc_sim.nn.latent_search import STEPS, decode
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
-from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.block_jscc import BlockJSCC, RatioMap
+from jscc_sim.systems.payload import part_of
 from jscc_sim.units import RatioSet
 from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
@@ -108,13 +109,13 @@ class Generative(LinkSystem):
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            decoded = framing.decode_header(equalised, lambda zoo_id: self.sender.zoo_of(zoo_id).ratios)
+            decoded = framing.decode_header(equalised)
             header, start = decoded.header, decoded.uses
+            sent = RatioMap.read(header, self.sender.zoo_of(header.system_id).ratios)
+            payload = deinterleave(part_of(equalised, start, sent.uses))
         with watch.stage("decode"):
-            grid = BlockGrid(header.height, header.width)
-            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
-            sent = (header.gain, grid, header.index, header.sender_snr_db)
-            blocks = decode(self.bank, self.prior, payload, *sent, self.steps)
+            known = (header.gain, sent.grid, sent.index, header.sender_snr_db)
+            blocks = decode(self.bank, self.prior, payload, *known, self.steps)
         with watch.stage("reassembly"):
-            picture = reassemble(blocks, grid)
+            picture = reassemble(blocks, sent.grid)
         return Reception(picture, watch.seconds)
