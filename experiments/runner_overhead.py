@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from jscc_sim.sweep import LocalProcesses, Row, SystemSpec, Trial, run, table
-from jscc_sim.sweep.spec import Fingerprint
+from jscc_sim.systems.fingerprint import Fingerprint
 
 SYSTEM, MADE = SystemSpec("block-jscc"), Fingerprint("zoo", "policy", "complexity", True)
 

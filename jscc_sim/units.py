@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -174,3 +175,13 @@ class RatioSet:
 
 STANDARD_RATIOS = RatioSet((0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768))
 """The ratio set of the released zoos."""
+
+
+def number(name: str, value: object) -> float:
+    """A number as float, -0.0 as 0.0. Raises InputError for anything else, truth values included."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} = {value!r} is not a number")
+    try:
+        return float(value) + 0.0
+    except OverflowError:
+        raise InputError(f"{name} is a number beyond the range of a float") from None

@@ -17,7 +17,7 @@ from processes import photograph, save
 
 from jscc_sim.sweep import SystemSpec, Trial, table
 from jscc_sim.sweep.row import OK
-from jscc_sim.sweep.spec import Fingerprint
+from jscc_sim.systems.fingerprint import Fingerprint
 
 GRID = """
 seed = {seed}

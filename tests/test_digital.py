@@ -21,14 +21,13 @@ from jscc_sim.coding.parts import MOST_TAIL, Part, Parts, fullest
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.images import read_picture
-from jscc_sim.sweep import Grid, table
-from jscc_sim.sweep.spec import SystemSpec
-from jscc_sim.sweep.trial import run_trial
+from jscc_sim.sweep import Grid, run_trial, table
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
 from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.systems.digital import received_bits, transmitted
 from jscc_sim.systems.link_quality import SHANNON, effective_snr_db, planning_snr_db
+from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.testing import SystemContract
 from jscc_sim.units import budget_uses
 
@@ -487,7 +486,7 @@ def test_systems_that_do_not_exist(name, error):
 
 def test_a_rival_is_the_same_trial_in_another_process(tmp_path):
     code = (
-        "from jscc_sim.sweep.spec import Fingerprint, SystemSpec;"
+        "from jscc_sim.systems.fingerprint import Fingerprint; from jscc_sim.systems.spec import SystemSpec;"
         "print(Fingerprint.of(SystemSpec('webp+ldpc:64qam-517').load()).zoo_sha256)"
     )
     found = {

@@ -7,8 +7,8 @@ from processes import photograph
 from jscc_sim.channels import AWGN
 from jscc_sim.codecs import LEARNED
 from jscc_sim.coding import crc, ldpc, soft_transport
-from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.systems.digital import Digital
+from jscc_sim.systems.spec import SystemSpec
 
 PICTURE = photograph(64, 96)
 SYSTEMS = (

@@ -9,7 +9,7 @@ from jscc_sim.codecs.pillow import JPEG
 from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.sweep import estimate as estimating
 from jscc_sim.sweep.estimate import estimate_seconds
-from jscc_sim.sweep.trial import forget_frames
+from jscc_sim.sweep.work import forget_frames
 from jscc_sim.systems.block_jscc import BlockJSCC
 
 MAKING, LOADING, SENDING = 3.0, 100.0, 0.5

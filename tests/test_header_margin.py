@@ -20,9 +20,9 @@ from jscc_sim.coding.protection import (
 from jscc_sim.errors import BudgetError, InputError
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import psnr_between
-from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import load_baseline
+from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.zoo import load_zoo
 
 BELIEF = AWGN(10.0)

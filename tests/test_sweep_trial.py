@@ -15,9 +15,9 @@ from jscc_sim.cli import main
 from jscc_sim.images import read_picture
 from jscc_sim.sweep import Grid, SystemSpec, run_trial
 from jscc_sim.sweep.row import git_commit, versions
-from jscc_sim.sweep.spec import Fingerprint
-from jscc_sim.sweep.trial import _frame
+from jscc_sim.sweep.work import _frame
 from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.zoo import load_zoo
 
 POLICY = """

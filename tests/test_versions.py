@@ -10,7 +10,8 @@ from jscc_sim import versions
 from jscc_sim.cli import main
 from jscc_sim.codecs import LEARNED, hevc, vvc
 from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
-from jscc_sim.sweep.spec import Fingerprint, SystemSpec
+from jscc_sim.systems.fingerprint import Fingerprint
+from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.weights import MANIFEST, models_folder
 
 LEARNED_SYSTEMS = {

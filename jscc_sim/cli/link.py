@@ -28,10 +28,10 @@ from jscc_sim.recording import (
     write_received,
     write_recording,
 )
-from jscc_sim.sweep.spec import SIDE_INFO, SystemSpec
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC
+from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jscc_sim.sweep.spec import DEFAULTS, SystemSpec
 from jscc_sim.systems.base import System, Transmission
 from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.spec import DEFAULTS, SystemSpec
 
 
 def remark(systems: Iterable[tuple[SystemSpec, System]], snrs_db: Iterable[float]) -> None:

@@ -4,9 +4,10 @@ from jscc_sim.sweep.executors import DaskCluster, Given, LocalProcesses, Workers
 from jscc_sim.sweep.grid import Grid
 from jscc_sim.sweep.row import Row
 from jscc_sim.sweep.runner import Outcome, run
-from jscc_sim.sweep.spec import SystemSpec
 from jscc_sim.sweep.store import export_csv, table
-from jscc_sim.sweep.trial import Trial, replay, run_trial
+from jscc_sim.sweep.trial import Trial
+from jscc_sim.sweep.work import replay, run_trial
+from jscc_sim.systems.spec import SystemSpec
 
 __all__ = [
     "DaskCluster",

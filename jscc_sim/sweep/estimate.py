@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 from jscc_sim.codecs.cache import VARIABLE
 from jscc_sim.sweep.row import OK
-from jscc_sim.sweep.spec import SystemSpec
-from jscc_sim.sweep.trial import Trial, forget_frames, run_trial
+from jscc_sim.sweep.trial import Trial
+from jscc_sim.sweep.work import forget_frames, run_trial
+from jscc_sim.systems.spec import SystemSpec
 
 TRIES = 5
 

@@ -21,9 +21,10 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.plugins import errors_named
-from jscc_sim.sweep.spec import Fingerprint, SystemSpec, number
 from jscc_sim.sweep.trial import Trial, pixels_sha256
-from jscc_sim.units import LARGEST_SEED, check_snr_db, parse_cbr
+from jscc_sim.systems.fingerprint import Fingerprint
+from jscc_sim.systems.spec import SystemSpec
+from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr
 
 LARGEST_TOML_BYTES = 1 << 23
 """Of a grid's file."""

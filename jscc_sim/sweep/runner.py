@@ -19,7 +19,8 @@ from jscc_sim.files import check_apart
 from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers, end_if_imported
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store, check_store_path, store_files
-from jscc_sim.sweep.trial import Trial, run_trial
+from jscc_sim.sweep.trial import Trial
+from jscc_sim.sweep.work import run_trial
 
 AHEAD = 2
 """Trials handed out per worker, so that none waits for the next."""

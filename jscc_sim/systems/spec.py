@@ -1,16 +1,12 @@
-"""A system in the words of the command line, and what it is really made of."""
+"""A system in the words of the command line, from which any process can load it."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import re
-import sys
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from numbers import Real
 from pathlib import Path
 
 from jscc_sim.allocation import load_policy
@@ -21,7 +17,8 @@ from jscc_sim.errors import InputError
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline
-from jscc_sim.units import check_snr_db
+from jscc_sim.systems.fingerprint import Fingerprint
+from jscc_sim.units import check_snr_db, number
 from jscc_sim.weights import MANIFEST
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
 
@@ -127,45 +124,6 @@ class SystemSpec:
         return BlockJSCC(zoo, policy, estimator, self.equaliser, genie, self.header_margin_db)
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What a loaded system consists of: a retrained zoo or an edited plug-in has another one, and so has a
-    system that sends something else than it did. format: see System.format.
-    zoo_sha256: of what codes the pictures: for the digital chains the versions of the codec's libraries
-    and the measured error rates; realisable: False for a bound."""
-
-    format: int
-    zoo_sha256: str
-    policy_sha256: str
-    complexity_sha256: str
-    realisable: bool
-
-    @cached_property
-    def parts(self) -> tuple[int | str | bool, ...]:
-        """The fields, in their order."""
-        return (self.format, self.zoo_sha256, self.policy_sha256, self.complexity_sha256, self.realisable)
-
-    @classmethod
-    def of(cls, system: System) -> Fingerprint:
-        """Of a loaded system."""
-        if not isinstance(system, BlockJSCC):
-            coder = digest(type(system).__qualname__, described(system), system.version())
-            return cls(system.format, coder, "", "", system.realisable)
-        policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
-        return cls(system.format, system.zoo.sha256, policy, complexity, system.realisable)
-
-
-def described(system: System) -> str:
-    """As `repr`, but that fields which were renamed keep, in metadata["key"], the name that keys know."""
-    if not dataclasses.is_dataclass(system):
-        return repr(system)
-    shown = {
-        f.metadata.get("key", f.name): getattr(system, f.name) for f in dataclasses.fields(system) if f.repr
-    }
-    words = (f"{k}={described(v) if isinstance(v, System) else repr(v)}" for k, v in shown.items())
-    return f"{type(system).__qualname__}({', '.join(words)})"
-
-
 @lru_cache(maxsize=64)
 def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
     """The system of a spec with all it needs in memory, once a process; systems of one zoo share it.
@@ -186,41 +144,6 @@ def _load_zoo(name: str, companion: str, sha256: str) -> Zoo:
     if zoo.sha256 != sha256:
         raise InputError(f"zoo {name} changed since the sweep began")
     return zoo
-
-
-def plugin_sha256(plugin: object) -> str:
-    """Of a plug-in's class and fields and, unless it is the package's own, the text of its file.
-    Other files which that one imports do not count."""
-    cls = type(plugin)
-    fields = [(f.name, repr(getattr(plugin, f.name))) for f in dataclasses.fields(plugin)]  # type: ignore[arg-type]
-    own = cls.__module__.partition(".")[0] == "jscc_sim"
-    text = "" if own else _module_sha256(cls.__module__)
-    return digest(cls.__module__, cls.__qualname__, fields, text)
-
-
-@lru_cache(maxsize=64)
-def _module_sha256(name: str) -> str:
-    """Hash of a module's file as it was when first asked for: a process keeps the code that it loaded.
-    A module of `file.py:Class` has its text's hash in its name already."""
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    if spec is None or not spec.has_location:
-        return ""
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
-def digest(*parts: object) -> str:
-    """sha256 of values that JSON can hold, as 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def number(name: str, value: object) -> float:
-    """A number as float, -0.0 as 0.0. Raises InputError for anything else, truth values included."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputError(f"{name} = {value!r} is not a number")
-    try:
-        return float(value) + 0.0
-    except OverflowError:
-        raise InputError(f"{name} is a number beyond the range of a float") from None
 
 
 def _absolute(spec: str, folder: Path) -> str:
