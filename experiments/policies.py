@@ -11,7 +11,7 @@ from study import Study, guarded, means
 
 from jscc_sim.allocation import POLICIES
 from jscc_sim.plots.curves import gain_figure, quality_figure
-from jscc_sim.plots.table import with_gains
+from jscc_sim.plots.gains import with_gains
 from jscc_sim.statistics import interval
 from jscc_sim.sweep import Grid, SystemSpec
 

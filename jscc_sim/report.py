@@ -20,19 +20,10 @@ from matplotlib.figure import Figure
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import psnr_of_mse
 from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.gains import with_gains
+from jscc_sim.plots.series import Curves, coders
 from jscc_sim.plots.style import figure_bytes
-from jscc_sim.plots.table import (
-    COLUMN_OF,
-    CONTRACT,
-    MEASURES,
-    OTHER,
-    Axis,
-    Curves,
-    check_table,
-    coders,
-    format_value,
-    with_gains,
-)
+from jscc_sim.plots.table import COLUMN_OF, CONTRACT, MEASURES, OTHER, Axis, check_table, format_value
 from jscc_sim.statistics import FEWEST, Interval, interval
 from jscc_sim.versions import version_of
 

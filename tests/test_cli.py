@@ -317,7 +317,7 @@ def test_policies_of_installed_packages_are_listed(capsys, monkeypatch):
         importlib.metadata.EntryPoint("gone", "no_such_package:Policy", group),
         importlib.metadata.EntryPoint("number", "jscc_sim.units:BLOCK", group),
     ]
-    monkeypatch.setattr("jscc_sim.plugins.entry_points", lambda group: installed)
+    monkeypatch.setattr("jscc_sim.plugins.loading.entry_points", lambda group: installed)
     assert main(["policies"]) == 0
     shown = capsys.readouterr()
     assert [line.split()[0] for line in shown.out.splitlines()] == [*POLICIES, "theirs"]

@@ -41,7 +41,7 @@ def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
     system, picture = BlockJSCC(zoo, policy), photograph()
     frame = system.encode(picture, BUDGET, AWGN(10.0))
     expected = zoo if own else LINEAR
-    assert (frame.coder, frame.header.zoo_id) == (expected.name, expected.id)
+    assert (frame.coder, frame.header.system_id) == (expected.name, expected.id)
     sent = system.transmit(picture, AWGN(10.0), BUDGET, np.random.default_rng(0))
     assert not sent.outage
     assert sent.coder == expected.name

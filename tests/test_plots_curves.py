@@ -11,9 +11,10 @@ from tables import CBRS, GAINS_DB, HEIGHT, REFERENCES, WIDTH, lose, psnr_of, res
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
+from jscc_sim.plots.gains import envelopes, with_gains
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.plots.style import COLOURS
-from jscc_sim.plots.table import as_fraction, check_table, envelopes, read_references, with_gains
+from jscc_sim.plots.table import as_fraction, check_table, read_references
 from jscc_sim.plots.waterfalls import waterfall_figure
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
 

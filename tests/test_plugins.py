@@ -87,7 +87,7 @@ def test_entry_points(monkeypatch):
         importlib.metadata.EntryPoint("gone", "no_such_package:Policy", group),
         importlib.metadata.EntryPoint("uniform", "jscc_sim.allocation.random:Random", group),
     ]
-    monkeypatch.setattr("jscc_sim.plugins.entry_points", lambda group: installed)
+    monkeypatch.setattr("jscc_sim.plugins.loading.entry_points", lambda group: installed)
     assert load_policy("other:seed=4") == Random(seed=4)
     assert type(load_policy("uniform")) is POLICIES["uniform"], "a package must not replace a known name"
     with pytest.raises(InputError, match="gone: no_such_package:Policy raised ModuleNotFoundError"):

@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots import style
+from jscc_sim.plots.gains import envelopes, why_no_gain, with_gains
+from jscc_sim.plots.series import Curve, Curves
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
 from jscc_sim.plots.table import (
     COLUMN_OF,
@@ -27,18 +29,13 @@ from jscc_sim.plots.table import (
     OTHER,
     SCHEME,
     Axis,
-    Curve,
-    Curves,
     Quality,
     as_fraction,
     check_table,
-    envelopes,
     of_other_pictures,
     panel_name,
     place_name,
     stated,
-    why_no_gain,
-    with_gains,
 )
 from jscc_sim.statistics import FEWEST
 

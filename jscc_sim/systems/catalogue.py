@@ -12,7 +12,7 @@ vae:N, digits, generative           analog and learned
 
 from __future__ import annotations
 
-from jscc_sim.channels import EQUALISERS
+from jscc_sim.channels import check_equaliser
 from jscc_sim.codecs import CODECS, LEARNED, find_codec
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
@@ -40,8 +40,7 @@ def load_baseline(
     """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
     released ones; header_margin_db: of an analog one, see coding.protection.Protection. Raises InputError
     for a system that does not exist."""
-    if equaliser not in EQUALISERS:
-        raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
+    check_equaliser(equaliser)
     check_margin_db(header_margin_db)
     if name in ANALOG:
         return _load_analog(name, equaliser, zoo, header_margin_db)

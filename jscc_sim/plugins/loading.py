@@ -10,14 +10,14 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from jscc_sim.errors import InputError, JsccError
+from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
+from jscc_sim.plugins.guard import errors_named
 
 T = typing.TypeVar("T")
 
@@ -62,17 +62,6 @@ def subclass(spec: str, found: object, base: type) -> type[typing.Any]:
 def installed_plugins(group: str) -> dict[str, EntryPoint]:
     """The entry points of a group by their names, not loaded."""
     return {entry.name: entry for entry in entry_points(group=group)}
-
-
-@contextmanager
-def errors_named(name: str) -> Iterator[None]:
-    """Whatever foreign code raises inside becomes an InputError that begins with `name`."""
-    try:
-        yield
-    except JsccError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{name} raised {type(error).__name__}: {error}") from error
 
 
 def _find(
