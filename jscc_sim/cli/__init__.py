@@ -96,9 +96,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return 141
-    except OSError as error:  # standard output on a full disk, a folder that vanished
-        _complain(error)
-        _drop_output()
+    except OSError as error:
+        if error.filename:  # a folder that vanished, a name too long
+            _complain(f"{error.filename} cannot be used: {error.strerror}")
+        else:  # standard output on a full disk
+            _complain(error)
+            _drop_output()
         return 2
     except KeyboardInterrupt:
         _complain("stopped")
@@ -148,7 +151,8 @@ def _end(*_: object) -> NoReturn:
 
 def _drop_output() -> None:
     """What is still buffered cannot be written; the interpreter would try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # a stream of the caller's own has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
