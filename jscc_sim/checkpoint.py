@@ -25,6 +25,9 @@ from jscc_sim.files import read_regular, write_whole
 
 MANIFEST, WEIGHTS, CARD = "manifest.json", "weights.safetensors", "CARD.md"
 
+MADE = "<!-- made by jscc-sim train; take this line away to keep what you write here -->"
+"""First line of a card that the next training may replace."""
+
 LARGEST_MANIFEST_BYTES, LARGEST_CARD_BYTES, LARGEST_WEIGHTS_BYTES = 1 << 22, 1 << 22, 1 << 31
 
 BROKEN = (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -126,12 +129,27 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, manifest: Mapping[str, Any], weights: Tensors, what: str = "model"
 ) -> Checkpoint:
-    """Write weights and manifest. What else was in the folder and in an earlier manifest does not belong to
-    these weights."""
+    """Write weights, manifest, and a card unless somebody wrote one. What else was in the folder and in an
+    earlier manifest does not belong to these weights."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {WEIGHTS: write_tensors(folder / WEIGHTS, weights)}
     write_manifest(folder, {**manifest, "files": files})
-    return Checkpoint.read(str(folder), folder, what)
+    made = Checkpoint.read(str(folder), folder, what)
+    if not made.card or made.card.startswith(MADE):
+        text = card_of(folder.name, made.manifest).encode()
+        write_whole(folder / CARD, lambda handle: handle.write(text), follow=False)
+    return made
+
+
+def card_of(name: str, manifest: Mapping[str, Any]) -> str:
+    """The card of a manifest: what a program can say of what it trained."""
+    lines = [MADE, f"# {name}", "", str(manifest.get("summary", "")), ""]
+    known = {"parameters": "parameters", "macs_per_pixel": "multiply-accumulates per pixel"}
+    lines += [f"- **{words}**: {manifest[key]:,}" for key, words in known.items() if key in manifest]
+    if "snr_range_db" in manifest:
+        lines.append("- **SNR**: {:g} to {:g} dB".format(*manifest["snr_range_db"]))
+    lines += [f"- **{key}**: {value}" for key, value in manifest.get("training", {}).items()]
+    return "\n".join(lines) + "\n"
 
 
 def models_folder() -> Path:

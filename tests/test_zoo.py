@@ -16,7 +16,7 @@ from jscc_sim import checkpoint as weights
 from jscc_sim import zoo as zoos
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, Equalised
-from jscc_sim.checkpoint import MANIFEST, WEIGHTS
+from jscc_sim.checkpoint import CARD, MANIFEST, WEIGHTS
 from jscc_sim.codecs import find_codec
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
@@ -123,8 +123,25 @@ def test_calibration_comes_back(linear):
 
 
 def test_zoo_is_written_whole_and_readable(linear):
-    assert sorted(p.name for p in linear.folder.iterdir()) == [MANIFEST, WEIGHTS]
+    assert sorted(p.name for p in linear.folder.iterdir()) == [CARD, MANIFEST, WEIGHTS]
     assert json.loads((linear.folder / MANIFEST).read_text())["bank"] == "linear"
+
+
+def test_a_card_is_made_anew_unless_somebody_wrote_it(linear):
+    fields = {"bank": "linear", "ratios": [0, 8], "summary": "coders", "snr_range_db": [-2, 20]}
+    training = {"command": "jscc-sim train pictures", "steps": 7}
+
+    def made():
+        return save_zoo(linear.folder, {**fields, "training": training}, linear_tensors()).checkpoint.card
+
+    assert made().splitlines()[1:] == [
+        f"# {linear.folder.name}", "", "coders", "", "- **SNR**: -2 to 20 dB",
+        "- **command**: jscc-sim train pictures", "- **steps**: 7",
+    ]  # fmt: skip
+    training["steps"] = 8
+    assert "**steps**: 8" in made()
+    (linear.folder / CARD).write_text("mine")
+    assert made() == "mine"
 
 
 def test_further_fields_leave_the_zoo_what_it_is(linear):
