@@ -10,7 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from jscc_sim.errors import InputError
 
@@ -70,6 +70,17 @@ def check_snr_db(snr_db: float, name: str = "SNR") -> float:
     if not (low <= snr_db <= high):
         raise InputError(f"{name} of {snr_db} dB is outside {low:g} to {high:g} dB")
     return float(snr_db)
+
+
+ENCODED, DECODED = "the encoder gives latents", "the decoder gives samples"
+"""For check_finite."""
+
+
+def check_finite(values: ArrayLike, what: str) -> None:
+    """Raises InputError where weights, finite themselves, give what is not: it would become a picture like
+    any other."""
+    if not np.isfinite(values).all():
+        raise InputError(f"{what} that are not finite: its weights cannot be used")
 
 
 MOST_DENOMINATOR = 1 << 16

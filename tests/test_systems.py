@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,10 @@ from processes import photograph
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Oracle, Random, Uniform
 from jscc_sim.channels import AWGN, Fading, parse_channel
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.testing import SystemContract, sample_picture
-from jscc_sim.zoo import load_zoo
+from jscc_sim.zoo import Zoo, load_zoo
 
 LINEAR = load_zoo("linear")
 BUDGET = 4000
@@ -55,6 +56,16 @@ def picture():
 
 def mse(sent, picture):
     return float(np.square(sent.picture.astype(float) - picture).mean())
+
+
+def test_a_side_that_no_header_holds_is_refused_before_the_work():
+    """Of one row: all of its blocks were measured, planned and coded first, 3 GB and half a minute."""
+    wide = np.zeros((1, 4_000_000, 3), np.uint8)
+    started = time.monotonic()
+    for attempt in (SYSTEM.encode, SYSTEM.check_fits):
+        with pytest.raises(InputError, match=r"4000000 pixels is (above the limit of|outside 1 to) 65535"):
+            attempt(wide, 10**6, AWGN(10.0))
+    assert time.monotonic() - started < 0.5
 
 
 @pytest.mark.parametrize("policy", [Lagrangian(), Uniform(), Random(), EncoderInTheLoop()], ids=repr)
@@ -202,7 +213,7 @@ def test_planning_needs_no_networks(picture):
 
 def test_a_frame_of_another_zoo_is_refused(picture):
     files = {**LINEAR.manifest["files"], "weights.safetensors": "0007" + "0" * 60}
-    other = replace(LINEAR, name="other", manifest={**LINEAR.manifest, "files": files})
+    other = Zoo(replace(LINEAR.checkpoint, name="other", manifest={**LINEAR.manifest, "files": files}))
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
     with pytest.raises(ImpossibleFrameError, match=rf"zoo id {LINEAR.id}, linear; zoo other has 7"):
         BlockJSCC(other).decode(AWGN(10.0)(frame.symbols, np.random.default_rng(0)))

@@ -403,6 +403,27 @@ def test_the_key_knows_buffers_arrays_and_layers():
     assert weights_sha256(mean) != before
 
 
+class Remembering(Ends):
+    """Its buffers are those of the last picture, as Swin transformers keep their attention masks."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(1, 1))
+
+    def encode(self, images):
+        self.mask = torch.ones(images.shape[2:])
+        return super().encode(images)
+
+
+def test_the_key_does_not_change_as_networks_run():
+    ends = Remembering()
+    link = TorchLink(ends.encode, ends.decode)
+    frame = link.encode(PICTURE, 10_000, CLEAR)
+    fresh = Remembering()
+    received = CLEAR(frame.symbols, np.random.default_rng(0))
+    assert TorchLink(fresh.encode, fresh.decode).decode(received).picture.shape == PICTURE.shape
+
+
 # --- checkpoints ----------------------------------------------------------------------------------
 
 

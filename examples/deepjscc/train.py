@@ -33,9 +33,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10**9, help="at most so many")
     parser.add_argument("--channel", default="awgn", help="as for jscc-sim transmit")
     arguments = parser.parse_args()
-    pictures = load(split_folder(arguments.folder).training) if arguments.folder else map(read_picture, BUILTIN)
     channel = parse_channel(arguments.channel, SNR_DB[1])
-    network = train(Crops(list(pictures), SIDE), channel, arguments.minutes * 60, arguments.steps)
+    if arguments.folder:
+        pictures = load(split_folder(arguments.folder).training)
+    else:
+        pictures = [read_picture(name) for name in BUILTIN]
+    network = train(Crops(pictures, SIDE), channel, arguments.minutes * 60, arguments.steps)
     save_file(network.state_dict(), WEIGHTS)
     print(f"{WEIGHTS} written")
 
@@ -66,7 +69,8 @@ def train(crops, channel, seconds, steps):
         losses.append(loss.item())
         if spent - said > SAID_SECONDS:
             said = spent
-            print(f"step {step}, {spent:.0f} s: {-10 * math.log10(np.mean(losses[-100:])):.2f} dB", flush=True)
+            psnr_db = -10 * math.log10(np.mean(losses[-100:]))
+            print(f"step {step}, {spent:.0f} s: {psnr_db:.2f} dB", flush=True)
     return network
 
 

@@ -18,10 +18,10 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from jscc_sim.checkpoint import LARGEST_WEIGHTS_BYTES, MISFITS, Checkpoint
 from jscc_sim.errors import InputError, one_line, out_of_memory
 from jscc_sim.files import read_regular
 from jscc_sim.inference import building
-from jscc_sim.weights import LARGEST_WEIGHTS_BYTES, MISFITS, Model
 
 A = TypeVar("A")
 N = TypeVar("N", bound=nn.Module)
@@ -48,7 +48,7 @@ def filled(
 
 
 @building()
-def loaded(model: Model, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
+def loaded(model: Checkpoint, architecture: Callable[..., A], network: Callable[[A], N]) -> N:
     """The network that a manifest's architecture describes, with the model's weights. Raises InputError
     where they are not each other's."""
     tensors, described = model.tensors, model.manifest["architecture"]
@@ -81,6 +81,8 @@ def _no_larger(tensors: Mapping[str, NDArray[Any]]) -> Iterator[None]:
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         if parameter is None or threading.get_ident() != builder:
             return
+        if not parameter.numel():
+            raise ValueError(f"the architecture has no channels for {name}")
         room["tensors"] -= 1
         room["weights"] -= parameter.numel()
         if min(room.values()) < 0:

@@ -116,8 +116,8 @@ class BlockJSCC(AnalogLink[RatioMap]):
         """See System.check_fits. Where planning needs the networks, the uniform policy stands in."""
         quick = set(self.policy.needs) <= {"score", "predicted_mse"}
         planner = self if quick else replace(self, policy=Uniform())
+        request = self.request(picture, budget, belief)  # a picture of few rows is many blocks
         blocks, grid = split(picture)
-        request = self.request(picture, budget, belief)
         planner._candidates(blocks, grid, request, *planner._described(blocks))
 
     @property

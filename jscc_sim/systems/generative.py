@@ -16,6 +16,7 @@ import numpy as np
 from jscc_sim.allocation import Uniform
 from jscc_sim.blocks import reassemble
 from jscc_sim.channels import Channel, Equalised
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
@@ -26,7 +27,6 @@ from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import Stopwatch
 from jscc_sim.systems.block_jscc import BlockJSCC, RatioMap
 from jscc_sim.units import RatioSet
-from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
 SENDER = "linear"
@@ -50,9 +50,9 @@ class Generative(AnalogLink[RatioMap]):
     header_margin_db: float | None = None
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Checkpoint:
         """The prior's weights and manifest."""
-        return Model.find("generative", self.weights)
+        return Checkpoint.find("generative", self.weights)
 
     @cached_property
     def sender(self) -> BlockJSCC:

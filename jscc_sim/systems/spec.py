@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jscc_sim.allocation import load_policy
 from jscc_sim.channels import EQUALISERS
+from jscc_sim.checkpoint import MANIFEST
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.complexity import load_estimator
 from jscc_sim.errors import InputError
@@ -19,7 +20,6 @@ from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.units import check_snr_db, number
-from jscc_sim.weights import MANIFEST
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
 
 SIDE_INFO = ("transmitted", "genie")

@@ -145,8 +145,10 @@ class TorchLink(AnalogLink[Rate]):
         return type(self).__name__
 
     @cached_property
-    def _coders(self) -> list[TorchCoder]:
-        """By rate."""
+    def _built(self) -> tuple[list[TorchCoder], str]:
+        """The networks by rate, and the hash of what they hold: before they run, since there are some that
+        keep what depends on the last picture among their weights."""
+        from jscc_sim.nn.held_weights import weights_sha256
         from jscc_sim.nn.torch_coder import TorchCoder
 
         with building(), errors_named(f"{self._name}: networks"):
@@ -156,15 +158,20 @@ class TorchLink(AnalogLink[Rate]):
                 f"{self._name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
                 f"{1 << RATE_BITS} and as many of each"
             )
+        sha256 = hashlib.sha256(f"{self._name} {weights_sha256(*encoders, *decoders)}".encode())
         pairs = zip(encoders, decoders, strict=True)
-        return [TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self._name) for pair in pairs]
+        coders = [
+            TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self._name) for pair in pairs
+        ]
+        return coders, sha256.hexdigest()
 
-    @cached_property
+    @property
+    def _coders(self) -> list[TorchCoder]:
+        return self._built[0]
+
+    @property
     def _sha256(self) -> str:
-        from jscc_sim.nn.held_weights import weights_sha256
-
-        held = weights_sha256(*(end for coder in self._coders for end in (coder.encoder, coder.decoder)))
-        return hashlib.sha256(f"{self._name} {held}".encode()).hexdigest()
+        return self._built[1]
 
     def _rate(self, request: FrameRequest) -> Rate:
         """The largest that fits. Raises BudgetError."""
