@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular, write_whole
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+"""Of a training that is not over, or that may go on."""
 
 LARGEST_MANIFEST_BYTES, LARGEST_WEIGHTS_BYTES = 1 << 22, 1 << 31
 
@@ -51,6 +54,7 @@ class Model:
         """The released weights of a system, or those in a folder. Raises InputError."""
         folder = Path(name) if name else models_folder() / system
         name = name or system
+        check_finished(folder, f"model {name}")
         try:
             manifest = read_manifest(folder)
             found = cls(system, name, folder, manifest)
@@ -94,6 +98,12 @@ def save_model(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> M
     files = {WEIGHTS: write_tensors(folder / WEIGHTS, weights)}
     write_manifest(folder, {**manifest, "files": files})
     return Model.find(manifest["system"], str(folder))
+
+
+def check_finished(folder: Path, what: str) -> None:
+    """Raises InputError for a folder in which a training was begun and has left no weights so far."""
+    if os.path.exists(folder / CHECKPOINT) and not os.path.exists(folder / MANIFEST):  # of any name
+        raise InputError(f"{what}: its training is unfinished; the same jscc-sim train command goes on")
 
 
 def models_folder() -> Path:

@@ -23,6 +23,7 @@ from jscc_sim.weights import (
     MISFITS,
     WEIGHTS,
     Tensors,
+    check_finished,
     models_folder,
     read_manifest,
     read_tensors,
@@ -151,6 +152,7 @@ def _read_zoo(name: str) -> Zoo:
     known = released_zoos()
     folder = models_folder() / name if name in known else Path(name)
     if name not in known and ("\0" in name or not (folder / MANIFEST).exists()):
+        check_finished(folder, f"zoo {name}")
         raise InputError(f"zoo {name!r} is neither one of {', '.join(known)} nor a folder with a {MANIFEST}")
     try:
         zoo = Zoo(name, folder, read_manifest(folder))
@@ -181,6 +183,12 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
     )
     files = {**zoo.manifest["files"], CALIBRATION: digest}
     return _write_manifest(zoo.folder, {**zoo.manifest, "files": files, "calibration": dict(notes)})
+
+
+def check_new(folder: Path) -> None:
+    """Raises InputError for the folder of a zoo to come that would go by a released zoo's name."""
+    if str(folder) in released_zoos():
+        raise InputError(f"zoo folder {folder} has the name of a released zoo: name another one")
 
 
 def check_own(zoo: Zoo) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jscc_sim.cli.outputs import writable_folder
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, counted
 from jscc_sim.files import check_apart
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
@@ -22,7 +22,7 @@ from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
 from jscc_sim.weights import WEIGHTS
-from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
+from jscc_sim.zoo import Zoo, check_new, check_own, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.loop import Trainer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # torch is loaded once everything is checked
 
 CALIBRATION_IMAGES = 80
 CURVES = "training.png"
+LINEAR = "linear"
 FINE, COARSE, DEPTHS = 128, 192, (3, 3, 3, 4)
 
 WIDEST, DEEPEST, LONGEST_SIDE, MOST_CROPS, MOST = 4096, 100, 8192, 1 << 16, 10**9
@@ -44,6 +45,8 @@ def train(arguments: argparse.Namespace) -> int:
     _check(arguments)
     writable_folder(Path(arguments.out))
     split = _material(arguments)
+    if split is not None:
+        _check_holds_none(Path(arguments.out), [*split.training, *split.validation])
     if arguments.system == BLOCK_JSCC:
         assert split is not None
         start = None if arguments.start is None else load_zoo(arguments.start)
@@ -65,7 +68,13 @@ def train(arguments: argparse.Namespace) -> int:
     else:
         task = _task(arguments)
         trainer = _run(arguments, task, split, folder)
-        _draw(folder)
+        _draw(folder, task)
+        if trainer.restored == trainer.step:
+            print(
+                f"nothing was trained: {folder} has its {counted(trainer.step, 'step')}; --steps with a "
+                "larger number goes on",
+                flush=True,
+            )
         if trainer.step != trainer.recipe.steps:
             print(f"stopped; the same command goes on from {folder}")
             return 130
@@ -79,6 +88,7 @@ def train(arguments: argparse.Namespace) -> int:
                 network, folder, notes, _training_range(arguments).snr_db, _inherited(arguments)
             )
             _calibrate(zoo, split, arguments.seed)
+            _compare(task, split, folder)
         else:
             release_model(task, network, folder, notes)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
@@ -126,11 +136,22 @@ def _check(arguments: argparse.Namespace) -> None:
         bank = start.manifest["bank"]
         if bank != "conv":
             raise InputError(f"zoo {arguments.start} has the bank {bank}, no network to start from")
+    if arguments.system == BLOCK_JSCC:
+        check_new(Path(arguments.out))
     _training_range(arguments)
     for name in ("minutes", "checkpoint_seconds", "rate"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
+
+
+def _check_holds_none(out: Path, pictures: Iterable[Path]) -> None:
+    """Raises InputError for a folder in which pictures lie that are read: curves of the training would be one
+    of them the next time."""
+    folder = out.resolve()
+    for path in pictures:
+        if folder in (path.parent.resolve(), path.resolve().parent):
+            raise InputError(f"output folder {out} holds pictures that are read, {path.name}: name another")
 
 
 def _material(arguments: argparse.Namespace) -> Split | None:
@@ -216,7 +237,25 @@ def _inherited(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: manifest[name] for name in ("companion", "withheld") if name in manifest}
 
 
-def _draw(folder: Path) -> None:
+def _compare(task: Task[Any], split: Split, folder: Path) -> None:
+    """A line on what the training came to, beside what needs none."""
+    from jscc_sim.training.block_jscc import bank_psnr_db
+    from jscc_sim.training.log import LOG, column, read_log
+
+    name = column("PSNR")
+    rows = read_log(folder / LOG) if (folder / LOG).exists() else []
+    own_db = rows[-1].get(name, math.nan) if rows else math.nan
+    if not math.isfinite(own_db):  # a log that was deleted; pictures without a whole block
+        return
+    linear_db = bank_psnr_db(load_zoo(LINEAR).bank, task.held_out(split))
+    behind = ": train longer" if own_db < linear_db else ""
+    print(
+        f"validation PSNR ({task.validated}): {own_db:.2f} dB; the linear coder, which is not trained, makes "
+        f"{linear_db:.2f} dB of the same pictures{behind}"
+    )
+
+
+def _draw(folder: Path, task: Task[Any]) -> None:
     """The curves of the run so far, if it got so far."""
     from jscc_sim.training.log import LOG, read_log
 
@@ -224,7 +263,7 @@ def _draw(folder: Path) -> None:
         from jscc_sim.plots import save_figure
         from jscc_sim.plots.training import training_figure
 
-        save_figure(training_figure(read_log(folder / LOG)), folder / CURVES)
+        save_figure(training_figure(read_log(folder / LOG), task.validated), folder / CURVES)
 
 
 def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:
