@@ -27,7 +27,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         check_apart(store_files(arguments.store), [arguments.grid])
     grid = Grid.from_toml(arguments.grid)
     trials = grid.trials()
-    believed = [s.sender_snr_db for s in grid.systems if s.sender_snr_db is not None]
+    believed = [s.sender_snr_db for s in grid.specs if s.sender_snr_db is not None]
     remark({t.system: t.system.load() for t in trials}.items(), [*grid.snr_db, *believed])
     if arguments.dry_run:
         _dry_run(trials, arguments.store, workers)
