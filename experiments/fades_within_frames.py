@@ -60,11 +60,11 @@ def psnrs_db(system: BlockJSCC, channel: Channel, picture: Picture, seed: int) -
     frame = system.encode(picture, budget_uses(CBR, *picture.shape[:2]), channel)
     header, where = frame.header, places(len(frame.symbols))
     assert header is not None
-    bank, grid = system.zoo_of(header.zoo_id).bank, BlockGrid(frame.height, frame.width)
-    offsets, uses = block_slices(header.index, system.ratios), system.ratios.array[header.index]
+    bank, grid = system.zoo_of(header.system_id).bank, BlockGrid(frame.height, frame.width)
+    offsets, uses = block_slices(frame.index, system.ratios), system.ratios.array[frame.index]
 
     def psnr_db(payload: Equalised) -> float | None:
-        blocks = bank.decode(payload, header.gain, grid, header.index, header.sender_snr_db)
+        blocks = bank.decode(payload, header.gain, grid, frame.index, header.sender_snr_db)
         return psnr_between(reassemble(blocks, grid), picture)
 
     found = [psnr_db(equalise(channel(frame.symbols[where], np.random.default_rng(seed))))]

@@ -9,6 +9,7 @@ import pandas as pd
 from study import Study, words_of
 
 from jscc_sim.channels import AWGN, Channel
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.patch_klt import PatchKLT
@@ -16,7 +17,6 @@ from jscc_sim.nn.vae_link import CHOICES
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweep import Grid, SystemSpec
 from jscc_sim.systems.vae_link import VAE
-from jscc_sim.weights import Model
 
 SNRS_DB = (-2.0, 0.0, 2.0, 5.0, 8.0, 10.0, 15.0, 20.0)
 NOISELESS_DB = 60.0
@@ -59,7 +59,7 @@ def make(study: Study) -> None:
 
 def linear(images: list[str], snrs_db: tuple[float, ...]) -> pd.DataFrame:
     """PSNR of the baseline: rows by its name and image, a column each SNR."""
-    klt = PatchKLT.beside(Model.find(VAE))
+    klt = PatchKLT.beside(Checkpoint.find(VAE))
     found = {}
     for image in images:
         picture = read_picture(image)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.units import BLOCK
+from jscc_sim.units import BLOCK, DECODED, check_finite
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def reassemble(blocks: NDArray[np.float32], grid: BlockGrid) -> Picture:
     """
     canvas = np.empty((grid.rows * BLOCK, grid.columns * BLOCK, 3), dtype=np.uint8)
     for row, tiles in enumerate(blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3)):
+        check_finite(tiles, DECODED)
         strip = np.rint(tiles.swapaxes(0, 1)).clip(0, 255)
         canvas[row * BLOCK : (row + 1) * BLOCK] = strip.reshape(BLOCK, grid.columns * BLOCK, 3)
     return np.ascontiguousarray(canvas[: grid.height, : grid.width])

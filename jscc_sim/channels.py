@@ -234,18 +234,18 @@ class Fading(Channel):
     ) -> Received:
         """See Channel.disturb."""
         uses = len(symbols)
-        span = max(min(self.coherence or uses, uses), 1)
+        span = self.span(uses)
         fades = -(-uses // span)
-        h = self._fixed + complex_normal(fades, self._scattered, fading)
+        h = self.fixed + complex_normal(fades, self.scattered, fading)
         variance = noise_variance(self.snr_db)
         if self.real:
             spread = np.repeat(np.abs(h), span)[:uses]
             return Received(symbols * spread + complex_normal(uses, variance, noise), variance)
         estimate, known = h, variance
         if self.csi_db is not None:
-            error = complex_normal(fades, db_to_power(-self.csi_db), estimation)
-            estimate = (self._fixed + self._trust * (h + error - self._fixed)).astype(np.complex64)
-            known = variance + self._left
+            error = complex_normal(fades, self.error_variance, estimation)
+            estimate = self.estimate_of(h + error).astype(np.complex64)
+            known = variance + self.left
         received = symbols * np.repeat(h, span)[:uses] + complex_normal(uses, variance, noise)
         return Received(received, known, np.repeat(estimate, span)[:uses])
 
@@ -271,38 +271,50 @@ class Fading(Channel):
             return power_to_db(float(2 ** np.log2(1 + snrs).mean() - 1)) - 2.0
         return self._known_snr_db() + power_to_db(float(self._power_quantile(np.array(OUTAGE_SHARE))))
 
+    def span(self, uses: int) -> int:
+        """How many of so many uses share one h."""
+        return max(min(self.coherence or uses, uses), 1)
+
+    def estimate_of(self, least_squares: Any) -> Any:
+        """The linear MMSE estimates of h that least-squares ones give; an array or a tensor."""
+        return self.fixed + self.trust * (least_squares - self.fixed)
+
     @property
-    def _fixed(self) -> float:
+    def fixed(self) -> float:
         """Amplitude of the fixed path."""
         return math.sqrt(self.k_factor / (1 + self.k_factor))
 
     @property
-    def _scattered(self) -> float:
+    def scattered(self) -> float:
         """Power of the scattered ones."""
         return 1 / (1 + self.k_factor)
 
     @property
-    def _trust(self) -> float:
-        """Weight of a least-squares estimate's deviation from the fixed path."""
-        error = 0.0 if self.csi_db is None else db_to_power(-self.csi_db)
-        return self._scattered / (self._scattered + error)
+    def error_variance(self) -> float:
+        """Of a least-squares estimate of h; 0 for perfect knowledge."""
+        return 0.0 if self.csi_db is None else db_to_power(-self.csi_db)
 
     @property
-    def _left(self) -> float:
+    def trust(self) -> float:
+        """Weight of a least-squares estimate's deviation from the fixed path."""
+        return self.scattered / (self.scattered + self.error_variance)
+
+    @property
+    def left(self) -> float:
         """Variance of h about its estimate."""
-        return self._scattered * (1 - self._trust)
+        return self.scattered * (1 - self.trust)
 
     def _known_snr_db(self) -> float:
-        return -power_to_db(noise_variance(self.snr_db) + self._left)
+        return -power_to_db(noise_variance(self.snr_db) + self.left)
 
     def _power_quantile(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
         """The estimate's abs()**2 is a noncentral chi-square of two degrees of freedom."""
         from scipy import stats
 
-        spread = self._scattered * self._trust
-        noncentrality = 2 * self._fixed**2 / spread
+        spread = self.scattered * self.trust
+        noncentrality = 2 * self.fixed**2 / spread
         if noncentrality > MOST_NONCENTRALITY:
-            return np.full(np.shape(share), self._fixed**2)
+            return np.full(np.shape(share), self.fixed**2)
         found = stats.ncx2.ppf(share, 2, noncentrality, scale=spread / 2)
         return np.asarray(found, dtype=np.float64)
 
@@ -321,16 +333,27 @@ def equalise(received: Received, method: str = "mmse") -> Equalised:
     that uses gain and variance per use, as ours do, makes the same of `zf` and `mmse`.
     Raises InputError for another method.
     """
-    if method not in EQUALISERS:
-        raise InputError(f"equaliser {method!r} is not one of {', '.join(EQUALISERS)}")
+    check_equaliser(method)
     uses, variance = len(received.symbols), received.noise_variance
     if received.estimate is None or method == "none":
         return Equalised(received.symbols, np.ones(uses), np.full(uses, variance))
     h = np.broadcast_to(received.estimate, uses).astype(np.complex128)
-    power = np.maximum(np.abs(h) ** 2, WEAKEST_POWER)
+    symbols, gain, left = undo(h, received.symbols, variance, method)
+    return Equalised(symbols.astype(np.complex64), gain, left)
+
+
+def check_equaliser(method: str) -> None:
+    """Raises InputError for one that does not exist."""
+    if method not in EQUALISERS:
+        raise InputError(f"equaliser {method!r} is not one of {', '.join(EQUALISERS)}")
+
+
+def undo(h: Any, symbols: Any, variance: Any, method: str) -> tuple[Any, Any, Any]:
+    """`zf` or `mmse` of `equalise`: symbols, gain and noise variance of each use, given h and the noise
+    variance. Arrays of NumPy or tensors of torch: this is all that there is to equalisation, for both."""
+    power = (abs(h) ** 2).clip(WEAKEST_POWER)
     denominator = power + (variance if method == "mmse" else 0.0)
-    symbols = (np.conj(h) * received.symbols / denominator).astype(np.complex64)
-    return Equalised(symbols, power / denominator, power * variance / denominator**2)
+    return h.conj() * symbols / denominator, power / denominator, power * variance / denominator**2
 
 
 FORMS = (

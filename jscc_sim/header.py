@@ -1,13 +1,14 @@
 """The header of a frame: what a receiver must know, as symbols that survive the channel.
 
-header    protected     size, zoo, gain, the sender's SNR, ratio map: see coding/protection.py
-payload   not here      as the ratio map says, interleaved: see coding/interleaving.py
+    common     size, system id, gain, the sender's SNR
+    own        fields of the system's own, such as block JSCC's ratio map
+
+All of it protected, see coding/protection.py; the payload follows, interleaved, see coding/interleaving.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,8 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Equalised
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.protection import Protection, recover
-from jscc_sim.coding.ratio_map import decode_map, encode_map
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.images import pixel_limit
-from jscc_sim.units import BLOCK, RatioSet
 
 LONGEST_SIDE = 65535
 """Pixels of the longest side that a header can name."""
@@ -27,7 +26,7 @@ LONGEST_SIDE = 65535
 GAIN_BITS = 12
 """Of a payload's amplitude factor."""
 
-_SIZE_BITS, _ZOO_BITS, _SNR_BITS = 4, 16, 8
+_SIZE_BITS, _ID_BITS, _SNR_BITS = 4, 16, 8
 _GAIN_OCTAVES = 12.0  # gains of 2**-12 to 2**12: steps of 0.4 %, so an error of -54 dB at most
 _LOWEST_SNR_DB, _SNR_STEP_DB = -30.0, 0.25
 
@@ -36,40 +35,26 @@ _LOWEST_SNR_DB, _SNR_STEP_DB = -30.0, 0.25
 class FrameHeader:
     """What the sender tells. Raises InputError for what no header can hold.
 
-    height, width: pixels, 1 to 65535. zoo_id: 16 bits of the zoo's hash. gain: the payload's
-    amplitude factor, sent = gain * latent. sender_snr_db: the SNR that the sender believed.
-    index: [ceil(height / 32) * ceil(width / 32)] ratio of each block, row by row.
+    height, width: pixels, 1 to 65535. system_id: 16 bits of the weights' hash, or those of a system that has
+    no weights. gain: the payload's amplitude factor, sent = gain * latent. sender_snr_db: the SNR that the
+    sender believed. fields: the system's own; as received, with zeros behind them.
     """
 
     height: int
     width: int
-    zoo_id: int
+    system_id: int
     gain: float
     sender_snr_db: float
-    index: NDArray[np.int64]
+    fields: Bits
 
     def __post_init__(self) -> None:
-        for name, side in (("height", self.height), ("width", self.width)):
-            if not 1 <= side <= LONGEST_SIDE:
-                raise InputError(f"{name} of {side} pixels is outside 1 to {LONGEST_SIDE}")
-        if not 0 <= self.zoo_id < 1 << _ZOO_BITS:
-            raise InputError(f"zoo id {self.zoo_id} is not a number of {_ZOO_BITS} bits")
+        check_size(self.height, self.width)
+        if not 0 <= self.system_id < 1 << _ID_BITS:
+            raise InputError(f"system id {self.system_id} is not a number of {_ID_BITS} bits")
         if not 0 < self.gain < math.inf:
             raise InputError(f"gain {self.gain} is not a positive number")
         if math.isnan(self.sender_snr_db):
             raise InputError("the sender's SNR is not a number")
-        if self.index.shape != (self.rows * self.cols,):
-            raise InputError(f"ratio map of shape {self.index.shape} for {self.rows * self.cols} blocks")
-
-    @property
-    def rows(self) -> int:
-        """Blocks from top to bottom."""
-        return -(-self.height // BLOCK)
-
-    @property
-    def cols(self) -> int:
-        """Blocks from left to right."""
-        return -(-self.width // BLOCK)
 
 
 @dataclass(frozen=True)
@@ -78,6 +63,13 @@ class DecodedHeader:
 
     header: FrameHeader
     uses: int
+
+
+def check_size(height: int, width: int) -> None:
+    """Raises InputError for a picture whose size no header holds."""
+    for name, side in (("height", height), ("width", width)):
+        if not 1 <= side <= LONGEST_SIDE:
+            raise InputError(f"{name} of {side} pixels is outside 1 to {LONGEST_SIDE}")
 
 
 def quantise_gain(gain: float) -> float:
@@ -90,51 +82,43 @@ def quantise_snr_db(snr_db: float) -> float:
     return _LOWEST_SNR_DB + _SNR_STEP_DB * _snr_code(snr_db)
 
 
-def encode_header(header: FrameHeader, ratios: RatioSet, protection: Protection) -> NDArray[np.complex64]:
+def encode_header(header: FrameHeader, protection: Protection) -> NDArray[np.complex64]:
     """The header's symbols, each of unit power."""
-    return protection.protect(_content(header, ratios))
+    return protection.protect(content(header))
 
 
-def header_uses(header: FrameHeader, ratios: RatioSet, protection: Protection) -> int:
-    """Channel uses of encode_header's symbols, without making them."""
-    return protection.uses(len(_content(header, ratios)))
+def header_bits(height: int, width: int, own: int) -> int:
+    """Bits of the header of a picture of that size, `own` of them the system's, before protection."""
+    sides = sum(_SIZE_BITS + side.bit_length() - 1 for side in (height, width))
+    return sides + _ID_BITS + GAIN_BITS + _SNR_BITS + own
 
 
-def decode_header(
-    heard: Equalised, ratios_of: Callable[[int], RatioSet], most_pixels_per_use: float = math.inf
-) -> DecodedHeader:
+def decode_header(heard: Equalised, most_pixels_per_use: float = math.inf) -> DecodedHeader:
     """The header of a whole received frame.
 
-    ratios_of: the ratio set of a zoo id; what it raises is passed on. most_pixels_per_use: that a frame of
-    so many uses may claim. Raises OutageError if there is no header, a CRC fails, or the content is
-    impossible.
+    most_pixels_per_use: that a frame of so many uses may claim. Raises OutageError if there is no header, a
+    CRC fails, or the common fields are impossible.
     """
     symbols, gain, noise = heard.symbols.shape, heard.gain.shape, heard.noise_variance.shape
     if not symbols == gain == noise == (len(heard.symbols),):
         raise InputError(f"symbols {symbols}, gain {gain}, noise {noise} differ")
-    content, end = recover(heard)
-    header, payload = _parse(content, ratios_of, most_pixels_per_use * len(heard.symbols))
-    if end + payload > len(heard.symbols):
-        raise ImpossibleFrameError(f"payload of {payload} uses, {len(heard.symbols) - end} arrived")
-    return DecodedHeader(header, end)
+    found, end = recover(heard)
+    return DecodedHeader(_parse(found, most_pixels_per_use * len(heard.symbols)), end)
 
 
-def _content(header: FrameHeader, ratios: RatioSet) -> Bits:
-    """The bits of the main header, without CRC and padding."""
-    fields = [_size_bits(header.height), _size_bits(header.width), to_bits(header.zoo_id, _ZOO_BITS)]
-    fields += [to_bits(gain_code(header.gain), GAIN_BITS)]
-    fields += [to_bits(_snr_code(header.sender_snr_db), _SNR_BITS)]
-    return np.concatenate([*fields, encode_map(header.index.reshape(header.rows, header.cols), len(ratios))])
+def content(header: FrameHeader) -> Bits:
+    """The bits of a header, without CRC and padding."""
+    common = [_size_bits(header.height), _size_bits(header.width), to_bits(header.system_id, _ID_BITS)]
+    common += [to_bits(gain_code(header.gain), GAIN_BITS)]
+    common += [to_bits(_snr_code(header.sender_snr_db), _SNR_BITS)]
+    return np.concatenate([*common, header.fields])
 
 
-def _parse(
-    content: Bits, ratios_of: Callable[[int], RatioSet], most_pixels: float
-) -> tuple[FrameHeader, int]:
-    """The header and the channel uses of its payload. The fields precede the zoo's own errors."""
-    reader = BitReader(content)
+def _parse(found: Bits, most_pixels: float) -> FrameHeader:
+    reader = BitReader(found)
     try:
         height, width = _take_size(reader), _take_size(reader)
-        zoo_id, gain_code, snr_code = reader.take(_ZOO_BITS), reader.take(GAIN_BITS), reader.take(_SNR_BITS)
+        system_id, gain, snr = reader.take(_ID_BITS), reader.take(GAIN_BITS), reader.take(_SNR_BITS)
     except InputError as error:
         raise ImpossibleFrameError(f"impossible header: {error}") from None
     if height * width > pixel_limit():
@@ -146,13 +130,8 @@ def _parse(
             f"image of {height} x {width} pixels exceeds the limit of {most_pixels:.0f} pixels for a frame "
             "of so many uses (--most-pixels-per-use)"
         )
-    ratios = ratios_of(zoo_id)
-    try:
-        index = decode_map(reader.rest, -(-height // BLOCK), -(-width // BLOCK), len(ratios)).reshape(-1)
-    except InputError as error:
-        raise ImpossibleFrameError(f"impossible ratio map: {error}") from None
-    snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr_code
-    return FrameHeader(height, width, zoo_id, gain_of(gain_code), snr_db, index), ratios.spent(index)
+    snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr
+    return FrameHeader(height, width, system_id, gain_of(gain), snr_db, reader.rest)
 
 
 def _size_bits(side: int) -> Bits:

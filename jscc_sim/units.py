@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from jscc_sim.errors import InputError
+
+if TYPE_CHECKING:  # units are needed where torch is not
+    from torch import Tensor
 
 BLOCK = 32
 """Side of a block in pixels."""
@@ -27,9 +31,18 @@ LARGEST_SEED = 2**63 - 1
 """Of a channel, and of a grid."""
 
 
-def db_to_power(db: float) -> float:
-    """Power ratio of a value in decibels."""
-    return float(10.0 ** (db / 10.0))
+@overload
+def db_to_power(db: float) -> float: ...
+
+
+@overload
+def db_to_power(db: Tensor) -> Tensor: ...
+
+
+def db_to_power(db: float | Tensor) -> float | Tensor:
+    """Power ratio of a value in decibels; of each of them, if they are a tensor."""
+    power = 10.0 ** (db / 10.0)
+    return float(power) if isinstance(power, float | np.generic) else power
 
 
 def power_to_db(power: float) -> float:
@@ -37,8 +50,17 @@ def power_to_db(power: float) -> float:
     return 10.0 * math.log10(power) if power > 0 else -math.inf
 
 
-def noise_variance(snr_db: float) -> float:
-    """Complex noise variance N0 for unit symbol energy; half of it lies in each real dimension."""
+@overload
+def noise_variance(snr_db: float) -> float: ...
+
+
+@overload
+def noise_variance(snr_db: Tensor) -> Tensor: ...
+
+
+def noise_variance(snr_db: float | Tensor) -> float | Tensor:
+    """Complex noise variance N0 for unit symbol energy; half of it lies in each real dimension. Of a tensor
+    of SNRs one each."""
     return db_to_power(-snr_db)
 
 
@@ -48,6 +70,17 @@ def check_snr_db(snr_db: float, name: str = "SNR") -> float:
     if not (low <= snr_db <= high):
         raise InputError(f"{name} of {snr_db} dB is outside {low:g} to {high:g} dB")
     return float(snr_db)
+
+
+ENCODED, DECODED = "the encoder gives latents", "the decoder gives samples"
+"""For check_finite."""
+
+
+def check_finite(values: ArrayLike, what: str) -> None:
+    """Raises InputError where weights, finite themselves, give what is not: it would become a picture like
+    any other."""
+    if not np.isfinite(values).all():
+        raise InputError(f"{what} that are not finite: its weights cannot be used")
 
 
 MOST_DENOMINATOR = 1 << 16

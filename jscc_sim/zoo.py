@@ -1,4 +1,4 @@
-"""A zoo on disk: a folder with a manifest, the weights of block coders and a calibration table."""
+"""A zoo: the checkpoint of coders for blocks, with a calibration table that predicts their errors."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from typing import Any
 
 import numpy as np
 
+from jscc_sim.checkpoint import (
+    BROKEN,
+    MANIFEST,
+    MISFITS,
+    Checkpoint,
+    Tensors,
+    models_folder,
+    released,
+    save_checkpoint,
+)
 from jscc_sim.errors import InputError, out_of_memory
 from jscc_sim.inference import building
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import BLOCK_SAMPLES, RatioSet
-from jscc_sim.weights import (
-    BROKEN,
-    MANIFEST,
-    MISFITS,
-    WEIGHTS,
-    Tensors,
-    models_folder,
-    read_manifest,
-    read_tensors,
-    released,
-    weights_id,
-    write_manifest,
-    write_tensors,
-)
 
 CALIBRATION = "calibration.safetensors"
 BANKS = ("linear", "conv")
@@ -39,11 +35,29 @@ DEFAULT_ZOO = "conv"
 
 @dataclass(frozen=True)
 class Zoo:
-    """One bank of coders with its predictor. name: a released zoo's, or the folder's path."""
+    """One bank of coders with its predictor."""
 
-    name: str
-    folder: Path
-    manifest: Mapping[str, Any]
+    checkpoint: Checkpoint
+
+    @property
+    def name(self) -> str:
+        """A released zoo's, or the folder's path."""
+        return self.checkpoint.name
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self.checkpoint.folder
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What is known of it."""
+        return self.checkpoint.manifest
+
+    @property
+    def id(self) -> int:
+        """16 bits that travel in the header, from the weights alone: a receiver needs no calibration."""
+        return self.checkpoint.id
 
     @property
     def ratios(self) -> RatioSet:
@@ -79,7 +93,11 @@ class Zoo:
 
     def alone(self) -> Zoo:
         """The zoo without its companion."""
-        return replace(self, manifest={**self.manifest, "companion": None})
+        return self.with_fields(companion=None)
+
+    def with_fields(self, **fields: Any) -> Zoo:
+        """The same with other fields of its manifest, not written down."""
+        return Zoo(replace(self.checkpoint, manifest={**self.manifest, **fields}))
 
     @property
     def sees_neighbours(self) -> bool:
@@ -93,20 +111,17 @@ class Zoo:
             if predictor or len(self.family) > 1:
                 _ = zoo.predictor
 
-    @property
-    def id(self) -> int:
-        """16 bits that travel in the header, from the weights alone: a receiver needs no calibration."""
-        return weights_id(self.manifest)
-
     @cached_property
     def bank(self) -> Bank:
         """The coders, checked and loaded at first use."""
-        tensors = self._load(WEIGHTS)
+        tensors = self.checkpoint.tensors
         try:
             if self.manifest["bank"] == "linear":
                 from jscc_sim.nn.linear import LinearBank
 
                 fields = {key: tensors[key].astype(np.float64) for key in ("mean", "colour", "variance")}
+                if not (fields["variance"] > 0).all():
+                    raise ValueError(f"a variance is {fields['variance'].min():g}, not above 0")
                 bank: Bank = LinearBank(**fields, ratios=RatioSet(self.ratios.uses))
             else:
                 bank = _conv_bank(self.manifest["architecture"], self.ratios.uses, tensors)
@@ -114,24 +129,23 @@ class Zoo:
         except MISFITS as error:
             if out_of_memory(error):
                 raise
-            raise InputError(f"zoo {self.name}: {WEIGHTS} does not fit the manifest: {error}") from None
+            raise self.checkpoint.misfit(error) from None
 
     @cached_property
     def predictor(self) -> Predictor:
         """The calibration table, checked and loaded at first use."""
         if CALIBRATION not in self.manifest["files"]:
             raise InputError(f"zoo {self.name} has no {CALIBRATION}: run jscc-sim calibrate")
-        tensors = self._load(CALIBRATION)
+        tensors = self.checkpoint.load(CALIBRATION)
         try:
             predictor = Predictor(**{k: v.astype(np.float64) for k, v in tensors.items()})
             if len(predictor.mse) != len(self.ratios):
                 raise ValueError(f"{len(predictor.mse)} ratios, not {len(self.ratios)}")
+            if not (predictor.low < predictor.high).all():
+                raise ValueError("the range of an input is empty")
             return predictor
         except (TypeError, ValueError) as error:
             raise InputError(f"zoo {self.name}: {CALIBRATION} is not a calibration: {error}") from None
-
-    def _load(self, name: str) -> Tensors:
-        return read_tensors(f"zoo {self.name}", self.folder, name, self.manifest["files"][name])
 
 
 def released_zoos() -> list[str]:
@@ -152,9 +166,9 @@ def _read_zoo(name: str) -> Zoo:
     folder = models_folder() / name if name in known else Path(name)
     if name not in known and ("\0" in name or not (folder / MANIFEST).exists()):
         raise InputError(f"zoo {name!r} is neither one of {', '.join(known)} nor a folder with a {MANIFEST}")
+    zoo = Zoo(Checkpoint.read(name, folder, "zoo"))
     try:
-        zoo = Zoo(name, folder, read_manifest(folder))
-        _ = zoo.ratios, zoo.id
+        _ = zoo.ratios
     except BROKEN as error:
         raise InputError(f"zoo {name}: {folder / MANIFEST} is not a manifest: {error}") from None
     bank, companion = zoo.manifest.get("bank"), zoo.manifest.get("companion")
@@ -167,43 +181,45 @@ def _read_zoo(name: str) -> Zoo:
 
 def save_zoo(folder: Path, manifest: Mapping[str, Any], weights: Tensors) -> Zoo:
     """Write weights and manifest; a calibration that was there does not fit the new weights and goes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {WEIGHTS: write_tensors(folder / WEIGHTS, weights)}
     (folder / CALIBRATION).unlink(missing_ok=True)
-    return _write_manifest(folder, {**manifest, "files": files})
+    return load_zoo(str(save_checkpoint(folder, manifest, weights, "zoo").folder))
 
 
 def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -> Zoo:
     """Add a calibration to a zoo's folder and manifest. Raises InputError for a released zoo's name."""
     check_own(zoo)
-    digest = write_tensors(
-        zoo.folder / CALIBRATION, {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
-    )
-    files = {**zoo.manifest["files"], CALIBRATION: digest}
-    return _write_manifest(zoo.folder, {**zoo.manifest, "files": files, "calibration": dict(notes)})
+    tensors = {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
+    return load_zoo(str(zoo.checkpoint.save(CALIBRATION, tensors, calibration=dict(notes)).folder))
 
 
 def check_own(zoo: Zoo) -> None:
     """Raises InputError for a released zoo, which stays as it is. In a checkout it may be made anew, by its
     folder."""
-    ours = models_folder()
-    installed = not (ours.parent / "setup.cfg").exists() and zoo.folder.resolve().parent == ours.resolve()
-    if installed or zoo.name in released_zoos():
+    if zoo.name in released_zoos() or _is_installed(zoo.folder):
         raise InputError(
             f"zoo {zoo.name} is a released one: copy its folder {zoo.folder} and name the copy's"
         )
+
+
+def check_unreleased(folder: Path) -> None:
+    """Raises InputError for a folder of released weights, zoo or not, inside an installed package."""
+    if _is_installed(folder):
+        raise InputError(f"output folder {folder} is of released weights, which stay as they are")
+
+
+def _is_installed(folder: Path) -> bool:
+    ours = models_folder().resolve()
+    return not (models_folder().parent / "setup.cfg").exists() and ours in (
+        folder.resolve(),
+        folder.resolve().parent,
+    )
 
 
 def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
     """Set further fields of the manifest, such as measured figures. Raises InputError for a released
     zoo's name."""
     check_own(zoo)
-    return _write_manifest(zoo.folder, {**zoo.manifest, **fields})
-
-
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Zoo:
-    write_manifest(folder, manifest)
-    return load_zoo(str(folder))
+    return load_zoo(str(zoo.checkpoint.update(**fields).folder))
 
 
 @building()

@@ -16,10 +16,12 @@ import pytest
 from processes import one_process, photograph, program, save
 from refusals import assert_refused, channel, decode, encode, some_symbols, sound_place, train, transmit
 
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import Received
 from jscc_sim.coding.protection import Protection
 from jscc_sim.header import FrameHeader, encode_header
 from jscc_sim.recording import write_received, write_recording
+from jscc_sim.systems.block_jscc import RatioMap
 from jscc_sim.units import STANDARD_RATIOS
 from jscc_sim.zoo import load_zoo
 
@@ -151,10 +153,10 @@ def edit(path, change):
 
 def forged(height, width, zoo_id=None, uses=10_000, ratio=1):
     """A frame whose header is flawless."""
-    blocks = -(-height // 32) * -(-width // 32)
+    grid = BlockGrid(height, width)
     zoo_id = load_zoo("linear").id if zoo_id is None else zoo_id
-    header = FrameHeader(height, width, zoo_id, 1.0, 10.0, np.full(blocks, ratio))
-    symbols = encode_header(header, STANDARD_RATIOS, Protection(10.0, 0))
+    own = RatioMap(grid, STANDARD_RATIOS, np.full(len(grid), ratio)).bits()
+    symbols = encode_header(FrameHeader(height, width, zoo_id, 1.0, 10.0, own), Protection(10.0, 0))
     return Received(np.concatenate([symbols, some_symbols(uses)]), 0.01)
 
 

@@ -136,6 +136,12 @@ QUICK = {
         ["9 uses are no ratio of the set 0, 8"],
     ),
     "calibrate no images": (("calibrate", "pictures", "--zoo", "linear", "--images", "0"), ["--images 0"]),
+    "a zoo's name too long": (
+        transmit(zoo=300 * "z"),
+        ["zzz/manifest.json cannot be used: File name too long"],
+    ),
+    "an image's name too long": (transmit(image=300 * "z"), ["zzz cannot be used: File name too long"]),
+    "bench of a long picture": (("bench", "--size", "1x9000000", "--zoo", "linear"), ["9000000", "65535"]),
     "bench of no size": (("bench", "--size", "big", "--zoo", "linear"), ["'big'"]),
     "bench of no runs": (("bench", "--runs", "0", "--zoo", "linear"), ["--runs 0"]),
 }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jscc_sim.blocks import BlockGrid, fill_missing, reassemble, split
 from jscc_sim.errors import InputError
+from jscc_sim.nn import digits, patch_klt, pictures
+from jscc_sim.nn.bank import pool_gain
+from jscc_sim.systems.payload import unit_power_gain
 
 SIDES = st.integers(1, 130)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -140,3 +144,30 @@ def test_filling_spreads_inwards():
 def test_grey_where_nothing_arrived():
     filled = fill_missing(np.full((6, 32, 32, 3), 9, np.float32), np.ones(6, bool), BlockGrid(64, 96))
     assert (filled == 128).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_make_no_picture(value):
+    """Cast, they would be any grey at all. Every way from a decoder to a picture."""
+    blocks = np.full((2, 32, 32, 3), 9, np.float32)
+    blocks[1, 3, 4, 1] = value
+    image = torch.from_numpy(blocks[1]).permute(2, 0, 1)
+    patches = np.full((1, 48), float(value))
+    for attempt in (
+        lambda: reassemble(blocks, BlockGrid(32, 64)),
+        lambda: pictures.picture_of(image, 32, 32),
+        lambda: digits.join(np.full((1, 64), value), 8, 8),
+        lambda: patch_klt.picture_of_patches(patches, (4, 4)),
+    ):
+        with pytest.raises(InputError, match="the decoder gives samples that are not finite"):
+            attempt()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_symbols_that_are_not_finite_are_not_sent(value):
+    for attempt in (
+        lambda: pool_gain(np.array([1, value], np.complex64)),
+        lambda: unit_power_gain(np.array([1.0, value])),
+    ):
+        with pytest.raises(InputError, match="the encoder gives latents that are not finite"):
+            attempt()

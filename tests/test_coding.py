@@ -229,11 +229,12 @@ def test_planning_imports_neither_torch_nor_sionna():
     code = """
 import sys
 import numpy as np
-from jscc_sim import header as frame, recording
+from jscc_sim import header, recording
 from jscc_sim.coding.protection import Protection
+from jscc_sim.coding.ratio_map import encode_map
 from jscc_sim.units import STANDARD_RATIOS
-header = frame.FrameHeader(512, 768, 1, 1.0, 10.0, np.arange(384) // 40)
-frame.header_uses(header, STANDARD_RATIOS, Protection(10.0, 0))
+own = encode_map(np.arange(384).reshape(16, 24) // 40, len(STANDARD_RATIOS))
+Protection(10.0, 0).uses(header.header_bits(512, 768, len(own)))
 print([name for name in sys.modules if name.split(".")[0] in {"torch", "sionna"}])
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

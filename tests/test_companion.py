@@ -11,10 +11,11 @@ from safetensors.numpy import load_file
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Uniform
 from jscc_sim.channels import AWGN, Fading
+from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.metrics import psnr_between
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.zoo import WEIGHTS, load_zoo, save_calibration, save_zoo
+from jscc_sim.zoo import load_zoo, save_calibration, save_zoo
 
 LINEAR = load_zoo("linear")
 BUDGET = 4000
@@ -40,7 +41,7 @@ def test_the_better_promise_is_taken(tmp_path, policy, octaves, own):
     system, picture = BlockJSCC(zoo, policy), photograph()
     frame = system.encode(picture, BUDGET, AWGN(10.0))
     expected = zoo if own else LINEAR
-    assert (frame.coder, frame.header.zoo_id) == (expected.name, expected.id)
+    assert (frame.coder, frame.header.system_id) == (expected.name, expected.id)
     sent = system.transmit(picture, AWGN(10.0), BUDGET, np.random.default_rng(0))
     assert not sent.outage
     assert sent.coder == expected.name
@@ -103,10 +104,10 @@ def test_the_hash_covers_the_companion(tmp_path):
 
 def test_a_companion_that_cannot_be_one(tmp_path):
     unknown = zoo_that_promises(tmp_path / "zoo", 1.0, companion=None)
-    broken = replace(unknown, manifest={**unknown.manifest, "companion": "nowhere"})
+    broken = unknown.with_fields(companion="nowhere")
     with pytest.raises(InputError, match="nowhere"):
         _ = broken.family
     chained = zoo_that_promises(tmp_path / "first", 1.0)
-    second = replace(unknown, manifest={**unknown.manifest, "companion": str(chained.folder)})
+    second = unknown.with_fields(companion=str(chained.folder))
     with pytest.raises(InputError, match="has a companion itself"):
         _ = second.family

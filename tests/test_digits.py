@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from jscc_sim.channels import AWGN, Fading, Received
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.digits import LEVELS, Digits, load_coder, prior_at, share
 from jscc_sim.coding import dither
 from jscc_sim.coding.protection import protect
@@ -37,7 +38,6 @@ from jscc_sim.training.digit_set import load_digits
 from jscc_sim.training.digits import DeformedDigits, DigitTask, code
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
-from jscc_sim.weights import Model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = DigitTask(DigitArchitecture(hidden=32, blocks=1, latents=6, anchors=3, components=2))
@@ -129,7 +129,7 @@ def test_the_network_s_bits_are_the_table_s():
     with torch.no_grad():
         coder.prior.add_(torch.randn_like(coder.prior))
         coder.prior.copy_(coder.prior.half().float())
-    model = Model("digits", "a test", Path(), {"architecture": dataclasses.asdict(TINY.architecture)})
+    model = Checkpoint("a test", Path(), {"architecture": dataclasses.asdict(TINY.architecture)})
     vars(model)["tensors"] = {"prior": coder.prior.detach().numpy()}
     for level in (0, 20, 63):
         table = dither.frequencies(prior_at(model, level))
@@ -255,7 +255,7 @@ def test_weights_that_do_not_fit(folder, tmp_path, change):
     manifest["architecture"] |= change
     path.write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="does not fit the manifest"):
-        load_coder(Model.find("digits", str(tmp_path / "model")))
+        load_coder(Checkpoint.find("digits", str(tmp_path / "model")))
 
 
 def test_versions_follow_the_weights(folder, digits, tmp_path):

@@ -130,14 +130,14 @@ def test_training_measures_as_the_receiver_does():
     header, grid = frame.header, split(PICTURE)[1]
     payload = frame.symbols[frame.header_uses :][places(len(frame.symbols) - frame.header_uses)]
     quiet = Equalised(payload, np.ones(len(payload)), np.full(len(payload), noise_variance(10.0)))
-    power = BANK.power(header.index, header.sender_snr_db)
-    received = measure(BANK, quiet, header.gain, header.index, power, grid.columns)
+    power = BANK.power(frame.index, header.sender_snr_db)
+    received = measure(BANK, quiet, header.gain, frame.index, power, grid.columns)
     tensor = torch.from_numpy(PICTURE).permute(2, 0, 1)[None].float() / 255
     coefficients = task.coefficients(tensor)
     sent = received.precision > 0
     torch.testing.assert_close(received.value[sent], coefficients[sent], atol=2e-3, rtol=2e-2)
     busy = coefficients.square().mean((0, 1, 2))
-    index = header.index.reshape(grid.rows, grid.columns)
+    index = frame.index.reshape(grid.rows, grid.columns)
     expected = task._precision(index, header.sender_snr_db, busy)[None]
     ratio = expected.sum() / received.precision.sum()
     assert ratio.item() == pytest.approx(1.0, abs=0.05)

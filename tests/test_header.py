@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from signals import natural_map, noisy
 
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import Equalised
 from jscc_sim.coding import protection, qam, small_block
 from jscc_sim.coding.bits import to_bits
@@ -19,11 +20,13 @@ from jscc_sim.header import (
     _size_bits,
     decode_header,
     encode_header,
-    header_uses,
+    header_bits,
     quantise_gain,
     quantise_snr_db,
 )
 from jscc_sim.images import pixel_limit
+from jscc_sim.systems.block_jscc import RatioMap
+from jscc_sim.systems.payload import part_of
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, noise_variance
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,7 +44,13 @@ def some_header(height=512, width=768, kind="natural", ratios=STANDARD_RATIOS, s
         "random": lambda: rng.integers(0, len(ratios), (rows, cols)),
         "nothing": lambda: np.zeros((rows, cols), dtype=np.int64),
     }[kind]()
-    return FrameHeader(height, width, ZOO, 0.7, 10.0, np.asarray(index, dtype=np.int64).reshape(-1))
+    own = RatioMap(BlockGrid(height, width), ratios, np.asarray(index, dtype=np.int64).reshape(-1))
+    return FrameHeader(height, width, ZOO, 0.7, 10.0, own.bits())
+
+
+def uses_of(header, snr_db):
+    """Channel uses of its symbols."""
+    return made_for(snr_db).uses(header_bits(header.height, header.width, len(header.fields)))
 
 
 def made_for(snr_db):
@@ -52,18 +61,31 @@ def made_for(snr_db):
 def whole_frame(header, ratios=STANDARD_RATIOS, snr_db=10.0, rng=None):
     """Header symbols and a payload of Gaussian symbols."""
     rng = rng or np.random.default_rng(0)
-    payload = (rng.normal(size=(2, ratios.spent(header.index))) * np.sqrt(0.5)).astype(np.float32)
-    return np.concatenate([encode_header(header, ratios, made_for(snr_db)), payload[0] + 1j * payload[1]])
+    uses = RatioMap.read(header, ratios).uses
+    payload = (rng.normal(size=(2, uses)) * np.sqrt(0.5)).astype(np.float32)
+    return np.concatenate([encode_header(header, made_for(snr_db)), payload[0] + 1j * payload[1]])
 
 
-def receive(symbols, snr_db=300.0, ratios=STANDARD_RATIOS):
+def receive(symbols, snr_db=300.0):
     ones = np.ones(len(symbols))
-    return decode_header(Equalised(symbols, ones, ones * noise_variance(snr_db)), lambda _: ratios)
+    return decode_header(Equalised(symbols, ones, ones * noise_variance(snr_db)))
+
+
+def receive_map(symbols, ratios=STANDARD_RATIOS):
+    """The ratio map of a frame that arrived as it was sent, and its payload."""
+    ones = np.ones(len(symbols))
+    heard = Equalised(symbols, ones, ones * 1e-30)
+    decoded = decode_header(heard)
+    found = RatioMap.read(decoded.header, ratios)
+    part_of(heard, decoded.uses, found.uses)
+    return found
 
 
 def assert_same(sent, got):
-    np.testing.assert_array_equal(got.index, sent.index)
-    assert (got.height, got.width, got.zoo_id) == (sent.height, sent.width, sent.zoo_id)
+    own = len(sent.fields)
+    np.testing.assert_array_equal(got.fields[:own], sent.fields)
+    assert not got.fields[own:].any()
+    assert (got.height, got.width, got.system_id) == (sent.height, sent.width, sent.system_id)
     assert (got.gain, got.sender_snr_db) == (quantise_gain(sent.gain), quantise_snr_db(sent.sender_snr_db))
 
 
@@ -78,26 +100,29 @@ def assert_same(sent, got):
 @settings(max_examples=25, deadline=None)
 def test_round_trip_takes_what_was_planned(height, width, kind, ratios, snr_db, seed):
     header = some_header(height, width, kind, ratios, seed)
-    symbols = encode_header(header, ratios, made_for(snr_db))
+    symbols = encode_header(header, made_for(snr_db))
     assert symbols.dtype == np.complex64
     np.testing.assert_allclose(np.abs(symbols), 1, atol=1e-6)
-    assert len(symbols) == header_uses(header, ratios, made_for(snr_db))
-    decoded = receive(whole_frame(header, ratios, snr_db), ratios=ratios)
+    assert len(symbols) == uses_of(header, snr_db)
+    frame = whole_frame(header, ratios, snr_db)
+    decoded = receive(frame)
     assert decoded.uses == len(symbols)
     assert_same(header, decoded.header)
+    index = RatioMap.read(header, ratios).index
+    np.testing.assert_array_equal(receive_map(frame, ratios).index, index)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 65535), (3000, 4000)])
 def test_extreme_sizes(height, width):
     header = some_header(height, width)
     decoded = receive(whole_frame(header))
-    assert decoded.uses == header_uses(header, STANDARD_RATIOS, made_for(10.0))
+    assert decoded.uses == uses_of(header, 10.0)
     assert_same(header, decoded.header)
 
 
 def test_a_kodak_header_is_small():
     """The target: 1.5 % of a frame at CBR 1/16 and 10 dB."""
-    uses = header_uses(some_header(), STANDARD_RATIOS, made_for(10.0))
+    uses = uses_of(some_header(), 10.0)
     print(f"header of a natural 16 x 24 map at 10 dB: {uses} uses")
     assert uses <= 0.015 * 512 * 768 * 3 / 16
 
@@ -120,28 +145,31 @@ def test_gains_beyond_the_range_are_clipped(value, expected):
     [
         {"height": 0},
         {"width": 65536},
-        {"zoo_id": 1 << 16},
-        {"zoo_id": -1},
+        {"system_id": 1 << 16},
+        {"system_id": -1},
         {"gain": 0.0},
         {"gain": float("nan")},
         {"gain": float("inf")},
         {"sender_snr_db": float("nan")},
-        {"index": np.zeros(2, dtype=np.int64)},
-        {"index": np.full(1, 12)},
-        {"index": np.full(1, -1)},
     ],
 )
 def test_impossible_headers_are_refused(fields):
     good = {
         "height": 8,
         "width": 8,
-        "zoo_id": 1,
+        "system_id": 1,
         "gain": 1.0,
         "sender_snr_db": 1.0,
-        "index": np.zeros(1, dtype=np.int64),
+        "fields": np.zeros(1, np.uint8),
     }
     with pytest.raises(InputError):
-        encode_header(FrameHeader(**{**good, **fields}), STANDARD_RATIOS, made_for(10.0))
+        FrameHeader(**{**good, **fields})
+
+
+@pytest.mark.parametrize("ratio", [12, -1])
+def test_a_map_of_what_is_no_ratio(ratio):
+    with pytest.raises(InputError, match="ratio index"):
+        RatioMap(BlockGrid(8, 8), STANDARD_RATIOS, np.array([ratio])).bits()
 
 
 # ---- outage, measured
@@ -157,7 +185,7 @@ def outages(header, snr_db, draws, seed=0):
             assert_same(header, receive(noisy(sent, snr_db, rng), snr_db).header)
         except OutageError:
             failed += 1
-    uses = header_uses(header, STANDARD_RATIOS, made_for(snr_db))
+    uses = uses_of(header, snr_db)
     print(f"{failed} outages in {draws} headers of {uses} uses at {snr_db} dB")
     return failed
 
@@ -205,7 +233,7 @@ def test_fading_gain_and_noise_per_use_are_used():
     gain = np.tile([1.0, 0.0], len(sent))[: len(sent)]
     variance = np.full(len(sent), 0.1)
     received = noisy(gain * sent, 10.0, np.random.default_rng(0))
-    assert_same(header, decode_header(Equalised(received, gain, variance), lambda _: STANDARD_RATIOS).header)
+    assert_same(header, decode_header(Equalised(received, gain, variance)).header)
 
 
 # ---- hostile receptions
@@ -266,7 +294,7 @@ def test_forged_headers_cost_nothing(content, message):
     symbols = forge(content, uses=100)
     tracemalloc.start()
     with pytest.raises(OutageError, match=message):
-        receive(symbols)
+        receive_map(symbols)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
 
@@ -283,30 +311,20 @@ def test_a_plan_longer_than_the_frame():
 def test_forged_content_is_a_header_or_an_outage(tail):
     content = np.concatenate([size_and_fields(96, 96), np.array(tail, dtype=np.uint8)])
     try:
-        decoded = receive(forge(content, uses=7000))
+        found = receive_map(forge(content, uses=7000))
     except OutageError:
         return
-    assert decoded.header.index.shape == (9,)
-
-
-def test_an_unknown_zoo_is_the_callers_error():
-    def none_of(zoo_id):
-        raise InputError(f"zoo {zoo_id:04x} is not here")
-
-    symbols = whole_frame(some_header(64, 64))
-    ones = np.ones(len(symbols))
-    with pytest.raises(InputError, match="beef is not here"):
-        decode_header(Equalised(symbols, ones, ones * 0.1), none_of)
+    assert found.index.shape == (9,)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 15, 16, 100, -1])
 def test_frames_cut_short(cut):
     symbols = whole_frame(some_header(64, 64))
     with pytest.raises(OutageError):
-        receive(symbols[:cut])
+        receive_map(symbols[:cut])
 
 
 def test_arrays_that_do_not_belong_together():
     heard = Equalised(np.zeros(5, dtype=np.complex64), np.ones(4), np.ones(5))
     with pytest.raises(InputError):
-        decode_header(heard, lambda _: STANDARD_RATIOS)
+        decode_header(heard)

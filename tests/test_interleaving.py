@@ -50,6 +50,6 @@ def test_block_fading_costs_less_than_in_block_order(monkeypatch):
         return measure(sent.picture, picture).psnr_db
 
     spread = psnr_db()
-    monkeypatch.setattr("jscc_sim.systems.block_jscc.interleave", lambda payload: payload)
-    monkeypatch.setattr("jscc_sim.systems.block_jscc.deinterleave", lambda heard: heard)
+    monkeypatch.setattr("jscc_sim.systems.analog.interleave", lambda payload: payload)
+    monkeypatch.setattr("jscc_sim.systems.analog.deinterleave", lambda heard: heard)
     assert psnr_db() < spread - 0.5

@@ -20,7 +20,7 @@ LAYERS = (
     ("files",),  # of layer 0 too: what it writes is anybody's
     ("units", "_kernels", "plugins", "spreadsheets", "inference", "versions"),
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
-    ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "weights"),
+    ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "checkpoint"),
     ("allocation", "nn", "coding"),
     ("zoo", "codecs"),
     ("header", "recording"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,10 +10,26 @@ import pytest
 import pytorch_msssim
 import torch
 from scipy.ndimage import correlate, gaussian_filter
+from scipy.signal import convolve2d
 from skimage.data import coffee
 from skimage.metrics import structural_similarity
 
-from jscc_sim.metrics import Quality, block_errors, mean_squared_error, measure, psnr_of_mse
+from jscc_sim.cli import main
+from jscc_sim.errors import InputError
+from jscc_sim.images import read_picture
+from jscc_sim.metrics import (
+    CIEDE2000,
+    GMSD,
+    METRICS,
+    Quality,
+    block_errors,
+    load_metric,
+    load_metrics,
+    mean_squared_error,
+    measure,
+    psnr_of_mse,
+)
+from jscc_sim.testing import MetricContract
 
 
 def pair(height, width, seed=0, strength=20):
@@ -32,7 +49,7 @@ def pair(height, width, seed=0, strength=20):
 def test_psnr_is_of_all_samples_of_the_whole_picture():
     noisy, picture = pair(37, 53)
     mse = np.mean((noisy.astype(float) - picture) ** 2)
-    quality = measure(noisy, picture, structural=False)
+    quality = measure(noisy, picture, metrics=())
     assert quality.mse == pytest.approx(mse, rel=1e-12)
     assert quality.psnr_db == pytest.approx(10 * math.log10(255**2 / mse), rel=1e-12)
 
@@ -172,5 +189,153 @@ def test_no_value_where_the_window_does_not_fit(size, ssim, ms):
 
 def test_structure_is_left_out_on_request():
     noisy, picture = pair(170, 170)
-    quality = measure(noisy, picture, structural=False)
-    assert quality == Quality(quality.mse, quality.psnr_db, None, None)
+    quality = measure(noisy, picture, metrics=())
+    assert quality == Quality(quality.mse, {})
+    assert (quality.ssim, quality.ms_ssim) == (None, None)
+
+
+# --- the contract, and those of perception and colour -------------------------------------------------
+
+
+@pytest.fixture(params=sorted(METRICS))
+def shipped(request):
+    return load_metric(request.param)
+
+
+class TestShipped(MetricContract):
+    @pytest.fixture(autouse=True)
+    def _set(self, shipped):
+        self.metric = shipped
+
+
+def damaged(name, kind):
+    picture = read_picture(name)[20:212, 40:296]
+    if kind == "noisy":
+        noise = np.random.default_rng(7).normal(0, 12, picture.shape)
+        return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8), picture
+    return gaussian_filter(picture.astype(float), (1.5, 1.5, 0)).round().astype(np.uint8), picture
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "gmsd", "ciede2000"),
+    [
+        ("chelsea", "noisy", 0.0302971218, 7.799942),
+        ("chelsea", "blurred", 0.0661992657, 2.725965),
+        ("coffee", "noisy", 0.0464514300, 5.790780),
+        ("coffee", "blurred", 0.0691282557, 2.218093),
+    ],
+)
+def test_other_programs_agree(name, kind, gmsd, ciede2000):
+    """GMSD by IQA-PyTorch 0.1.16, CIEDE2000 by colour-science 0.4.7, whose white point has more digits."""
+    pair_of = damaged(name, kind)
+    assert GMSD()(*pair_of) == pytest.approx(gmsd, abs=1e-8)
+    assert CIEDE2000()(*pair_of) == pytest.approx(ciede2000, abs=1e-3)
+
+
+def test_gmsd_of_odd_sides_is_the_authors_definition():
+    """Written out with two-dimensional convolutions, zeros around, as their program has it."""
+    noisy, picture = pair(37, 53)
+    kernel = np.array([[1, 0, -1]] * 3) / 3
+
+    def magnitude(rgb):
+        luma = rgb @ np.array([0.299, 0.587, 0.114])
+        mean = convolve2d(luma, np.full((2, 2), 0.25))[1:, 1:][::2, ::2]
+        return np.sqrt(sum(convolve2d(mean, k, "same") ** 2 for k in (kernel, kernel.T)))
+
+    one, other = magnitude(noisy), magnitude(picture)
+    similarity = (2 * one * other + 170) / (one**2 + other**2 + 170)
+    assert GMSD()(noisy, picture) == pytest.approx(similarity.std(ddof=1), rel=1e-12)
+
+
+def test_colour_differences_of_long_pictures_are_those_of_their_parts():
+    noisy, picture = pair(700, 500)
+    halves = [CIEDE2000()(noisy[rows], picture[rows]) for rows in (slice(350), slice(350, None))]
+    assert CIEDE2000()(noisy, picture) == pytest.approx(np.mean(halves), rel=1e-12)
+
+
+# --- plug-ins -----------------------------------------------------------------------------------------
+
+MINE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from jscc_sim.metrics import Metric
+
+@dataclass(frozen=True)
+class Mine(Metric):
+    '''The largest error.'''
+    column: ClassVar[str] = "largest"
+    label: ClassVar[str] = "largest error"
+    power: int = 1
+    scale: float = 1.0
+
+    def _measure(self, picture, reference):
+        return {returns}
+"""
+LARGEST = "float(abs(picture.astype(int) - reference).max()) ** self.power * self.scale"
+
+
+@pytest.fixture
+def mine(tmp_path):
+    def write(returns=LARGEST, text=MINE):
+        path = tmp_path / "mine.py"
+        path.write_text(text.replace("{returns}", returns))
+        return f"{path}:Mine"
+
+    return write
+
+
+def test_a_metric_of_a_file(mine):
+    noisy, picture = pair(40, 50)
+    largest = abs(noisy.astype(int) - picture).max()
+    metrics = load_metrics(f"psnr,{mine()}:power=2,scale=0.5")
+    assert [metric.column for metric in metrics] == ["psnr_db", "largest"]
+    assert measure(noisy, picture, metrics).values["largest"] == largest**2 / 2
+
+
+@pytest.mark.parametrize(
+    ("returns", "why"),
+    [
+        ("float('nan')", "metric Mine returned nan, which is no finite number"),
+        ("'good'", "metric Mine returned 'good', which is no finite number"),
+        ("True", "metric Mine returned True"),
+        ("1 / 0", "metric Mine raised ZeroDivisionError"),
+        ("exit()", "metric Mine raised SystemExit"),
+    ],
+)
+def test_a_broken_metric_is_named(mine, returns, why):
+    with pytest.raises(InputError, match=why):
+        load_metric(mine(returns))(*pair(20, 20))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"largest"', '"Largest error"', "column .Largest error. is no name"),
+        ('"largest error"', '""', "no label"),
+        ("_measure", "measure", "does not define _measure"),
+        ("class Mine(Metric)", "class Mine(object)", "no subclass of Metric"),
+    ],
+)
+def test_what_is_no_metric_is_refused(mine, old, new, why):
+    with pytest.raises(InputError, match=why):
+        load_metric(mine(text=MINE.replace(old, new)))
+
+
+def test_one_column_twice():
+    with pytest.raises(InputError, match="column ssim is there twice"):
+        load_metrics("ssim,psnr,ssim")
+    with pytest.raises(InputError, match=r"Metric .psrn. is unknown: it can be psnr, ssim"):
+        load_metrics("psrn")
+
+
+def test_metrics_by_the_command_line(mine, capsys, tmp_path):
+    words = ["transmit", "astronaut", "--zoo", "linear", "--cbr", "1/48", "--snr-db", "5"]
+    assert main([*words, "--metrics", f"psnr,gmsd,{mine()}", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["ssim"], row["largest"] > 10, 0 < row["gmsd"] < 1) == (None, True, True)
+    assert main([*words, "--metrics", "gmsd,ciede2000"]) == 0
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.split()[-3:] == ["GMSD", "CIEDE2000", "seconds"]
+    assert float(line[: len(heading)].split()[-3]) == pytest.approx(row["gmsd"], abs=1e-4)
+    assert main(["metrics"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(METRICS)

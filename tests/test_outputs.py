@@ -14,6 +14,7 @@ from refusals import assert_refused, channel, encode, some_symbols, transmit
 from sweeps import pretend, trial, write_grid
 
 from jscc_sim import zoo as zoos
+from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart, check_writable, write_whole
 from jscc_sim.images import write_picture
@@ -58,6 +59,8 @@ OVER = {
     "decompress": (("decompress", "flat.png", "-o", "flat.png"), "flat.png"),
     "sweep over its grid": (("sweep", "grid.toml", "--store", "grid.toml"), "grid.toml"),
     "sweep beside its grid": (("sweep", "g-wal", "--store", "g"), "g-wal"),
+    "training over a picture": (("train", "album", "--out", "album", "--steps", "1"), "training.png"),
+    "training over a link's": (("train", "album", "--out", "drawn", "--steps", "1"), "training.png"),
     "training over its start": (("train", "pictures", "--out", "./conv", "--start", "conv-link"), "conv"),
 }  # fmt: skip
 
@@ -85,6 +88,11 @@ def over(tmp_path_factory):
     (place / "pictures").mkdir()
     for name in ("a.png", "b.png"):
         save(photograph(), place / "pictures" / name)
+    (place / "album").mkdir()
+    for name in ("a.png", "training.png"):
+        save(photograph(), place / "album" / name)
+    (place / "drawn").mkdir()
+    (place / "drawn" / "training.png").symlink_to("../album/training.png")
     write_grid(place)
     shutil.copy(place / "grid.toml", place / "g-wal")
     before = files(place)
@@ -158,6 +166,27 @@ def test_released_zoos_stay_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setattr(zoos, "models_folder", lambda: tmp_path / "installed")
     with pytest.raises(InputError, match="is a released one"):
         save_calibration(load_zoo(str(tmp_path / "link")), LINEAR.predictor, {})
+
+
+def test_training_leaves_installed_weights_alone(tmp_path, monkeypatch, capsys):
+    for name in ("linear", "vae"):
+        (tmp_path / "installed" / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("installed/linear")
+    monkeypatch.setattr(zoos, "models_folder", lambda: tmp_path / "installed")
+    for out in ("link", "installed/vae", "installed"):
+        assert main(["train", "pictures", "--out", str(tmp_path / out), "--bank", "linear"]) == 2
+        assert "is of released weights, which stay as they are" in capsys.readouterr().err
+    assert files(tmp_path) == {}
+
+
+def test_training_never_draws_among_its_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        save(photograph(), tmp_path / name)
+    before = files(tmp_path)
+    assert main(["train", str(tmp_path), "--out", ".", "--steps", "1"]) == 2
+    assert "--out . is the pictures' folder: training.png would be one of them" in capsys.readouterr().err
+    assert files(tmp_path) == before
 
 
 def test_a_copy_that_is_links_does_not_change_what_they_point_to(tmp_path):

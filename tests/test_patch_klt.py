@@ -7,6 +7,7 @@ import pytest
 from processes import photograph
 
 from jscc_sim.channels import AWGN
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import mean_squared_error
 from jscc_sim.nn.patch_klt import (
@@ -20,14 +21,13 @@ from jscc_sim.nn.patch_klt import (
 from jscc_sim.nn.vae_link import CHOICES, latent_count
 from jscc_sim.systems.vae_link import VAE
 from jscc_sim.testing import sample_picture
-from jscc_sim.weights import Model
 
 PICTURE = read_picture("coffee")[64:192, 128:320]
 
 
 @pytest.fixture(scope="module")
 def klt():
-    return PatchKLT.beside(Model.find(VAE))
+    return PatchKLT.beside(Checkpoint.find(VAE))
 
 
 def test_patches_there_and_back():

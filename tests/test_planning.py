@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from processes import photograph
 
-from jscc_sim import header as framing
 from jscc_sim.allocation import POLICIES, BlockStatistics, Uniform, load_policy
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import AWGN
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError
-from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.header import header_bits
+from jscc_sim.systems.block_jscc import BlockJSCC, RatioMap
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, budget_uses
 from jscc_sim.zoo import load_zoo
@@ -51,14 +51,19 @@ def random_blocks(count, rng):
     return BlockStatistics(score, mse, energy, lambda mean: mse * (1 + mean) / (10 + mean))
 
 
+def header_uses(grid, ratios, index, protection):
+    """Of a frame with this ratio map."""
+    own = RatioMap(grid, ratios, index).bits()
+    return protection.uses(header_bits(grid.height, grid.width, len(own)))
+
+
 def header_cost(grid, ratios=STANDARD_RATIOS):
     """Uses of a header by (ratio map as bytes, SNR): remembered, as policies often agree."""
 
     @cache
     def cost(index_bytes, snr_db):
         index = np.frombuffer(index_bytes, np.int64)
-        header = framing.FrameHeader(grid.height, grid.width, 7, 1.0, snr_db, index)
-        return framing.header_uses(header, ratios, Protection(snr_db, 0, 0.0))
+        return header_uses(grid, ratios, index, Protection(snr_db, 0, 0.0))
 
     return lambda index, snr_db: cost(index.astype(np.int64).tobytes(), snr_db)
 
@@ -200,8 +205,8 @@ def test_wherever_any_payload_fits_some_is_sent(size, above, snr_db, name):
     spent = LINEAR.ratios.spent(plan.index)
     assert plan.header_uses + spent <= least + above
     one = Uniform().allocate(BlockStatistics(np.ones(len(plan.grid))), LINEAR.ratios, 8)
-    header = framing.FrameHeader(*size, LINEAR.id, 1.0, snr_db, one)
-    if framing.header_uses(header, LINEAR.ratios, Protection(snr_db, least + above)) + 8 <= least + above:
+    needed = header_uses(BlockGrid(*size), LINEAR.ratios, one, Protection(snr_db, least + above))
+    if needed + 8 <= least + above:
         assert spent > 0
     with pytest.raises(BudgetError):
         system.plan(picture, least // 2, belief)

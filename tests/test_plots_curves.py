@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from jscc_sim.errors import InputError
 from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
 from jscc_sim.plots.gains import envelopes, with_gains
 from jscc_sim.plots.lines import Panel, lines_figure
-from jscc_sim.plots.style import COLOURS
-from jscc_sim.plots.table import as_fraction, check_table, read_references
+from jscc_sim.plots.style import COLOURS, figure_bytes
+from jscc_sim.plots.table import as_fraction, check_table, read_csv, read_references
 from jscc_sim.plots.waterfalls import waterfall_figure
 from jscc_sim.statistics import envelope_mse, interval, lower_envelope, proportion
 
@@ -581,6 +582,57 @@ def test_infinite_numbers_are_refused(column, value):
     table.loc[3, column] = value
     with pytest.raises(InputError, match=f"table has an infinite number in column {column}"):
         check_table(table)
+
+
+@pytest.mark.parametrize("column", ["mse", "psnr_db", "height", "papr_db"])
+@pytest.mark.parametrize("value", [1e308, -1e16, 10**400])
+def test_numbers_that_no_axis_has_room_for_are_refused(column, value):
+    table = results().assign(papr_db=3.0).astype({column: object})
+    table.loc[3, column] = value
+    with pytest.raises(InputError, match=rf"table has a number beyond 1e\+15 in column {column}"):
+        check_table(table)
+
+
+@pytest.mark.parametrize("column", ["mse", "cbr", "height", "uses", "seconds"])
+def test_counts_below_nothing_are_refused(column):
+    table = results().astype({column: float})
+    table.loc[3, column] = -2.5
+    with pytest.raises(InputError, match=f"table has -2.5, below 0, in column {column}"):
+        check_table(table)
+
+
+@pytest.mark.parametrize("value", ["maybe", "7", 7, 0.5])
+def test_an_outage_is_true_or_false(value):
+    """Anything else was taken for a frame that arrived."""
+    table = results().astype({"outage": object})
+    table.loc[3, "outage"] = value
+    with pytest.raises(InputError, match=f"table has '{value}' in column outage, not true or false"):
+        check_table(table)
+
+
+@pytest.mark.parametrize("values", [(True, False), ("True", ""), ("1", "0"), (1.0, None), (1, np.nan)])
+def test_outages_as_programs_write_them(values):
+    table = results().astype({"outage": object})
+    table.loc[3, "outage"], table.loc[4, "outage"] = values
+    assert check_table(table)["outage"].tolist()[3:5] == [True, False]
+
+
+def test_a_table_of_too_many_columns_is_refused_at_once(tmp_path):
+    (tmp_path / "wide.csv").write_text(200_000 * "a," + "\n")
+    started = time.monotonic()
+    with pytest.raises(InputError, match="it has 200001 columns, and 1000 are the limit"):
+        read_csv(tmp_path / "wide.csv")
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("name", ["画像", "a\x00b", "\u202ereversed", "tab\there"])
+def test_names_without_glyphs_are_drawn_without_a_word(name):
+    table = results()
+    table["policy"] = table["policy"].replace("lagrangian", name)
+    for kind in ("png", "svg", "pdf"):
+        assert figure_bytes(quality_figure(table), kind)
+    visible = name if name == "画像" else ascii(name)[1:-1]
+    assert any(visible in label for label in labels(quality_figure(table)))
 
 
 def test_a_name_of_many_letters_is_refused():

@@ -8,6 +8,7 @@ import torch
 from processes import photograph
 
 from jscc_sim.channels import AWGN, Equalised, Fading, Received
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.learned import HEADER_BYTES
 from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import context_coder, mcs, qam, soft_transport, transport
@@ -22,7 +23,6 @@ from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.quantised import QuantisedTask
 from jscc_sim.training.quantised_ladder import front
-from jscc_sim.weights import Model
 
 CODEC = Quantised()
 PICTURE = photograph(96, 128)
@@ -32,7 +32,7 @@ FIXED = tuple(Rate(16, bits) for bits in BITS)
 
 
 def psnr_db(found, picture):
-    return measure(found, picture, structural=False).psnr_db
+    return measure(found, picture, metrics=()).psnr_db
 
 
 def coded(picture, rate):
@@ -177,7 +177,7 @@ def test_other_weights_are_refused(tmp_path):
 def test_weights_that_do_not_fit_their_manifest():
     manifest = {**CODEC.model.manifest, "architecture": {"fine": 8}}
     other = Quantised()
-    vars(other)["model"] = Model("quantised", "quantised", CODEC.model.folder, manifest)
+    vars(other)["model"] = Checkpoint("quantised", CODEC.model.folder, manifest)
     with pytest.raises(InputError, match=r"weights\.safetensors does not fit the manifest"):
         other.encode(PICTURE, 0)
 

@@ -10,6 +10,7 @@ import pytest
 
 from jscc_sim.allocation import POLICIES, Lagrangian, Uniform
 from jscc_sim.channels import AWGN, parse_channel
+from jscc_sim.checkpoint import Checkpoint, models_folder, released
 from jscc_sim.cli.bench import photograph
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import measure
@@ -17,7 +18,6 @@ from jscc_sim.nn.loading import filled
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.training.learned import LEARNED, learned_task
 from jscc_sim.units import STANDARD_RATIOS, budget_uses, parse_cbr
-from jscc_sim.weights import Model, models_folder, released
 from jscc_sim.zoo import load_zoo, released_zoos
 
 PICTURE = read_picture("coffee")[64:320, 128:512]
@@ -31,7 +31,7 @@ def psnr_db(zoo, policy, snr_db, cbr, channel="awgn"):
     assert sent.coder in {zoo, "linear"}
     assert sent.uses <= budget
     assert not sent.outage
-    return measure(sent.picture, PICTURE, structural=False).psnr_db
+    return measure(sent.picture, PICTURE, metrics=()).psnr_db
 
 
 def test_there_are_three():
@@ -92,7 +92,7 @@ def test_every_learned_system_is_released():
 
 @pytest.mark.parametrize("name", sorted(LEARNED))
 def test_a_learned_system_is_described_and_whole(name):
-    model = Model.find(name)
+    model = Checkpoint.find(name)
     task = learned_task(name)
     network = filled(task.network, model.manifest["architecture"], model.tensors)
     assert model.manifest["architecture"] == json.loads(json.dumps(asdict(task.architecture)))

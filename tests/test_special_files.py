@@ -18,6 +18,7 @@ from jscc_sim.plots.table import read_csv
 from jscc_sim.recording import write_recording
 from jscc_sim.sweep import export_csv
 from jscc_sim.sweep.store import Store
+from jscc_sim.training.log import read_log
 from jscc_sim.zoo import load_zoo
 
 REFUSED = {
@@ -105,6 +106,15 @@ def test_files_have_a_limit(tmp_path):
     ran = one_process([transmit(image="huge.png"), ("plot", "huge.png", "--out", "x.png")], tmp_path)
     for one in ran:
         assert_refused(one, ["huge.png", "bytes are more than"])
+
+
+def test_a_log_of_training_is_a_file(tmp_path):
+    """A resumed run waited for a pipe for ever, and read zeros until memory was full."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(InputError, match=f"{name} is not a log of training: .*not a regular file"):
+            read_log(tmp_path / name)
 
 
 # --- tables ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from processes import photograph, save
 from sweeps import write_grid
 
-from jscc_sim import weights
+from jscc_sim import checkpoint as weights
 from jscc_sim.channels import parse_channel
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN
@@ -151,6 +151,7 @@ def test_what_needs_a_known_snr_is_refused_without_one(folder, name, channel, eq
         ('["1/24", "1/16"]', f"[{400 * '9'}]", "CBR of thousands of digits is neither a fraction"),
         ('["1/24", "1/16"]', f'["1/{5000 * "9"}"]', "CBR '1/999.* is neither a fraction"),
         ("[1, 10, 20]", 5000 * "[" + 5000 * "]", "nested too deeply"),
+        ("repeats = 1", f"a{5000 * '.a'} = 1", "nested too deeply"),
         ('"photos/"', '["photos/a\\u0000.png"]', "holds a NUL"),
         ('policy = "uniform"', 'policy = "a\\u0000.py:A"', "holds a NUL"),
         ('"block-jscc"', '"morse"', "system 'morse' is not block-jscc, softcast, vae:2"),

@@ -20,7 +20,18 @@ from sweeps import children, command, pretend, trial, wait_for_rows, whole_table
 
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
-from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, Outcome, Workers, executors, run, table
+from jscc_sim.sweep import (
+    DaskCluster,
+    Given,
+    Grid,
+    LocalProcesses,
+    Outcome,
+    SystemSpec,
+    Workers,
+    executors,
+    run,
+    table,
+)
 
 FUSSY = """
 from jscc_sim.allocation import Uniform
@@ -235,6 +246,12 @@ def test_a_script_without_a_guard_is_told_so(tmp_path, path, trials, workers):
     assert len(table(path)) == 0
 
 
+def test_a_module_without_a_guard_is_told_so(tmp_path, path):
+    (tmp_path / "mine.py").write_text(UNGUARDED.format(path=sys.path, trials=1, workers=1))
+    *_, said = script_run("-m", "mine", cwd=tmp_path).stderr.splitlines()
+    assert said.startswith("jscc_sim.errors.InputError: the main program calls run(...) as it is imported")
+
+
 def test_a_script_from_standard_input_is_told_so(tmp_path):
     text = UNGUARDED.format(path=sys.path, trials=1, workers=1)
     ran = script_run("-", cwd=tmp_path, text=text)
@@ -326,6 +343,17 @@ def test_a_dry_run_runs_nothing(real, capsys, monkeypatch):
     assert (real / "one.sqlite").stat().st_mtime_ns == before.st_mtime_ns
     assert main(["sweep", "grid.toml", "--dry-run", "--store", "none.sqlite"]) == 0
     assert not Path("none.sqlite").exists()
+
+
+def test_a_command_loads_each_system_once(real, capsys, monkeypatch):
+    """Not for each trial: it took longer than a minute before the first word."""
+    monkeypatch.chdir(real)
+    loaded = []
+    whole = SystemSpec.load
+    monkeypatch.setattr(SystemSpec, "load", lambda spec, zoo=None: loaded.append(spec) or whole(spec, zoo))
+    assert main(["sweep", "grid.toml", "--dry-run", "--store", "one.sqlite"]) == 0
+    assert capsys.readouterr().out.startswith("16 trials, 0 of them to run")
+    assert len(loaded) <= 2 * len(set(loaded))
 
 
 def test_export_by_the_command_line(real, capsys, monkeypatch):

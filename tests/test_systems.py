@@ -11,10 +11,10 @@ from processes import photograph
 
 from jscc_sim.allocation import EncoderInTheLoop, Lagrangian, Oracle, Random, Uniform
 from jscc_sim.channels import AWGN, Fading, parse_channel
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.testing import SystemContract, sample_picture
-from jscc_sim.zoo import load_zoo
+from jscc_sim.zoo import Zoo, load_zoo
 
 LINEAR = load_zoo("linear")
 BUDGET = 4000
@@ -57,13 +57,26 @@ def mse(sent, picture):
     return float(np.square(sent.picture.astype(float) - picture).mean())
 
 
+def test_a_side_that_no_header_holds_is_refused_before_the_work(monkeypatch):
+    """Of one row: all of its blocks were measured, planned and coded first, 3 GB and half a minute."""
+
+    def work(*_):
+        raise AssertionError("the picture was split into blocks")
+
+    monkeypatch.setattr("jscc_sim.systems.block_jscc.split", work)
+    wide = np.zeros((1, 4_000_000, 3), np.uint8)
+    for attempt in (SYSTEM.encode, SYSTEM.check_fits):
+        with pytest.raises(InputError, match="width of 4000000 pixels is outside 1 to 65535"):
+            attempt(wide, 10**6, AWGN(10.0))
+
+
 @pytest.mark.parametrize("policy", [Lagrangian(), Uniform(), Random(), EncoderInTheLoop()], ids=repr)
 @pytest.mark.parametrize("snr_db", [-2.0, 10.0, 20.0])
 @pytest.mark.parametrize("genie", [False, True], ids=["header", "genie"])
 def test_payload_power_is_one_and_the_header_is_qpsk(picture, policy, snr_db, genie):
     frame = BlockJSCC(LINEAR, policy, genie=genie).encode(picture, BUDGET, AWGN(snr_db))
     payload = frame.symbols[frame.header_uses :].astype(np.complex128)
-    assert len(payload) == LINEAR.ratios.spent(frame.header.index) > 0
+    assert len(payload) == LINEAR.ratios.spent(frame.index) > 0
     assert np.square(np.abs(payload)).mean() == pytest.approx(1, abs=1e-6)
     assert (frame.header_uses == 0) == genie
     np.testing.assert_allclose(np.abs(frame.symbols[: frame.header_uses]), 1, atol=1e-6)
@@ -71,7 +84,7 @@ def test_payload_power_is_one_and_the_header_is_qpsk(picture, policy, snr_db, ge
 
 def test_the_power_pool_is_the_image_not_the_block(picture):
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
-    ends = np.cumsum(LINEAR.ratios.array[frame.header.index])[:-1]
+    ends = np.cumsum(LINEAR.ratios.array[frame.index])[:-1]
     blocks = [b for b in np.split(frame.symbols[frame.header_uses :], ends) if len(b)]
     powers = np.array([np.square(np.abs(b)).mean() for b in blocks])
     assert powers.max() > 2 * powers.min()
@@ -85,7 +98,7 @@ def test_transmit_is_its_parts_composed(picture, name, csi):
     frame = SYSTEM.encode(picture, BUDGET, channel)
     received = channel(frame.symbols, np.random.default_rng(3))
     assert (sent.uses, sent.header_uses, sent.outage) == (len(frame.symbols), frame.header_uses, False)
-    np.testing.assert_array_equal(sent.index, frame.header.index)
+    np.testing.assert_array_equal(sent.index, frame.index)
     np.testing.assert_array_equal(SYSTEM.decode(received).picture, sent.picture)
 
 
@@ -195,14 +208,14 @@ def test_planning_needs_no_networks(picture):
     assert "bank" not in vars(system)
     frame = system.encode(picture, BUDGET, AWGN(10.0))
     assert plan.header_uses == frame.header_uses
-    np.testing.assert_array_equal(plan.index, frame.header.index)
+    np.testing.assert_array_equal(plan.index, frame.index)
     with pytest.raises(BudgetError, match=r"budget of 40 uses is below the \d+ uses .* \(96x128 pixels\)"):
         system.plan(picture, 40, AWGN(10.0))
 
 
 def test_a_frame_of_another_zoo_is_refused(picture):
     files = {**LINEAR.manifest["files"], "weights.safetensors": "0007" + "0" * 60}
-    other = replace(LINEAR, name="other", manifest={**LINEAR.manifest, "files": files})
+    other = Zoo(replace(LINEAR.checkpoint, name="other", manifest={**LINEAR.manifest, "files": files}))
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
     with pytest.raises(ImpossibleFrameError, match=rf"zoo id {LINEAR.id}, linear; zoo other has 7"):
         BlockJSCC(other).decode(AWGN(10.0)(frame.symbols, np.random.default_rng(0)))

@@ -15,6 +15,7 @@ from processes import photograph, save
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
@@ -25,7 +26,6 @@ from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.scenario import draw_scenario
 from jscc_sim.training.training_range import TrainingRange
-from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -341,7 +341,7 @@ def test_a_learned_system_from_the_command_line(system, folder, tmp_path, capsys
     command = ["train", *pictures, "--system", system, "--out", str(tmp_path), "--crops", "2", "--side", "64"]
     for steps in (2, 3):
         assert main([*command, "--fp32", "--steps", str(steps)]) == 0
-        assert Model.find(system, str(tmp_path)).manifest["training"]["steps"] == steps
+        assert Checkpoint.find(system, str(tmp_path)).manifest["training"]["steps"] == steps
     assert "--zoo" in capsys.readouterr().out
 
 

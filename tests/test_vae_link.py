@@ -12,6 +12,7 @@ import torch
 from processes import photograph
 
 from jscc_sim.channels import AWGN, Fading, Received
+from jscc_sim.checkpoint import WEIGHTS, Checkpoint, models_folder
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import mean_squared_error, psnr_of_mse
@@ -31,7 +32,6 @@ from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
 from jscc_sim.training.vae import VAELinkTask, receive
-from jscc_sim.weights import WEIGHTS, Model, models_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = VAELinkTask(VAEArchitecture(fine=8, coarse=8, decoder_fine=1, embedding=8, hidden=8))
@@ -66,7 +66,7 @@ def other(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def klt():
-    return PatchKLT.beside(Model.find(VAE))
+    return PatchKLT.beside(Checkpoint.find(VAE))
 
 
 def psnr_db(got, picture):
@@ -161,7 +161,7 @@ def test_the_system_hears_what_training_heard(n, equaliser, monkeypatch):
     system.transmit(PICTURE, AWGN(6.0), BUDGET, np.random.default_rng(0), belief=AWGN(3.0))
     means, trust, size, sent_n, snr_db = heard[0]
     assert (size, sent_n, snr_db) == (PICTURE.shape[:2], n, 3)
-    latents = latents_of(loaded(Model.find(VAE), VAEArchitecture, VAECoder), PICTURE, n, 3.0)
+    latents = latents_of(loaded(Checkpoint.find(VAE), VAEArchitecture, VAECoder), PICTURE, n, 3.0)
     variance = np.square(latents).mean() * 10**-0.6
     np.testing.assert_allclose(trust, 1 / (1 + variance), rtol=0.005)
     error = means / trust - latents
@@ -311,7 +311,7 @@ def test_headers_of_an_n_that_is_none():
 def test_other_weights_are_another_system(other):
     released, small = VAELink(2), VAELink(2, other)
     assert released.version() != small.version()
-    assert Model.find(VAE).identity in released.version()
+    assert Checkpoint.find(VAE).identity in released.version()
     frame = small.encode(PICTURE, BUDGET, AWGN(10.0))
     assert small.decode(Received(frame.symbols, 0.1)).picture.shape == PICTURE.shape
     with pytest.raises(
@@ -339,7 +339,7 @@ def test_weights_that_are_not_there(other, tmp_path):
 
 
 def test_the_released_weights():
-    model = Model.find(VAE)
+    model = Checkpoint.find(VAE)
     coder = loaded(model, VAEArchitecture, VAECoder)
     assert model.manifest["parameters"] == sum(p.numel() for p in coder.parameters())
     task = VAELinkTask(VAEArchitecture(**model.manifest["architecture"]))
@@ -402,12 +402,12 @@ def test_the_link_is_above_its_baseline(klt, n, snr_db, name):
 
 def test_a_rival_that_is_not_there(other, tmp_path):
     with pytest.raises(InputError, match=f"{KLT_FILE} cannot be read"):
-        PatchKLT.beside(Model.find(VAE, other))
+        PatchKLT.beside(Checkpoint.find(VAE, other))
     shutil.copytree(other, tmp_path / "m")
     fitted = fit_patch_klt([PICTURE])
-    fitted.save_beside(Model.find(VAE, str(tmp_path / "m")))
-    back = PatchKLT.beside(Model.find(VAE, str(tmp_path / "m")))
+    fitted.save_beside(Checkpoint.find(VAE, str(tmp_path / "m")))
+    back = PatchKLT.beside(Checkpoint.find(VAE, str(tmp_path / "m")))
     np.testing.assert_allclose(back.rotation, fitted.rotation, atol=1e-6)
     (tmp_path / "m" / KLT_FILE).write_bytes(b"no")
     with pytest.raises(InputError, match="has sha256"):
-        PatchKLT.beside(Model.find(VAE, str(tmp_path / "m")))
+        PatchKLT.beside(Checkpoint.find(VAE, str(tmp_path / "m")))

@@ -7,12 +7,12 @@ import pytest
 
 import jscc_sim
 from jscc_sim import versions
+from jscc_sim.checkpoint import MANIFEST, models_folder
 from jscc_sim.cli import main
 from jscc_sim.codecs import LEARNED, hevc, vvc
 from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
-from jscc_sim.weights import MANIFEST, models_folder
 
 LEARNED_SYSTEMS = {
     "vae:2": "vae",

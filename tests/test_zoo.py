@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 import torch
 
-from jscc_sim import weights
+from jscc_sim import checkpoint as weights
 from jscc_sim import zoo as zoos
 from jscc_sim.blocks import split
-from jscc_sim.channels import Equalised
+from jscc_sim.channels import AWGN, Equalised
+from jscc_sim.checkpoint import CARD, MANIFEST, WEIGHTS
+from jscc_sim.codecs import find_codec
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.prediction import Predictor
+from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet
 from jscc_sim.zoo import (
     CALIBRATION,
-    MANIFEST,
-    WEIGHTS,
     load_zoo,
     released_zoos,
     save_calibration,
@@ -122,8 +123,25 @@ def test_calibration_comes_back(linear):
 
 
 def test_zoo_is_written_whole_and_readable(linear):
-    assert sorted(p.name for p in linear.folder.iterdir()) == [MANIFEST, WEIGHTS]
+    assert sorted(p.name for p in linear.folder.iterdir()) == [CARD, MANIFEST, WEIGHTS]
     assert json.loads((linear.folder / MANIFEST).read_text())["bank"] == "linear"
+
+
+def test_a_card_is_made_anew_unless_somebody_wrote_it(linear):
+    fields = {"bank": "linear", "ratios": [0, 8], "summary": "coders", "snr_range_db": [-2, 20]}
+    training = {"command": "jscc-sim train pictures", "steps": 7}
+
+    def made():
+        return save_zoo(linear.folder, {**fields, "training": training}, linear_tensors()).checkpoint.card
+
+    assert made().splitlines()[1:] == [
+        f"# {linear.folder.name}", "", "coders", "", "- **SNR**: -2 to 20 dB",
+        "- **command**: jscc-sim train pictures", "- **steps**: 7",
+    ]  # fmt: skip
+    training["steps"] = 8
+    assert "**steps**: 8" in made()
+    (linear.folder / CARD).write_text("mine")
+    assert made() == "mine"
 
 
 def test_further_fields_leave_the_zoo_what_it_is(linear):
@@ -283,6 +301,67 @@ def test_calibration_that_is_not_finite(linear):
         _ = load_zoo(zoo.name).predictor
 
 
+@pytest.mark.parametrize("variance", [0, -1])
+def test_linear_weights_without_variance(tmp_path, variance):
+    tensors = linear_tensors()
+    tensors["variance"][9] = variance
+    zoo = save_zoo(tmp_path / "z", {"bank": "linear", "ratios": [0, 8]}, tensors)
+    with pytest.raises(InputError, match=f"a variance is {variance}, not above 0"):
+        _ = zoo.bank
+
+
+def test_a_calibration_that_covers_no_range(linear):
+    flat = predictor()
+    zoo = save_calibration(linear, replace(flat, high=flat.low), {})
+    with pytest.raises(InputError, match="the range of an input is empty"):
+        _ = zoo.predictor
+
+
+def test_weights_that_are_whole_numbers(linear):
+    replace_weights(linear, weights.save_tensors({k: v.astype(int) for k, v in linear_tensors().items()}))
+    with pytest.raises(InputError, match=r"holds int64 in [a-z]+, not floating point"):
+        _ = load_zoo(linear.name).bank
+
+
+def test_a_network_without_channels(tmp_path):
+    """torch would warn of it first."""
+    zoo = saved_conv(tmp_path / "conv")
+    edit(zoo, architecture=asdict(TINY) | {"fine": 0})
+    with pytest.raises(InputError, match="no channels for weight"):
+        _ = load_zoo(zoo.name).bank
+
+
+@pytest.mark.parametrize("factor", [300.0, 30_000.0])
+def test_finite_weights_of_which_nothing_finite_comes(tmp_path, factor):
+    """They gave a picture of 5.5 dB and no word, or a traceback."""
+    conv = load_zoo("conv-small")
+    tensors = weights.read_tensors("", conv.folder, WEIGHTS, conv.manifest["files"][WEIGHTS])
+    zoo = tmp_path / "z"
+    shutil.copytree(conv.folder, zoo)
+    content = weights.save_tensors({k: v.astype(np.float32) * np.float32(factor) for k, v in tensors.items()})
+    (zoo / WEIGHTS).write_bytes(content)
+    files = {**conv.manifest["files"], WEIGHTS: hashlib.sha256(content).hexdigest()}
+    edit(load_zoo(str(zoo)), files=files, companion=None)
+    system = BlockJSCC(load_zoo(str(zoo)))
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    with pytest.raises(InputError, match="that are not finite: its weights cannot be used"):
+        system.transmit(picture, AWGN(10.0), 1536, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("name", "factor", "added"), [("gmm", 0.0, 6e4), ("quantised", 3e4, 0.0)])
+def test_no_file_is_made_of_what_is_not_finite(tmp_path, name, factor, added):
+    """Such a file could not be decoded."""
+    model = weights.Checkpoint.find(name)
+    tensors = {k: np.float32(factor) * v.astype(np.float32) + added for k, v in model.tensors.items()}
+    (tmp_path / WEIGHTS).write_bytes(weights.save_tensors(tensors))
+    digest = hashlib.sha256((tmp_path / WEIGHTS).read_bytes()).hexdigest()
+    manifest = json.dumps({**model.manifest, "files": {WEIGHTS: digest}})
+    (tmp_path / MANIFEST).write_text(manifest)
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    with pytest.raises(InputError, match="latents that are not finite: its weights cannot be used"):
+        find_codec(name, str(tmp_path)).encode(picture, 3)
+
+
 @pytest.mark.parametrize("lacks", ["mean", "colour", "variance"])
 def test_linear_weights_that_lack_a_tensor(tmp_path, lacks):
     tensors = {k: v for k, v in linear_tensors().items() if k != lacks}
@@ -341,8 +420,6 @@ def test_numbers_of_an_architecture_are_held_against_its_weights(tmp_path, field
 
 
 def test_numbers_of_a_models_architecture_too(tmp_path):
-    from jscc_sim.codecs import find_codec
-
     folder = tmp_path / "gmm"
     shutil.copytree(weights.models_folder() / "gmm", folder)
     manifest = json.loads((folder / MANIFEST).read_text())
@@ -386,5 +463,5 @@ def test_the_hash_covers_architecture_and_withheld_ratios():
     zoo = load_zoo("conv-small")
     other = {**zoo.manifest["architecture"], "hidden": 25}
     changed = [{"architecture": other}, {"withheld": [0]}, {"companion": None}]
-    hashes = {replace(zoo, manifest={**zoo.manifest, **fields}).sha256 for fields in changed}
+    hashes = {zoo.with_fields(**fields).sha256 for fields in changed}
     assert len(hashes | {zoo.sha256}) == 4

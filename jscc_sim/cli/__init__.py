@@ -36,6 +36,7 @@ SYSTEMS = (
     "block-jscc, CODEC+ldpc, CODEC+ldpc:MODE, CODEC+ldpc-abstraction, CODEC+ideal, quantised+uep, softcast, "
     "vae:N, digits, generative"
 )
+METRICS = "psnr, ssim, ms-ssim, gmsd, ciede2000"
 BLOCK_JSCC = "block-jscc"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
@@ -95,9 +96,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return 141
-    except OSError as error:  # standard output on a full disk, a folder that vanished
-        _complain(error)
-        _drop_output()
+    except OSError as error:
+        if error.filename:  # a folder that vanished, a name too long
+            _complain(f"{error.filename} cannot be used: {error.strerror}")
+        else:  # standard output on a full disk
+            _complain(error)
+            _drop_output()
         return 2
     except KeyboardInterrupt:
         _complain("stopped")
@@ -147,7 +151,8 @@ def _end(*_: object) -> NoReturn:
 
 def _drop_output() -> None:
     """What is still buffered cannot be written; the interpreter would try again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # a stream of the caller's own has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -184,7 +189,10 @@ def _add_link(commands: Commands) -> None:
     transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
     transmit.add_argument("--figure", metavar="FILE", help="figure of original, allocation and reception")
     transmit.add_argument("--json", action="store_true", help="one JSON object per image and line")
-    transmit.add_argument("--no-ssim", action="store_true", help="leave SSIM and MS-SSIM out")
+    measured = transmit.add_mutually_exclusive_group()
+    measured.add_argument("--metrics", default="psnr,ssim,ms-ssim", metavar="NAME,...",
+                          help=f"what is measured: {METRICS}, {PLUGIN} (psnr,ssim,ms-ssim)")  # fmt: skip
+    measured.add_argument("--no-ssim", action="store_true", help="PSNR alone, which is quicker")
 
     encode = _command(commands, "encode", "link", "sender: picture to symbols in a SigMF recording")
     encode.add_argument("images", nargs=1, metavar="IMAGE")
@@ -238,6 +246,8 @@ def _add_sweep(commands: Commands) -> None:
 def _add_listings(commands: Commands) -> None:
     policies = _command(commands, "policies", "listing", "list the allocation policies")
     policies.add_argument("--json", action="store_true", help="machine-readable")
+    metrics = _command(commands, "metrics", "listing", "list the metrics of picture quality")
+    metrics.add_argument("--json", action="store_true", help="machine-readable")
     zoo = _command(commands, "zoo", "listing", "list the released weights: zoos, learned systems")
     zoo.add_argument("--json", action="store_true", help="machine-readable")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writab
 from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
+from jscc_sim.metrics import Metric, load_metrics, measure
 from jscc_sim.recording import (
     NOISE_VARIANCE,
     read_received,
@@ -35,7 +36,8 @@ from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 from jscc_sim.zoo import load_zoo
 
-TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7} {:>8} {:>7} {:>8} {:>8}"
+TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
+"""Columns of the table for people in front of the metrics' own and the seconds."""
 
 
 def transmit(arguments: argparse.Namespace) -> int:
@@ -44,6 +46,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     spec = _spec(arguments)
     system = spec.load()
     system.check(channel)
+    metrics = load_metrics("psnr" if arguments.no_ssim else arguments.metrics)
     jobs = _jobs(arguments)
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
@@ -52,13 +55,10 @@ def transmit(arguments: argparse.Namespace) -> int:
     _prepare(system)
     _make_folder(jobs)
     if not arguments.json:
-        print(
-            TABLE.format(
-                "image", "policy or system", "uses", "CBR", "header", "PSNR dB", "SSIM", "MS-SSIM", "seconds"
-            )
-        )
+        words = [TABLE.format("image", "policy or system", "uses", "CBR", "header")]
+        print(*words, *(f"{metric.label:>8}" for metric in metrics), f"{'seconds':>8}")
     for job in tqdm(jobs, desc="transmitting", delay=2, disable=None if len(jobs) > 1 else True):
-        _send(job, spec, system, channel, belief, arguments)
+        _send(job, spec, system, channel, belief, metrics, arguments)
     return 0
 
 
@@ -193,15 +193,14 @@ def _send(
     system: System,
     channel: Channel,
     belief: Channel,
+    metrics: Sequence[Metric],
     arguments: argparse.Namespace,
 ) -> None:
-    from jscc_sim.metrics import measure
-
     height, width = job.picture.shape[:2]
     rng = np.random.default_rng(arguments.seed)
     with _naming(job):
         sent = system.transmit(job.picture, channel, job.budget, rng, belief)
-    quality = measure(sent.picture, job.picture, structural=not arguments.no_ssim)
+    quality = measure(sent.picture, job.picture, metrics)
     ratios, index = system.ratios, sent.index
     row: dict[str, Any] = {
         "image": job.name,
@@ -227,8 +226,7 @@ def _send(
         "cbr": cbr_of(sent.uses, height, width),
         "psnr_db": quality.psnr_db,
         "mse": quality.mse,
-        "ssim": quality.ssim,
-        "ms_ssim": quality.ms_ssim,
+        **{"ssim": None, "ms_ssim": None, **quality.values},
         "outage": sent.outage,
         "papr_db": sent.papr_db,
         "seconds": sum(sent.seconds.values()),
@@ -249,23 +247,26 @@ def _send(
             printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder, outage=sent.outage
         )
         save_figure(reception_figure(job.picture, [reconstruction]), arguments.figure)
-    print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy), flush=True)
+    print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy, metrics), flush=True)
 
 
-def _table_row(row: dict[str, Any], policy: str) -> str:
-    figures = [row["psnr_db"], row["ssim"], row["ms_ssim"]]
-    places = (2, 4, 4)
-    shown = ["-" if f is None else f"{f:.{p}f}" for f, p in zip(figures, places, strict=True)]
+def _table_row(row: dict[str, Any], policy: str, metrics: Sequence[Metric]) -> str:
+    shown = [_cell(row[metric.column], metric.label) for metric in metrics]
     coder = _another_coder(row["coder"], row["zoo"])
     remarks = [*row["notes"], coder and f"coder {coder}"]
     remarks += ["genie side information" if row["side_info"] == "genie" else ""]
     remarks += ["OUTAGE" if row["outage"] else ""]
     share = f"{row['header_uses'] / max(row['uses'], 1):.2%}"
     name, policy = Path(row["image"]).name[:24], (policy or row["system"])[:24]
-    line = TABLE.format(
-        name, policy, row["uses"], f"{row['cbr']:.4f}", share, *shown, f"{row['seconds']:.2f}"
-    )
+    line = TABLE.format(name, policy, row["uses"], f"{row['cbr']:.4f}", share)
+    line = " ".join([line, *shown, f"{row['seconds']:>8.2f}"])
     return "  ".join([line, *filter(None, remarks)])
+
+
+def _cell(value: float | None, label: str) -> str:
+    """A measured value below its label: decibels with two places, shares with four."""
+    places = 2 if label.endswith("dB)") else 4
+    return ("-" if value is None else f"{value:.{places}f}").rjust(max(8, len(label)))
 
 
 def _another_coder(coder: str, zoo: str) -> str:

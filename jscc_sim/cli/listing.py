@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping
 
 from jscc_sim.allocation import GROUP, POLICIES, AllocationPolicy
+from jscc_sim.checkpoint import Checkpoint, released
 from jscc_sim.errors import InputError, one_line
+from jscc_sim.metrics import GROUP as METRIC_GROUP
+from jscc_sim.metrics import METRICS, Metric
 from jscc_sim.plugins import errors_named, installed_plugins, subclass
-from jscc_sim.weights import Model, released
 from jscc_sim.zoo import Zoo, load_zoo, released_zoos
 
 
@@ -36,18 +38,39 @@ def policies(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def metrics(arguments: argparse.Namespace) -> int:
+    """A line for each metric: name, column of tables, what it is; then those of installed packages."""
+    found: dict[str, type[Metric]] = dict(METRICS)
+    for name, entry in sorted(installed_plugins(METRIC_GROUP).items()):
+        if name in METRICS:
+            continue
+        try:
+            with errors_named(f"metric {name}: {entry.value}"):
+                found[name] = subclass(entry.value, entry.load(), Metric)
+        except InputError as error:  # one broken package must not hide the others
+            print(f"jscc-sim: {one_line(error)}", file=sys.stderr)
+    for name, metric in found.items():
+        summary, better = (metric.__doc__ or "").split("\n", 1)[0], metric.higher_is_better
+        if arguments.json:
+            known = {"name": name, "column": metric.column, "higher_is_better": better, "summary": summary}
+            print(json.dumps(known))
+        else:
+            print(f"{name:<12} {metric.column:<12} {'higher' if better else 'lower':<6} is better  {summary}")
+    return 0
+
+
 def zoo(arguments: argparse.Namespace) -> int:
     """What is known of each released zoo, and of the weights of each other learned system."""
     for name in released_zoos():
         known = load_zoo(name)
         _show(arguments, known, {"id": known.id, "sha256": known.sha256})
     for name in released("system"):
-        model = Model.find(name)
+        model = Checkpoint.find(name)
         _show(arguments, model, {"id": model.id, "sha256": model.sha256})
     return 0
 
 
-def _show(arguments: argparse.Namespace, known: Zoo | Model, identity: Mapping[str, object]) -> None:
+def _show(arguments: argparse.Namespace, known: Zoo | Checkpoint, identity: Mapping[str, object]) -> None:
     manifest = dict(known.manifest)
     if arguments.json:
         print(json.dumps({"name": known.name, **identity, **manifest}))

@@ -28,7 +28,8 @@ def sweep(arguments: argparse.Namespace) -> int:
     grid = Grid.from_toml(arguments.grid)
     trials = grid.trials()
     believed = [s.sender_snr_db for s in grid.specs if s.sender_snr_db is not None]
-    remark({t.system: t.system.load() for t in trials}.items(), [*grid.snr_db, *believed])
+    systems = dict.fromkeys(trial.system for trial in trials)  # thousands of trials share one
+    remark([(system, system.load()) for system in systems], [*grid.snr_db, *believed])
     if arguments.dry_run:
         _dry_run(trials, arguments.store, workers)
         return 0

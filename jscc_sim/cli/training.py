@@ -7,10 +7,10 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.cli.outputs import writable_folder
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
@@ -21,8 +21,7 @@ from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
-from jscc_sim.weights import WEIGHTS
-from jscc_sim.zoo import Zoo, check_own, load_zoo, save_calibration, update_manifest
+from jscc_sim.zoo import Zoo, check_own, check_unreleased, load_zoo, save_calibration, update_manifest
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.loop import Trainer
@@ -43,7 +42,9 @@ def train(arguments: argparse.Namespace) -> int:
     """Train or fit and write what came of it; a zoo is calibrated too."""
     _check(arguments)
     writable_folder(Path(arguments.out))
+    check_unreleased(Path(arguments.out))
     split = _material(arguments)
+    _replaces_no_picture(arguments, split)
     if arguments.system == BLOCK_JSCC:
         assert split is not None
         start = None if arguments.start is None else load_zoo(arguments.start)
@@ -90,7 +91,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     _within(arguments, images=(1, MOST), seed=(0, LARGEST_SEED))
     zoo = load_zoo(arguments.zoo)
     if arguments.companion is not None:
-        _ = replace(zoo, manifest={**zoo.manifest, "companion": arguments.companion}).family
+        _ = zoo.with_fields(companion=arguments.companion).family
     if arguments.withhold is not None:
         _ = RatioSet.of(zoo.ratios.uses, arguments.withhold)
     check_own(zoo)
@@ -142,6 +143,16 @@ def _material(arguments: argparse.Namespace) -> Split | None:
     if arguments.folder is None:
         raise InputError(f"{arguments.system} is trained on a FOLDER of pictures")
     return split_folder(arguments.folder)
+
+
+def _replaces_no_picture(arguments: argparse.Namespace, split: Split | None) -> None:
+    """Raises InputError where the curves would be drawn over one of the pictures to train on, or beside them:
+    the next run would train on them."""
+    if split is None or arguments.bank == "linear":
+        return
+    check_apart([Path(arguments.out) / CURVES], [*split.training, *split.validation])
+    if Path(arguments.out).resolve() == Path(arguments.folder).resolve():
+        raise InputError(f"--out {arguments.out} is the pictures' folder: {CURVES} would be one of them")
 
 
 def _none_of(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:

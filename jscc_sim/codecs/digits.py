@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.coding import dither
 from jscc_sim.images import Picture
-from jscc_sim.weights import Model
 
 if TYPE_CHECKING:
     from jscc_sim.nn.digits import DigitCoder
@@ -75,7 +75,7 @@ def share(level: int) -> float:
     return level / (LEVELS - 1)
 
 
-def load_coder(model: Model) -> DigitCoder:
+def load_coder(model: Checkpoint) -> DigitCoder:
     """The network of these weights. Raises InputError where they are not what the manifest says."""
     from jscc_sim.nn.digits import DigitArchitecture, DigitCoder
     from jscc_sim.nn.loading import loaded
@@ -83,7 +83,7 @@ def load_coder(model: Model) -> DigitCoder:
     return loaded(model, DigitArchitecture, DigitCoder)
 
 
-def prior_at(model: Model, level: int) -> dither.Prior:
+def prior_at(model: Checkpoint, level: int) -> dither.Prior:
     """The prior of a level, in arithmetic that is the same everywhere. Raises InputError."""
     try:
         anchors = model.tensors["prior"].astype(np.float64)

@@ -17,6 +17,7 @@ from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.coding import mixture, range_coder
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
+from jscc_sim.units import ENCODED, check_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,6 +117,8 @@ class GMM(LearnedCodec):
         from jscc_sim.nn.pictures import image_of
 
         found = self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
+        for part in found:
+            check_finite(part.numpy(), ENCODED)
         return found[0].round(), found[1].round()
 
     def _level(self, level: int) -> Tensor:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, final
 
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.base import Codec
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.weights import Model
 
 HEADER_BYTES = 9
 SPARE_BYTES = 64
@@ -53,9 +53,9 @@ class LearnedCodec(Codec):
 
     @final
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Checkpoint:
         """The weights, found when they are first asked for."""
-        return Model.find(self.name, self.folder)
+        return Checkpoint.find(self.name, self.folder)
 
     @final
     def version(self) -> str:

@@ -17,6 +17,7 @@ from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.coding import context_coder
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
+from jscc_sim.units import ENCODED, check_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,6 +92,7 @@ class Quantised(LearnedCodec):
         with inference():
             channels, bits = _condition(rate)
             latents = self.coder.analyse(image_of(picture, STRIDE), channels, bits)
+            check_finite(latents.numpy(), ENCODED)
             symbols = symbols_of(latents[0, : rate.channels], bits)
         return np.asarray(symbols.numpy().astype(np.int64))
 

@@ -30,6 +30,11 @@ def check(bits: Bits, crc_bits: int = CRC_BITS) -> tuple[Bits, NDArray[np.bool_]
     return content, np.asarray((parity == _parity(content, crc_bits)).all(axis=1))
 
 
+def holds(bits: Bits, crc_bits: int = CRC_BITS) -> NDArray[np.bool_]:
+    """[B, k + crc_bits] -> [B] whether each CRC holds."""
+    return check(bits, crc_bits)[1]
+
+
 def _parity(bits: Bits, crc_bits: int) -> Bits:
     import torch
 

@@ -69,9 +69,10 @@ def decode_until(
     llrs: NDArray[np.float64],
     k: int,
     bits_per_symbol: int | None = None,
+    most: int = MOST_ITERATIONS,
 ) -> Bits:
     """As `decode`, but a block is done as soon as `good` says so, [B, k] -> [B], and the others go on for
-    up to MOST_ITERATIONS: for a CRC that can tell."""
+    up to `most` iterations, a multiple of ROUND: for a CRC that can tell."""
     import torch
 
     decoder, chunks = _begin(llrs, k, bits_per_symbol)
@@ -80,7 +81,7 @@ def decode_until(
         for chunk in chunks:
             bits = np.zeros((len(chunk), k), dtype=np.uint8)
             open_, soft, state = np.arange(len(chunk)), chunk, None
-            for _ in range(MOST_ITERATIONS // ROUND):
+            for _ in range(most // ROUND):
                 guess, state = decoder(soft, num_iter=ROUND, msg_v2c=state)
                 bits[open_] = guess.numpy()
                 more = ~good(bits[open_])

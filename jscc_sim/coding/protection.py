@@ -124,7 +124,8 @@ def recover(heard: Equalised) -> tuple[Bits, int]:
     if end > len(heard.symbols):
         raise OutageError(f"no readable header: its preamble names {end} uses, {len(heard.symbols)} arrived")
     llrs = qam.soft_bits_of(heard.part(start, end))
-    blocks = ldpc.decode(llrs.reshape(plan.segments, plan.coded_bits), plan.block_bits)
+    soft = llrs.reshape(plan.segments, plan.coded_bits)
+    blocks = ldpc.decode_until(crc.holds, soft, plan.block_bits, most=ldpc.ITERATIONS)
     content, valid = crc.check(blocks)
     if not valid.all():
         raise OutageError(f"CRC fails in {int((~valid).sum())} of {plan.segments} header segments")

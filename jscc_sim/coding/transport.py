@@ -3,6 +3,8 @@ be lost."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,10 +57,9 @@ def decode_blocks(
     soft: NDArray[np.float64], scheme: Scheme, block_bits: int
 ) -> tuple[Bits, NDArray[np.bool_]]:
     """What `soft_blocks` gives -> what `decode` returns."""
-    blocks = ldpc.decode_until(_whole, soft, block_bits, scheme.bits_per_symbol)
+    blocks = ldpc.decode_until(_holds, soft, block_bits, scheme.bits_per_symbol)
     content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
     return content.reshape(-1), whole
 
 
-def _whole(blocks: Bits) -> NDArray[np.bool_]:
-    return crc.check(blocks, crc.LONG_CRC_BITS)[1]
+_holds = partial(crc.holds, crc_bits=crc.LONG_CRC_BITS)

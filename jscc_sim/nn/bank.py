@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import Equalised
-from jscc_sim.units import RatioSet
+from jscc_sim.units import ENCODED, RatioSet, check_finite
 
 Latents = NDArray[np.complex64]
 
@@ -64,4 +64,5 @@ def block_energies(latents: Latents, index: NDArray[np.int64], ratios: RatioSet)
 def pool_gain(latents: Latents) -> float:
     """The factor that brings a payload's mean power to 1; 1 for a payload without energy."""
     energy = float(np.square(np.abs(latents.astype(np.complex128))).sum())
+    check_finite(energy, ENCODED)
     return math.sqrt(len(latents) / energy) if energy > 0 else 1.0

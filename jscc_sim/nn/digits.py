@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
 from jscc_sim.nn.gmm import between
+from jscc_sim.units import DECODED, check_finite
 
 TILE = 8
 """Pixels of a tile's side."""
@@ -145,6 +146,7 @@ def split(picture: Picture) -> NDArray[np.float32]:
 def join(tiles: NDArray[np.floating], height: int, width: int) -> Picture:
     """The reverse: a grey picture [H, W, 3] uint8."""
     rows, columns = tile_grid(height, width)
+    check_finite(tiles, DECODED)
     grey = tiles.reshape(rows, columns, TILE, TILE).swapaxes(1, 2).reshape(rows * TILE, columns * TILE)
     whole = np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)[:height, :width]
     return np.repeat(whole[..., None], 3, axis=2)

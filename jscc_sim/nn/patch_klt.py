@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, equalise, reals_of
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
-from jscc_sim.units import noise_variance
-from jscc_sim.weights import Model, read_tensors, write_manifest, write_tensors
+from jscc_sim.units import DECODED, check_finite, noise_variance
 
 PATCH = 4
 PATCH_SAMPLES = 3 * PATCH**2
@@ -40,20 +40,18 @@ class PatchKLT:
             raise ValueError(f"mean and rotation have the shapes {self.mean.shape}, {self.rotation.shape}")
 
     @classmethod
-    def beside(cls, model: Model) -> PatchKLT:
+    def beside(cls, model: Checkpoint) -> PatchKLT:
         """The one in a model's folder. Raises InputError."""
-        sha256 = model.manifest["files"].get(KLT_FILE, "")
-        tensors = read_tensors(f"model {model.name}", model.folder, KLT_FILE, sha256)
+        tensors = model.load(KLT_FILE)
         try:
             return cls(*(tensors[key].astype(np.float64) for key in ("mean", "rotation")))
         except (KeyError, ValueError) as error:
             raise InputError(f"model {model.name}: {KLT_FILE} is no patch KLT: {error}") from None
 
-    def save_beside(self, model: Model) -> None:
+    def save_beside(self, model: Checkpoint) -> None:
         """Into a model's folder and manifest."""
-        tensors = {"mean": self.mean.astype(np.float32), "rotation": self.rotation.astype(np.float32)}
-        files = {**model.manifest["files"], KLT_FILE: write_tensors(model.folder / KLT_FILE, tensors)}
-        write_manifest(model.folder, {**model.manifest, "files": files})
+        fields = {"mean": self.mean, "rotation": self.rotation}
+        model.save(KLT_FILE, {name: values.astype(np.float32) for name, values in fields.items()})
 
     def transmit(
         self,
@@ -99,6 +97,7 @@ def picture_of_patches(patches: NDArray[np.float64], size: tuple[int, ...]) -> P
     """The reverse: rounded, clipped, cropped to (height, width)."""
     height, width = size
     rows, columns = -(-height // PATCH), -(-width // PATCH)
+    check_finite(patches, DECODED)
     whole = patches.reshape(rows, columns, PATCH, PATCH, 3).swapaxes(1, 2)
     pixels = whole.reshape(rows * PATCH, columns * PATCH, 3)[:height, :width]
     return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

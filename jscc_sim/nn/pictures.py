@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from jscc_sim.images import Picture
+from jscc_sim.units import DECODED, check_finite
 
 
 def image_of(picture: Picture, step: int = 1) -> Tensor:
@@ -25,4 +26,5 @@ def unit_range(pixels: Tensor) -> Tensor:
 def picture_of(image: Tensor, height: int, width: int) -> Picture:
     """The top left height x width pixels of an image [3, H, W] in 0 to 1, rounded and clipped."""
     pixels = image[:, :height, :width].permute(1, 2, 0) * 255
+    check_finite(pixels.numpy(), DECODED)
     return pixels.round().clamp(0, 255).byte().contiguous().numpy()

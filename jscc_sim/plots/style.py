@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -112,7 +114,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as a file of the kind png, pdf or svg: the same bytes whenever it is drawn."""
     undated: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
     buffer = BytesIO()
-    with mpl.rc_context({**DEFAULTS, "pdf.fonttype": 42, "svg.hashsalt": "jscc_sim"}):
+    with mpl.rc_context({**DEFAULTS, "pdf.fonttype": 42, "svg.hashsalt": "jscc_sim"}), _any_letters():
         figure.savefig(buffer, format=kind, dpi="figure", metadata=undated)
     return buffer.getvalue()
 
@@ -124,8 +126,10 @@ def check_figure_path(path: str | os.PathLike[str]) -> None:
 
 
 def plain(text: str) -> str:
-    """For Matplotlib, names as they are: no dollar begins a formula, and `_` at the start hides nothing."""
-    return (" " * text.startswith("_") + text).replace("$", r"\$")
+    """For Matplotlib, names as they are: no dollar begins a formula, `_` at the start hides nothing, and what
+    cannot be seen is escaped."""
+    seen = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return (" " * seen.startswith("_") + seen).replace("$", r"\$")
 
 
 def _widest_legend(figure: Figure, entries: Mapping[str, Artist], width: float) -> Legend:
@@ -155,9 +159,18 @@ def _wrapped(figure: Figure, notes: Sequence[str], width: float) -> Text:
     return text
 
 
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """One that the font lacks is drawn as a box, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
 def _size(artist: Artist) -> tuple[float, float]:
     """Width and height in inches."""
     figure = artist.get_figure(root=True)
     assert figure is not None
-    box = artist.get_window_extent()
+    with _any_letters():
+        box = artist.get_window_extent()
     return box.width / figure.dpi, box.height / figure.dpi

@@ -22,6 +22,7 @@ LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
 """Of a table, and of one that comes packed."""
 
 LONGEST_LINE = 1 << 20
+MOST_COLUMNS = 1000
 GZIP = b"\x1f\x8b"
 
 Array = NDArray[np.float64]
@@ -68,6 +69,17 @@ NUMBERS = (
 CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 """Columns that every table of results has."""
 
+COUNTS = frozenset(
+    {"height", "width", "cbr_budget", "budget_uses", "uses", "header_uses", "cbr", "mse", "seconds", "repeat"}
+)
+"""Numbers that are never below 0."""
+
+LARGEST_NUMBER = 1e15
+"""Beyond it sums and scales of axes overflow."""
+
+TRUTHS = {**dict.fromkeys(("true", "1", "1.0"), True), **dict.fromkeys(("false", "0", "0.0"), False)}
+"""Of an outage; where nothing was received there is none."""
+
 LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "header_margin_db": np.nan}
 """Those of them that older tables lack, and what stands in for them."""
 
@@ -108,7 +120,11 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
         for told, rows in ((column, named), ("system", ~named & (column == "zoo"))):
             if (table[rows].groupby([told, "companion"])[digest].nunique() > 1).any():
                 table.loc[rows, told] += " " + table.loc[rows, digest].astype(str).str[:7]
-    table["outage"] = table["outage"].astype(str).str.lower().isin(("true", "1", "1.0"))
+    lost = table["outage"].astype(object).where(table["outage"].notna(), "").astype(str).str.lower()
+    strange = set(lost) - TRUTHS.keys() - {""}
+    if strange:
+        raise InputError(f"{name} has {min(strange)!r} in column outage, not true or false")
+    table["outage"] = lost.map(TRUTHS).eq(True)
     unknown = set(table["status"]) - {"ok", "infeasible", "failed"}
     if unknown:
         raise InputError(f"{name} has rows of status {min(unknown)!r}, not ok, infeasible or failed")
@@ -197,6 +213,9 @@ def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
             content = _unpacked(content)
         if len(content) > LONGEST_LINE and not {*b"\r\n"} & {*content[:LONGEST_LINE]}:
             raise ValueError(f"its first line has more than {LONGEST_LINE} bytes")
+        columns = 1 + content[:LONGEST_LINE].lstrip().partition(b"\n")[0].partition(b"\r")[0].count(b",")
+        if columns > MOST_COLUMNS:  # pandas takes the square of their number where they have one name
+            raise ValueError(f"it has {columns} columns, and {MOST_COLUMNS} are the limit")
         table = pd.read_csv(
             BytesIO(content), keep_default_na=False, na_values=[""], dtype={"seed": str}, low_memory=False
         )
@@ -237,10 +256,16 @@ def _typed(
     for column in numbers:
         try:
             table[column] = pd.to_numeric(table[column]).astype(float)
+        except OverflowError:  # a whole number of hundreds of digits
+            raise InputError(f"{name} has a number beyond {LARGEST_NUMBER:g} in column {column}") from None
         except (ValueError, TypeError):
             raise InputError(f"{name} has something else than numbers in column {column}") from None
         if np.isinf(table[column]).any():
             raise InputError(f"{name} has an infinite number in column {column}")
+        if (table[column].abs() > LARGEST_NUMBER).any():
+            raise InputError(f"{name} has a number beyond {LARGEST_NUMBER:g} in column {column}")
+        if column in COUNTS and (table[column] < 0).any():
+            raise InputError(f"{name} has {table[column].min():g}, below 0, in column {column}")
     return table
 
 

@@ -139,7 +139,7 @@ def _find(
         with errors_named(f"{spec}: {installed[name].value}"):
             return installed[name].load(), rest if colon else None
     class_name, more, fields = rest.partition(":")
-    if not class_name.isidentifier() or not name.replace(".", "_").isidentifier():
+    if not all(map(str.isidentifier, [class_name, *name.split(".")])):
         names = ", ".join([*known, *sorted(installed.keys() - known)])
         raise UnknownNameError(
             f"{base.__name__} {name!r} is unknown: it can be {names}, package.module:Class or file.py:Class",

@@ -86,8 +86,8 @@ class LocalProcesses(Workers):
         executor.shutdown(cancel_futures=True)
         if isinstance(executor, _Pool) and executor.unguarded:
             raise InputError(
-                f"{_script()} calls run(...) as it is imported, which each worker does: put the call below "
-                "`if __name__ == '__main__':`"
+                f"{_script() or 'the main program'} calls run(...) as it is imported, which each worker "
+                "does: put the call below `if __name__ == '__main__':`"
             )
 
     def count(self) -> int:

@@ -136,9 +136,12 @@ class Grid:
         or "builtin". Raises InputError that begins with the file's name."""
         try:
             content = tomllib.loads(read_regular(path, LARGEST_TOML_BYTES).decode("utf-8-sig"))
+            _check_text(content)
         except OSError as error:
             raise InputError(f"grid {path} cannot be read: {error.strerror}") from None
-        except RecursionError:
+        except InputError as error:
+            raise InputError(f"grid {path}: {error}") from None
+        except RecursionError:  # of the parser, or behind dotted keys, which need none
             raise InputError(f"grid {path} is not TOML that can be read: it is nested too deeply") from None
         except ValueError as error:  # of syntax, of encoding, of numbers of thousands of digits
             raise InputError(f"grid {path} is not TOML: {error}") from None
@@ -212,7 +215,6 @@ class Grid:
 
 def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Constructor arguments of Grid from a parsed TOML file."""
-    _check_text(content)
     _check_keys("", content, Grid)
     arguments = {**content, "images": _images(content["images"], folder)}
     systems = content["systems"]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from jscc_sim.channels import EQUALISERS
+from jscc_sim.channels import check_equaliser
 from jscc_sim.codecs import LEARNED, codec_name, codec_names, find_codec
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
@@ -52,16 +52,14 @@ def load_baseline(
     """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
     released ones; header_margin_db: of an analog one, see coding.protection.Protection. Raises InputError
     for a system that does not exist. Fields of these names that a plug-in has are set to them."""
-    if equaliser not in EQUALISERS:
-        raise InputError(f"equaliser {equaliser!r} is not one of {', '.join(EQUALISERS)}")
+    check_equaliser(equaliser)
     check_margin_db(header_margin_db)
     if isinstance(name, ByValue):
         return _carried(name, equaliser, zoo, header_margin_db)
     if name in ANALOG:
         return _load_analog(name, equaliser, zoo, header_margin_db)
     coded = _CODED.fullmatch(standard_name(name))
-    codec_name = coded["codec"] if coded else ""
-    if zoo and (name == SOFTCAST or (coded and codec_name not in LEARNED)):
+    if zoo and (name == SOFTCAST or (coded and coded["codec"] not in LEARNED)):
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
         return SoftCast(equaliser, header_margin_db)
@@ -72,7 +70,7 @@ def load_baseline(
             f"system {name} has no header margin of {header_margin_db:g} dB: its payload has none either"
         )
     code, option = coded["code"], coded["option"] or ""
-    codec, colon, csit = find_codec(codec_name, zoo), coded["option"] is not None, option == CSIT
+    codec, colon, csit = find_codec(coded["codec"], zoo), coded["option"] is not None, option == CSIT
     if colon and not csit and code == "ideal":
         raise InputError(f"system {name!r}: an ideal code has no modes; {CSIT} is all that may follow")
     if code == "ideal":

@@ -28,6 +28,7 @@ from jscc_sim.channels import (
     reals_of,
     symbols_of,
 )
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
@@ -45,7 +46,6 @@ from jscc_sim.systems.payload import (
     unit_power_gain,
     write_fields,
 )
-from jscc_sim.weights import Model
 
 if TYPE_CHECKING:
     from jscc_sim.nn.digits import DigitCoder
@@ -190,8 +190,8 @@ class DigitLink(LinkSystem):
         return Reception(picture, watch.seconds)
 
     @cached_property
-    def _weights(self) -> Model:
-        return Model.find(DIGITS, self.model)
+    def _weights(self) -> Checkpoint:
+        return Checkpoint.find(DIGITS, self.model)
 
     @cached_property
     def _coder(self) -> DigitCoder:

@@ -13,20 +13,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from jscc_sim import header as framing
 from jscc_sim.allocation import Uniform
-from jscc_sim.blocks import BlockGrid, reassemble
-from jscc_sim.channels import Channel, Received, equalise
-from jscc_sim.coding.interleaving import deinterleave
+from jscc_sim.blocks import reassemble
+from jscc_sim.channels import Channel, Equalised
+from jscc_sim.checkpoint import Checkpoint
+from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
 from jscc_sim.nn.latent_search import STEPS, decode
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import loaded
-from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
-from jscc_sim.systems.block_jscc import BlockJSCC
+from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
+from jscc_sim.systems.base import Stopwatch
+from jscc_sim.systems.block_jscc import BlockJSCC, RatioMap
 from jscc_sim.units import RatioSet
-from jscc_sim.weights import Model
 from jscc_sim.zoo import load_zoo
 
 SENDER = "linear"
@@ -37,7 +37,7 @@ one that the prior was trained with: half precision leaves less than that."""
 
 
 @dataclass(frozen=True)
-class Generative(LinkSystem):
+class Generative(AnalogLink[RatioMap]):
     """weights: the folder of the prior's, the released ones by default; steps: of the search, with 0 the
     best of its starts is taken; equaliser: see channels; header_margin_db: see
     coding.protection.Protection."""
@@ -50,9 +50,9 @@ class Generative(LinkSystem):
     header_margin_db: float | None = None
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Checkpoint:
         """The prior's weights and manifest."""
-        return Model.find("generative", self.weights)
+        return Checkpoint.find("generative", self.weights)
 
     @cached_property
     def sender(self) -> BlockJSCC:
@@ -97,24 +97,23 @@ class Generative(LinkSystem):
         """See System.check_fits."""
         self.sender.check_fits(picture, budget, belief)
 
-    def encode(
-        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
-    ) -> Frame:
-        """See LinkSystem.encode."""
-        return self.sender.encode(picture, budget, belief)
+    @property
+    def system_id(self) -> int:
+        """The sender's."""
+        return self.sender.system_id
 
-    def decode(self, received: Received, genie: framing.FrameHeader | None = None) -> Reception:
-        """See LinkSystem.decode."""
-        watch = Stopwatch()
-        with watch.stage("frame"):
-            equalised = equalise(received, self.equaliser)
-            decoded = framing.decode_header(equalised, lambda zoo_id: self.sender.zoo_of(zoo_id).ratios)
-            header, start = decoded.header, decoded.uses
+    def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[RatioMap]:
+        """See AnalogLink.payload."""
+        return self.sender.payload(picture, request, watch)
+
+    def fields(self, header: FrameHeader) -> RatioMap:
+        """See AnalogLink.fields."""
+        return self.sender.fields(header)
+
+    def picture(self, heard: Equalised, header: FrameHeader, fields: RatioMap, watch: Stopwatch) -> Picture:
+        """See AnalogLink.picture."""
         with watch.stage("decode"):
-            grid = BlockGrid(header.height, header.width)
-            payload = deinterleave(equalised.part(start, start + self.ratios.spent(header.index)))
-            sent = (header.gain, grid, header.index, header.sender_snr_db)
-            blocks = decode(self.bank, self.prior, payload, *sent, self.steps)
+            known = (header.gain, fields.grid, fields.index, header.sender_snr_db)
+            blocks = decode(self.bank, self.prior, heard, *known, self.steps)
         with watch.stage("reassembly"):
-            picture = reassemble(blocks, grid)
-        return Reception(picture, watch.seconds)
+            return reassemble(blocks, fields.grid)

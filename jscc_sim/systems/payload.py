@@ -14,6 +14,7 @@ from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.header import LONGEST_SIDE
 from jscc_sim.images import pixel_limit
+from jscc_sim.units import ENCODED, check_finite
 
 Array = NDArray[np.float64]
 
@@ -64,5 +65,6 @@ def part_of(equalised: Equalised, start: int, uses: int) -> Equalised:
 
 def unit_power_gain(reals: Array) -> float:
     """What makes their symbols ones of unit mean power; 1 for silence."""
+    check_finite(reals, ENCODED)
     power = 2 * float(np.square(reals).mean())
     return 1 / math.sqrt(power) if power > 0 else 1.0

@@ -12,6 +12,7 @@ from typing import Any
 
 from jscc_sim.allocation import AllocationPolicy, load_policy, policy_name
 from jscc_sim.channels import EQUALISERS
+from jscc_sim.checkpoint import MANIFEST
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.complexity import ComplexityEstimator, estimator_name, load_estimator
 from jscc_sim.errors import InputError
@@ -21,7 +22,6 @@ from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline, standard_name, system_name
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.units import check_snr_db, number
-from jscc_sim.weights import MANIFEST
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
 
 SIDE_INFO = ("transmitted", "genie")

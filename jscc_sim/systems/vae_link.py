@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import LEAST_VARIANCE, Channel, Received, equalise, reals_of, symbols_of
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.coding.protection import Protection, recover
@@ -43,7 +44,6 @@ from jscc_sim.systems.payload import (
     write_fields,
 )
 from jscc_sim.units import noise_variance
-from jscc_sim.weights import Model
 
 VAE = "vae"
 
@@ -160,8 +160,8 @@ class VAELink(LinkSystem):
         return Reception(picture, watch.seconds)
 
     @cached_property
-    def _weights(self) -> Model:
-        return Model.find(VAE, self.model)
+    def _weights(self) -> Checkpoint:
+        return Checkpoint.find(VAE, self.model)
 
     @cached_property
     def _coder(self) -> VAECoder:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
@@ -25,7 +26,6 @@ from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK
-from jscc_sim.weights import WEIGHTS
 from jscc_sim.zoo import Zoo
 
 MSE_FLOOR = 1e-5

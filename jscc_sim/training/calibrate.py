@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 
 from jscc_sim.blocks import BlockGrid, split
 from jscc_sim.channels import AWGN, equalise
+from jscc_sim.checkpoint import WEIGHTS, write_tensors
 from jscc_sim.complexity import FEATURES, features
 from jscc_sim.errors import InputError
 from jscc_sim.images import read_picture
@@ -28,7 +29,6 @@ from jscc_sim.nn.bank import Bank, block_energies
 from jscc_sim.prediction import Predictor
 from jscc_sim.training.progress import announced
 from jscc_sim.units import BLOCK
-from jscc_sim.weights import WEIGHTS, write_tensors
 from jscc_sim.zoo import Zoo
 
 SENDER_SNR_DB = (-2.0, 20.0)

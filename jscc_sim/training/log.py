@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jscc_sim.errors import InputError
+from jscc_sim.files import read_regular
 from jscc_sim.images import write_whole
 
 LOG = "training.csv"
+
+LARGEST_BYTES = 1 << 26
+"""Of a log."""
 
 Row = Mapping[str, float]
 """Column -> value: step, seconds of training until then, loss or loss_db, rate, and `validation_...` where
@@ -42,8 +46,8 @@ class Log:
 def read_log(path: Path) -> list[Row]:
     """The rows of a training.csv. Raises InputError for another file."""
     try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            rows = [{c: float(v) for c, v in row.items() if v} for row in csv.DictReader(handle)]
+        text = io.StringIO(read_regular(path, LARGEST_BYTES).decode(), newline="")
+        rows = [{c: float(v) for c, v in row.items() if v} for row in csv.DictReader(text)]
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise InputError(f"{path} is not a log of training: {error}") from None
     if not all(math.isfinite(row.get(name, math.nan)) for row in rows for name in ("step", "seconds")):

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import argparse
 
+from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.errors import guarded
 from jscc_sim.nn.patch_klt import PatchKLT, fit_patch_klt
 from jscc_sim.training.data import load, split_folder
 from jscc_sim.training.vae import VAELinkTask
-from jscc_sim.weights import Model
 
 
 def fit_beside(folder: str, model: str) -> PatchKLT:
     """The KLT of a folder's training pictures, stored in the folder of a model. Raises InputError."""
-    found = Model.find(VAELinkTask.system, model)
+    found = Checkpoint.find(VAELinkTask.system, model)
     fitted = fit_patch_klt(load(split_folder(folder).training))
     fitted.save_beside(found)
     return fitted

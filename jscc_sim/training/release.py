@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from jscc_sim.checkpoint import Checkpoint, save_checkpoint
 from jscc_sim.nn.bank import Bank
 from jscc_sim.nn.conv import ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
@@ -18,7 +19,6 @@ from jscc_sim.nn.loading import halved
 from jscc_sim.training.block_jscc import BlockJSCCTask
 from jscc_sim.training.task import Task
 from jscc_sim.training.training_range import SNR_RANGE_DB
-from jscc_sim.weights import Model, save_model
 from jscc_sim.zoo import Zoo, save_zoo
 
 N = TypeVar("N", bound=nn.Module)
@@ -44,7 +44,7 @@ def release_conv(
     return save_zoo(folder, manifest, weights)
 
 
-def release_model(task: Task[N], network: N, folder: Path, training: Mapping[str, Any]) -> Model:
+def release_model(task: Task[N], network: N, folder: Path, training: Mapping[str, Any]) -> Checkpoint:
     """Write the model of a trained network other than block JSCC's."""
     manifest = {
         "system": task.system,
@@ -54,7 +54,7 @@ def release_model(task: Task[N], network: N, folder: Path, training: Mapping[str
         "macs_per_pixel": round(task.macs_per_pixel()),
         "training": dict(training),
     }
-    return save_model(folder, manifest, halved(network))
+    return save_checkpoint(folder, manifest, halved(network))
 
 
 def release_linear(bank: LinearBank, folder: Path, training: Mapping[str, Any]) -> Zoo:

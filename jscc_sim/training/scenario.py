@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from jscc_sim.nn.conv import CELLS
 from jscc_sim.nn.conv_bank import WEAKEST_FADE
 from jscc_sim.training.training_range import TrainingRange
-from jscc_sim.units import BLOCK
+from jscc_sim.units import BLOCK, noise_variance
 
 SNR_LEAN = 0.75
 """Exponent below 1 leans the draw towards high SNRs, where a network needs the most training."""
@@ -86,7 +86,7 @@ def disturb(
     uses = used.sum((1, 2, 3)) * (CELLS // 2)
     gain = (uses / latents.square().sum((1, 2, 3, 4)).clamp_min(1e-12)).sqrt()
     pairs = latents.unflatten(-1, (CELLS // 2, 2))
-    noise_power = (10 ** (-scenario.snr_db / 10))[:, None, None, None, None]
+    noise_power = noise_variance(scenario.snr_db)[:, None, None, None, None]
     fade = torch.empty_like(pairs[..., 0]).exponential_(generator=generator).clamp_min(WEAKEST_FADE)
     variance = noise_power / torch.where(scenario.fading[:, None, None, None, None], fade, 1.0)
     noise = torch.randn(pairs.shape, generator=generator, device=latents.device)

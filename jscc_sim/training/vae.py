@@ -23,6 +23,7 @@ from jscc_sim.nn.pictures import image_of
 from jscc_sim.nn.two_scale import COARSE_STEP
 from jscc_sim.nn.vae_link import CHOICES, SNR_RANGE_DB, VAEArchitecture, VAECoder
 from jscc_sim.training.task import Task, middles
+from jscc_sim.units import noise_variance
 
 MISMATCH_SHARE, MISMATCH_DB = 0.15, 4.0
 """Of frames whose sender is wrong, and by how much."""
@@ -61,7 +62,7 @@ class VAELinkTask(Task[VAECoder]):
         wrong = MISMATCH_DB * rng.standard_normal(count) * (rng.random(count) < MISMATCH_SHARE)
         belief_db = torch.from_numpy(snr_db + wrong).to(images)
         fading = torch.from_numpy(rng.random(count) < FADING_SHARE).to(images.device)
-        noise = torch.from_numpy(10 ** (-snr_db / 10)).to(images)
+        noise = noise_variance(torch.from_numpy(snr_db)).to(images)
         latents = network.encode(images, choice, belief_db)
         means, trust, level = receive(latents, network.used[choice], noise, fading, generator)
         decoded = network.decode(means, trust, choice, belief_db)
@@ -80,7 +81,7 @@ class VAELinkTask(Task[VAECoder]):
         """Mean PSNR for each N at 10 dB, no header, of the middle of the pictures."""
         device = next(network.parameters()).device
         generator = torch.Generator(device).manual_seed(0)
-        noise = torch.tensor([10 ** (-VALIDATION_SNR_DB / 10)], device=device)
+        noise = torch.tensor([noise_variance(VALIDATION_SNR_DB)], device=device)
         snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
         steady = torch.zeros(1, dtype=torch.bool, device=device)
         figures: dict[str, list[float]] = {}
