@@ -22,7 +22,7 @@ SECONDS = (
 )
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
-    "wanted csi, repeats, seed. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
+    "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
     "equaliser, side_info, companion, sender_snr_db, header_margin_db."
 )
 
