@@ -281,9 +281,8 @@ def _spread(values: Any, places: int) -> str:
     if not len(sample):
         return ""
     result: Interval = interval(sample)
-    half = "" if np.isnan(result.shown) else f" ± {result.shown:.{places}f}"
     fewer = f" ({len(sample)} of {len(every)} images)" if len(sample) < len(every) else ""
-    return f"{result.mean:.{places}f}{half}{fewer}"
+    return f"{result.text(places)}{fewer}"
 
 
 def _table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import zlib
 from collections import Counter
@@ -17,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.errors import InputError, one_line
+from jscc_sim.errors import InputError, counted, one_line
 from jscc_sim.files import read_regular
 from jscc_sim.metrics import psnr_of_mse
 from jscc_sim.spreadsheets import unquoted
@@ -78,6 +79,12 @@ LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "he
 
 LONGEST_NAME = 500
 """Letters of a cell: a figure shows them."""
+
+DERIVED = ("belief", "margin")
+"""Columns that `check_table` adds: no file has them."""
+
+MOST_VALUES = 12
+"""Of a column that are named."""
 
 MOST_CODERS = 4
 """Coders of one curve that are named."""
@@ -196,15 +203,20 @@ def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFr
     Raises InputError for an unknown column and for a selection without rows.
     """
     if column not in table:
-        raise InputError(f"table has no column {column!r}; it has {', '.join(map(str, table.columns))}")
+        known = [str(name) for name in table if name not in DERIVED]
+        near = difflib.get_close_matches(column, known, 1)
+        hint = f", but {near[0]}" if near else ""
+        raise InputError(f"table has no column {column!r}{hint}; it has {', '.join(known)}")
     have = table[column]
     if pd.api.types.is_numeric_dtype(have) and not pd.api.types.is_bool_dtype(have):
         chosen = np.any([np.isclose(have, _number(value, column), rtol=1e-4) for value in values], axis=0)
     else:
         chosen = have.astype(str).isin(values).to_numpy()
     if not chosen.any():
-        known = ", ".join(sorted({format_value(column, value) for value in have})[:12])
-        raise InputError(f"no row has {column} {' or '.join(values)}; there are {known}")
+        there = list(dict.fromkeys(format_value(column, value) for value in sorted(have.dropna().unique())))
+        named = ", ".join(there[:MOST_VALUES]) + ", ..." * (len(there) > MOST_VALUES)
+        hint = "; the budgets are in cbr_budget" if column == "cbr" else ""
+        raise InputError(f"no row has {column} {' or '.join(values)}; there are {named}{hint}")
     return table[chosen].reset_index(drop=True)
 
 
@@ -263,6 +275,18 @@ def with_gains(
 
     others["gain_db"] = [gain(row) for row in others.to_dict("records")]
     return others
+
+
+def has_uniform(rows: pd.DataFrame, table: pd.DataFrame, parents: Mapping[str, str] | None) -> pd.Series:
+    """Whether a checked table holds uniform frames of the system and the zoo (or its parent) of each row:
+    digital chains have none."""
+    known = set(table.loc[_is_uniform(table), ["system", "zoo"]].itertuples(index=False, name=None))
+    zoos = rows["zoo"].replace(dict(parents or {}))
+    found = [
+        bool({(system, zoo), (system, parent)} & known)
+        for system, zoo, parent in zip(rows["system"], rows["zoo"], zoos, strict=True)
+    ]
+    return pd.Series(found, rows.index, dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,7 +438,7 @@ def _coded_by(rows: pd.DataFrame) -> str:
     if not counts or (len(counts) == 1 and own):
         return ""
     words = [f"{name} {frames}" for name, frames in list(counts.items())[:MOST_CODERS]]
-    words += [f"{len(counts) - MOST_CODERS} others"] * (len(counts) > MOST_CODERS)
+    words += [counted(len(counts) - MOST_CODERS, "other")] * (len(counts) > MOST_CODERS)
     return f"{', '.join(words)} of {sum(counts.values())} frames"
 
 
@@ -459,6 +483,8 @@ def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
         )
     except (OSError, zlib.error, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = getattr(error, "strerror", None) or one_line(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is no text, nor the store of a sweep"
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
     for column in table.select_dtypes(exclude="number"):
         table[column] = table[column].map(unquoted, na_action="ignore")
