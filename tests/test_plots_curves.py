@@ -216,8 +216,14 @@ def test_trials_that_were_not_run_are_named():
 def test_a_structural_measure_that_some_pictures_are_too_small_for():
     table = results()
     table.loc[table["image"] == "0.png", "ms_ssim"] = None
-    with pytest.raises(InputError, match=r"nothing to draw.*no ms_ssim: 1 of 4"):
+    with pytest.raises(
+        InputError, match=r"nothing to draw.*Left out: every point \(no ms_ssim: 1 of 4 images\)\.$"
+    ):
         quality_figure(table, y="ms_ssim")
+    some = results()
+    some.loc[(some["image"] == "0.png") & (some["cbr_budget"] == CBRS[0]), "ms_ssim"] = None
+    said = notes(quality_figure(some, y="ms_ssim"))
+    assert "uniform at CBR 1/48 (no ms_ssim: 1 of 4 images); lagrangian at CBR 1/48 (no ms_ssim" in said
 
 
 def lossy(image, *places):

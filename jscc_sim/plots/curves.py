@@ -481,21 +481,33 @@ def _means(page: _Page) -> str:
 
 
 def _left_out(page: _Page) -> list[str]:
-    """A note on the points without a value: which, why, and for how many of the images."""
+    """A note on the points without a value: which, why, and for how many of the images. What holds of every
+    point, as of a measure that pictures are too small for, is said once."""
     x, several = page.curves.x, len(page.panels) > 1
+    everywhere = _of_every_point(page)
     places: dict[tuple[str, float, str], list[tuple[float, int, int]]] = {}
     for value, curve in page.drawn:
         for point in curve.left_out:
-            place = (curve.label, point.at, point.why)
-            places.setdefault(place, []).append((value, point.images, curve.images))
+            label, at = ("", 0.0) if point.why in everywhere else (curve.label, point.at)
+            places.setdefault((label, at, point.why), []).append((value, point.images, curve.images))
     words = []
     for (label, at, why), found in places.items():
         fewest, most = (pick(lost for _, lost, _ in found) for pick in (min, max))
         counts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         where = "".join(f", {place_name(OTHER[x], value)}" for value, _, _ in found) if several else ""
-        images = max(count for _, _, count in found)
-        words.append(f"{label} at {place_name(x, at)}{where} ({why}: {counts} of {images} images)")
+        place = "every point" if why in everywhere else f"{label} at {place_name(x, at)}{where}"
+        words.append(f"{place} ({why}: {counts} of {max(count for _, _, count in found)} images)")
     return [f"Left out: {'; '.join(words)}."] if words else []
+
+
+def _of_every_point(page: _Page) -> set[str]:
+    """Why every point of every curve is left out: reasons that they share, of several points."""
+    points = [
+        {point.why for point in curve.left_out if point.at == at}
+        for _, curve in page.drawn
+        for at in {*curve.at, *(point.at for point in curve.left_out)}
+    ]
+    return set.intersection(*points) if len(points) > 1 else set()
 
 
 def _coders(page: _Page) -> list[str]:
