@@ -38,12 +38,16 @@ def filled(path):
 
 
 def test_rows_come_back_as_they_were(path):
-    row = dataclasses.replace(pretend(trial()), psnr_db=0.1 + 0.2, ssim=None, stage_seconds={"encode": 1e-17})
+    measured = {"psnr_db": 0.1 + 0.2, "ssim": None, "metrics": {"sharpness": 0.5}}
+    row = dataclasses.replace(pretend(trial()), **measured, stage_seconds={"encode": 1e-17})
     with Store(path) as store:
         store.add(row)
     (found,) = table(path).to_dict("records")
-    assert list(found) == [field.name for field in dataclasses.fields(Row)]
+    assert found.pop("sharpness") == 0.5
+    assert list(found) == [f.name for f in dataclasses.fields(Row) if f.name != "metrics"]
     for name, value in dataclasses.asdict(row).items():
+        if name == "metrics":
+            continue
         if value is None:
             assert pd.isna(found[name])
         elif isinstance(value, dict):
@@ -306,6 +310,9 @@ def test_a_store_of_before_a_column_was_there(filled):
         ("height = 'tall'", "height is 'tall'"),
         ("height = 40.5", "height is '40.5'"),
         ("outage = 7", "outage is '7'"),
+        ("metrics = '{'", "metrics are '{'"),
+        ("metrics = '[1]'", "metrics are '[1]'"),
+        ("""metrics = '{"sharpness": "good"}'""", """metrics are '{"sharpness": "good"}'"""),
         ("image = x'ff00'", "image is"),
         ("zoo_sha256 = x'ff00'", "zoo_sha256 is"),
         ("snr_db = NULL", "snr_db is missing"),

@@ -266,8 +266,8 @@ def _add_plotting(commands: Commands) -> None:
     plot = _command(commands, "plot", "plotting", "draw a table of results as a figure")
     plot.add_argument("file", metavar="FILE", help=TABLE)
     plot.add_argument("--x", choices=("cbr", "snr_db"), default="cbr", help="axis (cbr)")
-    measures = ("psnr_db", "ssim", "ms_ssim", "gain_db", "outage")
-    plot.add_argument("--y", choices=measures, default="psnr_db", help="what is drawn over it (psnr_db)")
+    plot.add_argument("--y", default="psnr_db", metavar="COLUMN",
+                      help="drawn over it: a metric's column, gain_db or outage (psnr_db)")  # fmt: skip
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
     plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")

@@ -417,4 +417,17 @@ def _wrong(values: Sequence[Any], checksum: Any) -> str | None:
                 return f"{name} is missing"
         elif type(value) is not _KEPT[kind] or (kind is bool and value not in (0, 1)):
             return f"{name} is {str(value)[:40]!r}"
+        elif name == "metrics" and not _are_metrics(value):
+            return f"{name} are {value[:40]!r}"
     return None if checksum is None or checksum == _checksum(values) else "its checksum differs"
+
+
+def _are_metrics(text: str) -> bool:
+    """Whether it is JSON of numbers by their names."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and all(
+        value is None or type(value) is float or type(value) is int for value in values.values()
+    )
