@@ -325,6 +325,10 @@ def test_a_digital_chains_modes_are_named():
     assert "by mode-0 2, mode-1 2, mode-2 2, mode-3 2, 2 others of 12 frames." in notes(
         quality_figure(table, "snr_db")
     )
+    table["coder"] = [f"mode-{min(number // 2, 4)}" for number in range(12)]
+    assert "by mode-4 4, mode-0 2, mode-1 2, mode-2 2, 1 other of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
 
 
 def test_a_genie_is_marked():
