@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from numbers import Real
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.errors import InputError
+from jscc_sim.plugins import (
+    ByValue,
+    UnknownNameError,
+    errors_named,
+    field_names,
+    find_plugin,
+    label,
+    load_plugin,
+    plugin_sha256,
+)
 from jscc_sim.units import check_snr_db, db_to_power, noise_variance, power_to_db
 
 Symbols = NDArray[np.complex64]
@@ -100,20 +112,23 @@ def papr_db(symbols: Symbols) -> float | None:
 
 @dataclass(frozen=True)
 class Channel(ABC):
-    """A channel at one SNR. snr_db: Es/N0 in dB, symbols of unit mean power."""
+    """A channel at one SNR. snr_db: Es/N0 in dB, symbols of unit mean power. A plug-in is a frozen dataclass
+    that defines `_disturb`; one that fades says what a sender can count on. A field `csi_db` makes it one
+    whose receiver can have noisy CSI."""
 
     snr_db: float
 
     def __post_init__(self) -> None:
         check_snr_db(self.snr_db)
 
+    @final
     def __call__(self, symbols: Symbols, rng: np.random.Generator) -> Received:
         """symbols: [uses] complex64. Fading, noise and estimation error have child streams of their
         own, and noise is drawn in the order of the uses: a longer frame meets the same noise first."""
         fading, noise, estimation = rng.spawn(3)
         return self.disturb(symbols, fading, noise, estimation)
 
-    @abstractmethod
+    @final
     def disturb(
         self,
         symbols: Symbols,
@@ -121,24 +136,44 @@ class Channel(ABC):
         noise: np.random.Generator,
         estimation: np.random.Generator,
     ) -> Received:
-        """The same with the three random streams given one by one."""
+        """The same with the three random streams given one by one. Raises InputError where a plug-in fails
+        or breaks its promise."""
+        name = type(self).__name__
+        with errors_named(name):
+            received = self._disturb(symbols, fading, noise, estimation)
+        _check_received(name, received, len(symbols))
+        return received
+
+    @abstractmethod
+    def _disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """symbols: [uses] complex64, not to be changed. Returns [uses] complex64 as received, the mean
+        complex variance of the noise, and under fading that is estimated the estimate: [uses] or [1]
+        complex64. Noise and fades of a frame's first uses do not depend on how many follow."""
 
     @property
-    @abstractmethod
     def estimated(self) -> bool:
         """Whether a receiver estimates its fading; how well is its CSI."""
+        return False
 
     def noise_known(self, equaliser: str) -> bool:
         """Whether the noise variance that such an equaliser passes on holds all that befalls a use."""
         return True
 
-    @abstractmethod
     def effective_snrs_db(self) -> NDArray[np.float64]:
-        """[Q] equally likely values of the SNR that a block meets after equalisation, for planning."""
+        """[Q] equally likely values of the SNR that a block meets after equalisation, for planning; the SNR
+        alone where nothing fades."""
+        return np.array([self.snr_db])
 
-    @abstractmethod
     def outage_snr_db(self) -> float:
-        """The SNR that a header can count on: exceeded in 95 % of slow fades; on AWGN the SNR itself."""
+        """The SNR that a header can count on: exceeded in 95 % of slow fades; the SNR itself where nothing
+        fades."""
+        return self.snr_db
 
     def at(self, snr_db: float) -> Channel:
         """The same channel at another SNR."""
@@ -149,9 +184,7 @@ class Channel(ABC):
 class AWGN(Channel):
     """Complex additive white Gaussian noise."""
 
-    estimated = False
-
-    def disturb(
+    def _disturb(
         self,
         symbols: Symbols,
         fading: np.random.Generator,
@@ -161,14 +194,6 @@ class AWGN(Channel):
         """See Channel.disturb; only `noise` is drawn from."""
         variance = noise_variance(self.snr_db)
         return Received(symbols + complex_normal(len(symbols), variance, noise), variance)
-
-    def effective_snrs_db(self) -> NDArray[np.float64]:
-        """[1] the SNR."""
-        return np.array([self.snr_db])
-
-    def outage_snr_db(self) -> float:
-        """The SNR."""
-        return self.snr_db
 
 
 @dataclass(frozen=True)
@@ -200,7 +225,7 @@ class Fading(Channel):
             if self.real:
                 raise InputError("real fading has no channel estimate: its CSI cannot be noisy")
 
-    def disturb(
+    def _disturb(
         self,
         symbols: Symbols,
         fading: np.random.Generator,
@@ -331,25 +356,37 @@ def undo(h: Any, symbols: Any, variance: Any, method: str) -> tuple[Any, Any, An
     return h.conj() * symbols / denominator, power / denominator, power * variance / denominator**2
 
 
+FORMS = (
+    *("awgn", "rayleigh-slow", "rayleigh-block:L", "rayleigh-fast", "rician-slow:K", "rician-block:K:L"),
+    *("rician-fast:K", "rayleigh-real-fast", "rician-real-fast:K"),
+)
+"""Names on the command line. L: uses that share one fade; K: a power ratio, linear, not in dB."""
+
+GROUP = "jscc_sim.channels"
+"""Of the entry points by which installed packages add theirs."""
+
+ELSEWHERE = ("snr_db", "csi_db")
+"""Fields of a channel that are not in its name."""
+
+
 def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
-    """A channel from its command-line name, such as `awgn`, `rayleigh-block:64` or `rician-slow:4`.
+    """A channel from its command-line name, such as `awgn`, `rayleigh-block:64` or `rician-slow:4`, or a
+    plug-in's: an installed one's name, package.module:Class or file.py:Class, with :key=value,... or without.
 
     csi: `perfect`, or `noisy:DB` where there is fading to estimate. Raises InputError for anything else.
     """
     csi_db = parse_csi(csi)
     kind, *arguments = name.split(":")
-    if kind == "awgn" and not arguments:
+    if not is_built_in(name):
+        return _plugin(name, snr_db, csi_db)
+    if kind == "awgn":
+        if arguments:
+            raise InputError(_not_one_of(name))
         _check_csi(name, csi_db)
         return AWGN(snr_db)
     family, _, speed = kind.partition("-")
-    real = speed == "real-fast"
-    expected = (family == "rician") + (speed == "block")
-    known = family in ("rayleigh", "rician") and (speed in ("slow", "block", "fast") or real)
-    if not known or len(arguments) != expected:
-        raise InputError(
-            f"channel {name!r} is none of awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, "
-            "rician-slow:K, rician-block:K:L, rician-fast:K, rayleigh-real-fast, rician-real-fast:K"
-        )
+    if len(arguments) != (family == "rician") + (speed == "block"):
+        raise InputError(_not_one_of(name))
     try:
         k_factor = float(arguments[0]) if family == "rician" else 0.0
         coherence = {"slow": None, "block": 0}.get(speed, 1)
@@ -357,9 +394,112 @@ def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
             coherence = int(arguments[-1])
     except ValueError:
         raise InputError(f"channel {name!r}: K is a number and L a whole number of uses") from None
+    real = speed == "real-fast"
     if real:
         _check_csi(name, csi_db)
     return Fading(snr_db, k_factor, coherence, csi_db, real)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is that of one of the package's own channels, whatever follows it."""
+    kinds = {form.partition(":")[0] for form in FORMS}
+    return not isinstance(name, ByValue) and name.partition(":")[0] in kinds
+
+
+def channel_name(channel: Channel) -> str:
+    """The name that `parse_channel` makes the same channel of, at its SNR and CSI; of a plug-in the instance
+    by value. Raises InputError for one that cannot be sent to workers."""
+    if type(channel) is AWGN:
+        return "awgn"
+    if type(channel) is Fading:
+        family = f":{_number(channel.k_factor)}" if channel.k_factor else ""
+        kind = "rician" if family else "rayleigh"
+        if channel.real and channel.coherence == 1:
+            return f"{kind}-real-fast{family}"
+        if not channel.real:
+            speed = {None: "slow", 1: "fast"}.get(channel.coherence, "block")
+            return f"{kind}-{speed}{family}" + (f":{channel.coherence}" if speed == "block" else "")
+    return ByValue(channel, without=ELSEWHERE)
+
+
+def channel_label(channel: Channel) -> str:
+    """A plug-in by class and fields, wherever it comes from."""
+    return label(channel, ELSEWHERE)
+
+
+def channel_sha256(channel: Channel) -> str:
+    """What a plug-in is known by, whatever its SNR and CSI."""
+    return plugin_sha256(channel, ELSEWHERE)
+
+
+def takes_noisy_csi(channel: Channel) -> bool:
+    """Whether a receiver of it can have noisy CSI."""
+    return channel.estimated and "csi_db" in field_names(type(channel))
+
+
+_NO_NAMES: Mapping[str, type[Channel]] = {}
+"""Of plug-ins: the package's own channels have names of another form."""
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
+    """Raises InputError for what is no channel, or plans with what is no SNR."""
+    given: dict[str, Any] = {"snr_db": snr_db} | ({} if csi_db is None else {"csi_db": csi_db})
+    try:
+        if isinstance(name, ByValue):
+            channel: Channel = load_plugin(name, _NO_NAMES, Channel)
+            own = field_names(type(channel))
+            with errors_named(f"channel {name}"):
+                channel = replace(channel, **{k: v for k, v in given.items() if k in own})
+        else:
+            own = field_names(find_plugin(name, _NO_NAMES, Channel, GROUP)[0])
+            given = {field: value for field, value in given.items() if field in own}
+            channel = load_plugin(name, _NO_NAMES, Channel, GROUP, given)
+    except UnknownNameError as error:
+        raise InputError(_not_one_of(name, error.installed)) from None
+    if csi_db is not None and not takes_noisy_csi(channel):
+        what = "field csi_db" if channel.estimated else "channel estimate"
+        raise InputError(f"channel {name} has no {what}, so its CSI cannot be noisy:{csi_db:g}")
+    with errors_named(f"channel {name}"):
+        for field in fields(channel):
+            if not isinstance(getattr(channel, field.name), Hashable):
+                raise InputError(
+                    f"channel {name}: field {field.name} is a {type(getattr(channel, field.name)).__name__}, "
+                    "which changes: a tuple or a number does not"
+                )
+        planned = np.asarray([*channel.effective_snrs_db(), channel.outage_snr_db()], np.float64)
+    if len(planned) < 2 or not np.isfinite(planned).all():
+        raise InputError(f"channel {name} plans with {planned.tolist()} dB, not with finite SNRs")
+    return channel
+
+
+def _not_one_of(name: str, installed: Sequence[str] = ()) -> str:
+    known = ", ".join([*FORMS, *installed])
+    return f"channel {name!r} is none of {known}, package.module:Class or file.py:Class"
+
+
+def _check_received(name: str, received: object, uses: int) -> None:
+    """Raises InputError for what no receiver can have measured."""
+    if not isinstance(received, Received):
+        raise InputError(f"{name} returned a {type(received).__name__}, not what is Received")
+    checked = [("symbols", received.symbols, (uses,))]
+    if received.estimate is not None:
+        one = getattr(received.estimate, "shape", None) == (1,)
+        checked.append(("an estimate", received.estimate, (1,) if one else (uses,)))
+    for what, values, shape in checked:
+        if not isinstance(values, np.ndarray) or values.dtype != np.complex64:
+            kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+            raise InputError(f"{name} returned {what} of {kind}, not an array of complex64")
+        if values.shape != shape:
+            raise InputError(f"{name} returned {what} of shape {list(values.shape)} for {uses} uses")
+        if not np.isfinite(values).all():
+            raise InputError(f"{name} returned {what} that are not finite")
+    variance = received.noise_variance
+    if isinstance(variance, bool) or not isinstance(variance, Real) or not 0 <= variance < math.inf:
+        raise InputError(f"{name} returned a noise variance of {variance!r}, not a number from 0 on")
 
 
 def _check_csi(name: str, csi_db: float | None) -> None:

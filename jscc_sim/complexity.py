@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jscc_sim import _kernels
 from jscc_sim.errors import InputError
-from jscc_sim.plugins import errors_named, load_plugin
+from jscc_sim.plugins import errors_named, load_plugin, plugin_name
 from jscc_sim.units import BLOCK
 
 FEATURES = (
@@ -110,12 +110,22 @@ ESTIMATORS: Mapping[str, type[ComplexityEstimator]] = {
 """Names on the command line."""
 
 
-def load_estimator(spec: str) -> ComplexityEstimator:
-    """An estimator from NAME, package.module:Class or file.py:Class, with :key=value,... or without.
+GROUP = "jscc_sim.complexity"
+"""Of the entry points by which installed packages add theirs."""
+
+
+def load_estimator(spec: str | ComplexityEstimator) -> ComplexityEstimator:
+    """An estimator from NAME, package.module:Class or file.py:Class, with :key=value,... or without; or an
+    instance, by value or as it is.
 
     Raises InputError, see `load_plugin`.
     """
-    return load_plugin(spec, ESTIMATORS, ComplexityEstimator)
+    return load_plugin(spec, ESTIMATORS, ComplexityEstimator, GROUP)
+
+
+def estimator_name(estimator: ComplexityEstimator) -> str:
+    """The text that `load_estimator` makes the same estimator of, or else the estimator by value."""
+    return plugin_name(estimator, ESTIMATORS)
 
 
 def _checked(blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -210,7 +210,7 @@ def test_no_systems_and_no_file(folder):
     ("more", "error"),
     [
         ({"images": "astronaut"}, "images = 'astronaut' is not a list"),
-        ({"systems": [{"name": "block-jscc"}]}, "not all a SystemSpec"),
+        ({"systems": [{"name": "block-jscc"}]}, "is neither a name, a SystemSpec nor a System"),
         (
             {"systems": [dataclasses.replace(LINEAR, policy="nothing")]},
             "AllocationPolicy 'nothing' is unknown",

@@ -15,7 +15,7 @@ from jscc_sim.allocation.quintiles import VarianceQuintiles
 from jscc_sim.allocation.random import Random
 from jscc_sim.allocation.uniform import Uniform
 from jscc_sim.allocation.water_filling import WaterFilling
-from jscc_sim.plugins import load_plugin
+from jscc_sim.plugins import load_plugin, plugin_name
 
 __all__ = [
     "GROUP",
@@ -33,6 +33,7 @@ __all__ = [
     "WaterFilling",
     "fit_to_budget",
     "load_policy",
+    "policy_name",
     "total_error",
 ]
 
@@ -53,9 +54,15 @@ GROUP = "jscc_sim.policies"
 """Of the entry points by which installed packages add theirs."""
 
 
-def load_policy(spec: str) -> AllocationPolicy:
-    """A policy from NAME, package.module:Class or file.py:Class, with :key=value,... or without.
+def load_policy(spec: str | AllocationPolicy) -> AllocationPolicy:
+    """A policy from NAME, package.module:Class or file.py:Class, with :key=value,... or without; or an
+    instance, by value or as it is.
 
     Raises InputError, see `load_plugin`.
     """
     return load_plugin(spec, POLICIES, AllocationPolicy, GROUP)
+
+
+def policy_name(policy: AllocationPolicy) -> str:
+    """The text that `load_policy` makes the same policy of, or else the policy by value."""
+    return plugin_name(policy, POLICIES)

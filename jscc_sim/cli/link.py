@@ -75,7 +75,7 @@ def encode(arguments: argparse.Namespace) -> int:
     picture = _picture(arguments.images[0])
     _recording_output(arguments.out)
     remark([(spec, system)], [belief.snr_db])
-    frame = system.encode(picture, _budget(cbr, picture, arguments.images[0]), belief)
+    frame = system.make_frame(picture, _budget(cbr, picture, arguments.images[0]), belief)
     write_recording(
         arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
     )

@@ -27,7 +27,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         check_apart(store_files(arguments.store), [arguments.grid])
     grid = Grid.from_toml(arguments.grid)
     trials = grid.trials()
-    believed = [s.sender_snr_db for s in grid.systems if s.sender_snr_db is not None]
+    believed = [s.sender_snr_db for s in grid.specs if s.sender_snr_db is not None]
     systems = dict.fromkeys(trial.system for trial in trials)  # thousands of trials share one
     remark([(system, system.load()) for system in systems], [*grid.snr_db, *believed])
     if arguments.dry_run:

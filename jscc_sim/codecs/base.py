@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,6 +17,12 @@ from jscc_sim.codecs.cache import cached
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.metrics import mean_squared_error
+from jscc_sim.plugins import errors_named, is_own, plugin_sha256, prints_aside
+
+LONGEST_NAME, MOST_LEVELS = 40, 1 << 20
+"""Of plug-ins."""
+
+_NAME = re.compile(f"[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}")
 
 AS_LARGE = 0.99
 """Of the largest file that fits: one that large may be the better picture."""
@@ -22,7 +30,8 @@ AS_LARGE = 0.99
 
 class Codec(ABC):
     """An image codec with a ladder of quality levels, 0 to levels - 1, sizes all but rising. What it cannot
-    code at some level, it cannot at higher ones."""
+    code at some level, it cannot at higher ones. A plug-in's name is none of the package's own; its version
+    need say nothing of its file's text and its fields, which count too."""
 
     name: ClassVar[str]
     levels: ClassVar[int]
@@ -51,7 +60,6 @@ class Codec(ABC):
         """Of the library and of its settings: a file's bytes depend on nothing else. Raises InputError,
         with what to install, where the library is missing."""
 
-    @final
     def __repr__(self) -> str:
         """The same in every process: it is part of what identifies a trial."""
         return f"{type(self).__qualname__}()"
@@ -89,17 +97,22 @@ class Codec(ABC):
     def decompress(self, data: bytes) -> Picture:
         """The picture [H, W, 3] uint8 of a file that may come from anyone. Raises InputError."""
         try:
-            height, width = self.size(data)
-        except Exception as error:
+            with prints_aside(self.name):
+                height, width = map(operator.index, self.size(data))
+        except (Exception, SystemExit) as error:
             raise InputError(f"not a {self.name} file: {_line(error)}") from None
         if not 0 < height * width <= pixel_limit():
             raise InputError(
                 f"{self.name} file of {height}x{width} pixels: the limit is {pixel_limit()} pixels"
             )
         try:
-            picture = self.decode(data)
-        except Exception as error:
+            with prints_aside(self.name):
+                picture = self.decode(data)
+        except (Exception, SystemExit) as error:
             raise InputError(f"{self.name} file cannot be decoded: {_line(error)}") from None
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+            kind = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__
+            raise InputError(f"{self.name} file decodes to {kind}, not to an array of uint8")
         if picture.shape != (height, width, 3):
             raise InputError(f"{self.name} file of {height}x{width} pixels decodes to {picture.shape}")
         return np.array(picture, order="C")
@@ -135,14 +148,21 @@ class Codec(ABC):
 
     def _files(self, picture: Picture) -> Callable[[int], bytes]:
         """Level -> file."""
-        return cached(self.name, self.version(), picture, partial(self._encoded, picture))
+        with errors_named(self.name):
+            version = self.version()
+        known = version if is_own(type(self)) else f"{version} {plugin_sha256(self)}"
+        return cached(self.name, known, picture, partial(self._encoded, picture))
 
     def _encoded(self, picture: Picture, level: int) -> bytes:
         try:
-            return self.encode(picture, level)
+            with prints_aside(self.name):
+                data = self.encode(picture, level)
+            if not isinstance(data, bytes):
+                raise InputError(f"{self.name} encodes to a {type(data).__name__}, not to bytes")
+            return data
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             height, width = picture.shape[:2]
             raise InputError(f"{self.name} cannot code {height}x{width} pixels: {_line(error)}") from None
 
@@ -164,10 +184,28 @@ class _Tried(NamedTuple):
         return self.found
 
 
+def check_codec(name: str, codec: Codec) -> None:
+    """Raises InputError for a plug-in that does not say what it must."""
+    if is_own(type(codec)):
+        return
+    called, levels = getattr(codec, "name", None), getattr(codec, "levels", None)
+    if not isinstance(called, str) or not _NAME.fullmatch(called):
+        raise InputError(
+            f"codec {name}: its name is {called!r}, not letters, digits, - and _, {LONGEST_NAME} at most"
+        )
+    for what, value in (("levels", levels), ("rung", codec.rung)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_LEVELS:
+            raise InputError(f"codec {name}: {what} = {value!r} is no number from 1 to {MOST_LEVELS}")
+    with errors_named(f"codec {name}"):
+        version = codec.version()
+    if not isinstance(version, str):
+        raise InputError(f"codec {name}: its version is a {type(version).__name__}, not text")
+
+
 def digest(*parts: object) -> str:
     """Of settings, for a codec's version."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return one_line(error) or type(error).__name__

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from jscc_sim.codecs.base import Codec
+import logging
+from functools import cache
+
+from jscc_sim.codecs.base import Codec, check_codec
 from jscc_sim.codecs.digits import Digits
 from jscc_sim.codecs.gmm import GMM
 from jscc_sim.codecs.hevc import HEVC
@@ -11,6 +14,7 @@ from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
+from jscc_sim.plugins import UnknownNameError, installed_plugins, load_plugin
 
 LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM, Quantised, Digits)}
 """Codecs with weights, which may be in a folder of the user's."""
@@ -29,11 +33,22 @@ CODECS = {codec.name: codec for codec in _KNOWN}
 """By name. Their order is what frames and files say: new ones go to the end."""
 
 
+GROUP = "jscc_sim.codecs"
+"""Of the entry points by which installed packages add theirs."""
+
+ALIASES = {"bpg": ("hevc", "bpg: its coder here is HEVC (x265, 4:4:4), and its name is hevc")}
+"""Names that people look for -> ours, and what is said of it."""
+
+
 def find_codec(name: str, folder: str = "") -> Codec:
-    """The codec of a name. folder: of the weights of a learned one, if not the released ones. Raises
-    InputError for another name."""
+    """The codec of a name: the package's own, an installed plug-in's, package.module:Class or file.py:Class,
+    the latter with :key=value,... or without. folder: of the weights of a learned one, if not the released
+    ones. Raises InputError for another name."""
+    name = codec_name(name)
     if name not in CODECS:
-        raise InputError(f"codec {name!r} is not one of {', '.join(CODECS)}")
+        if folder:
+            raise InputError(f"codec {name} has no weights, and none are in {folder}")
+        return _plugin(name)
     if not folder:
         return CODECS[name]
     if name not in LEARNED:
@@ -41,3 +56,34 @@ def find_codec(name: str, folder: str = "") -> Codec:
     codec = LEARNED[name](folder)
     _ = codec.model
     return codec
+
+
+def codec_name(name: str) -> str:
+    """Our name of a codec. That an alias is one is said once."""
+    ours, sentence = ALIASES.get(name, (name, ""))
+    if sentence:
+        _say(sentence)
+    return ours
+
+
+def codec_names() -> list[str]:
+    """Of the package's own codecs and of installed plug-ins."""
+    return [*CODECS, *sorted(installed_plugins(GROUP).keys() - CODECS)]
+
+
+def _plugin(name: str) -> Codec:
+    known: dict[str, type[Codec]] = {}
+    try:
+        codec = load_plugin(name, known, Codec, GROUP)
+    except UnknownNameError as error:
+        names = ", ".join([*CODECS, *error.installed])
+        raise InputError(
+            f"codec {name!r} is not one of {names}, package.module:Class or file.py:Class"
+        ) from None
+    check_codec(name, codec)
+    return codec
+
+
+@cache
+def _say(sentence: str) -> None:
+    logging.getLogger("jscc_sim").warning(sentence)

@@ -91,6 +91,7 @@ DIGESTS = {
     "zoo": "zoo_sha256",
     "policy": "policy_sha256",
     "complexity": "complexity_sha256",
+    "channel": "channel_sha256",
 }
 """Names that stand for more than one thing in a table are told apart by its digest, if that is there. The
 zoo's also tells apart systems that have no zoo."""

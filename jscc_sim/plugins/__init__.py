@@ -1,15 +1,37 @@
 """Plug-ins: classes of anybody's, found by name, in a module or a file, and run with care."""
 
-from jscc_sim.plugins.guard import errors_named
-from jscc_sim.plugins.identity import digest, plugin_sha256
-from jscc_sim.plugins.loading import installed_plugins, load_plugin, plugin_file, subclass
+from jscc_sim.plugins.by_value import ByValue
+from jscc_sim.plugins.guard import errors_named, prints_aside
+from jscc_sim.plugins.identity import digest, is_own, label, plugin_sha256
+from jscc_sim.plugins.loading import (
+    UnknownNameError,
+    absolute,
+    field_names,
+    find_plugin,
+    installed_plugins,
+    load_plugin,
+    plugin_file,
+    plugin_name,
+    short,
+    subclass,
+)
 
 __all__ = [
+    "ByValue",
+    "UnknownNameError",
+    "absolute",
     "digest",
     "errors_named",
+    "field_names",
+    "find_plugin",
     "installed_plugins",
+    "is_own",
+    "label",
     "load_plugin",
     "plugin_file",
+    "plugin_name",
     "plugin_sha256",
+    "prints_aside",
+    "short",
     "subclass",
 ]

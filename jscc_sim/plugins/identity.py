@@ -1,4 +1,7 @@
-"""What a plug-in is known by: the text of its class, and its fields."""
+"""What a plug-in is known by: the text of its file, or its code where it has none, and its fields.
+
+What is equal in every process that loads the same plug-in, and differs where anything of it does.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,217 @@ import dataclasses
 import hashlib
 import json
 import sys
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+from fractions import Fraction
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
+import numpy as np
 
-def plugin_sha256(plugin: object) -> str:
-    """Of a plug-in's class and fields and, unless it is the package's own, the text of its file.
-    Other files which that one imports do not count."""
-    cls = type(plugin)
-    fields = [(f.name, repr(getattr(plugin, f.name))) for f in dataclasses.fields(plugin)]  # type: ignore[arg-type]
-    own = cls.__module__.partition(".")[0] == "jscc_sim"
-    text = "" if own else _module_sha256(cls.__module__)
-    return digest(cls.__module__, cls.__qualname__, fields, text)
+OWN = "jscc_sim"
+FROM_FILE = "__jscc_sim_file__"
+"""Attribute of modules that were made of `file.py:Class`: no process finds them by their names."""
 
+MAIN = ("__main__", "__mp_main__")
+"""The program that was started, which no other process can import as what it is here."""
 
-@lru_cache(maxsize=64)
-def _module_sha256(name: str) -> str:
-    """Hash of a module's file as it was when first asked for: a process keeps the code that it loaded.
-    A module of `file.py:Class` has its text's hash in its name already."""
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    if spec is None or not spec.has_location:
-        return ""
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+_PLAIN = (bool, int, float, complex, str, bytes, Path, Enum, Fraction, np.generic)
+
+LONGEST_LABEL, LONGEST_FIELD = 120, 40
+"""Letters."""
+
+_GENERATED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__replace__")
+"""What dataclasses write by themselves; their fields say as much."""
+
+_BOOKKEEPING = frozenset({
+    *("__module__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__doc__", "__slotnames__"),
+    *("__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotations_cache__"),
+    *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__abstractmethods__", "_abc_impl"),
+    *("__orig_bases__", "__parameters__"),
+})  # fmt: skip
+"""Attributes of a class that Python keeps, and its author did not write."""
 
 
 def digest(*parts: object) -> str:
     """sha256 of values that JSON can hold, as 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def is_own(cls: type) -> bool:
+    """Whether a class is the package's own."""
+    return cls.__module__.partition(".")[0] == OWN
+
+
+def is_importable(cls: type) -> bool:
+    """Whether another process finds the class where this one did."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or cls.__module__ in MAIN or getattr(module, "__spec__", None) is None:
+        return False
+    found: Any = module
+    for name in cls.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is cls
+
+
+def plugin_sha256(plugin: Any, without: Collection[str] = ()) -> str:
+    """Of a plug-in's class and fields and, unless it is the package's own, the text of its file, or its
+    code where another process could not import it. without: fields that do not count. Other files which
+    that file imports do not count either."""
+    cls = type(plugin)
+    fields = [(name, fact(value)) for name, value in _fields(plugin) if name not in without]
+    return digest(cls.__module__, cls.__qualname__, fields, "" if is_own(cls) else class_sha256(cls))
+
+
+def label(plugin: object, without: Collection[str] = ()) -> str:
+    """A plug-in as tables show it: the name of its class, with its fields."""
+    fields = [f"{name}={_shown(value)}" for name, value in _fields(plugin) if name not in without]
+    text = f"{type(plugin).__name__}({', '.join(fields)})"
+    return text if len(text) <= LONGEST_LABEL else f"{type(plugin).__name__}({digest(fields)[:7]})"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        text = value
+    elif value is None or isinstance(value, bool | int | float | tuple | list | Path):
+        text = str(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return label(value)
+    else:
+        return f"{type(value).__name__}-{digest(fact(value))[:7]}"
+    return text if len(text) <= LONGEST_FIELD else f"{type(value).__name__}-{digest(fact(value))[:7]}"
+
+
+def _fields(plugin: object) -> Iterator[tuple[str, object]]:
+    """Of a dataclass its fields, else what it has set; what was computed and kept is neither."""
+    if dataclasses.is_dataclass(plugin):
+        yield from ((f.name, getattr(plugin, f.name)) for f in dataclasses.fields(plugin))
+    else:
+        kept = {name for name, _ in _members(type(plugin))}
+        yield from ((name, value) for name, value in vars(plugin).items() if name not in kept)
+
+
+def _members(cls: type) -> Iterator[tuple[str, object]]:
+    for base in cls.__mro__:
+        yield from vars(base).items()
+
+
+def class_sha256(cls: type) -> str:
+    """Of the text of a class's file, or of its code where no other process could import it. A module of
+    `file.py:Class` has its text's hash in its name already."""
+    if hasattr(sys.modules.get(cls.__module__), FROM_FILE):
+        return ""
+    return _module_sha256(cls.__module__) if is_importable(cls) else digest(_class_code(cls, set()))
+
+
+@lru_cache(maxsize=64)
+def _module_sha256(name: str) -> str:
+    """As it was when first asked for: a process keeps the code that it loaded."""
+    spec = getattr(sys.modules[name], "__spec__", None)
+    if spec is None or not spec.has_location:
+        return ""
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def fact(value: object) -> str:
+    """A value as text that is the same in every process; `repr` where that says it."""
+    return _fact(value, set())
+
+
+def _fact(value: Any, seen: set[int]) -> str:
+    if value is None or isinstance(value, _PLAIN):
+        return repr(value)
+    if id(value) in seen:
+        return "..."
+    seen = seen | {id(value)}
+    if isinstance(value, tuple | list):
+        words = ", ".join(_fact(part, seen) for part in value)
+        comma = "," if isinstance(value, tuple) and len(value) == 1 else ""
+        return f"({words}{comma})" if isinstance(value, tuple) else f"[{words}]"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(_fact(part, seen) for part in value))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_fact(k, seen)}: {_fact(v, seen)}' for k, v in value.items())}}}"
+    if isinstance(value, np.ndarray):
+        content = np.ascontiguousarray(value)
+        held = repr(value.tolist()).encode() if value.dtype.hasobject else content.tobytes()
+        return f"array {value.dtype} {value.shape} {hashlib.sha256(held).hexdigest()}"
+    if isinstance(value, ModuleType):
+        return f"module {value.__name__}"
+    if isinstance(value, CodeType):
+        return digest(_code(value, seen))
+    if isinstance(value, type):
+        name = f"{value.__module__}.{value.__qualname__}"
+        return name if is_importable(value) or is_own(value) else f"{name} {digest(_class_code(value, seen))}"
+    if isinstance(value, FunctionType):
+        return _function(value, seen)
+    if isinstance(value, staticmethod | classmethod):
+        return f"{type(value).__name__} {_fact(value.__func__, seen)}"
+    if isinstance(value, cached_property):
+        return f"cached {_fact(value.func, seen)}"
+    if isinstance(value, property):
+        return f"property {_fact([value.fget, value.fset, value.fdel], seen)}"
+    return f"{_fact(type(value), seen)} {_state(value, seen)}"
+
+
+def _state(value: Any, seen: set[int]) -> str:
+    """Of an object: weights where it has some, an array where it is as good as one, else what it has set."""
+    if callable(getattr(value, "state_dict", None)):
+        return _fact({**value.state_dict(), "": repr(value)}, seen)
+    if callable(getattr(value, "detach", None)) and callable(getattr(value, "cpu", None)):
+        held = value.detach().cpu()
+        return _fact([str(held.dtype), np.asarray(held.float() if held.is_floating_point() else held)], seen)
+    if getattr(type(value), "__repr__", None) is not object.__repr__ and not dataclasses.is_dataclass(value):
+        return repr(value)
+    return _fact([list(pair) for pair in _fields(value)] if hasattr(value, "__dict__") else "", seen)
+
+
+def _class_code(cls: type, seen: set[int]) -> list[Any]:
+    """Of a class that no file is known of, and of those that it inherits from: what its author wrote."""
+    seen = seen | {id(cls)}
+    parts: list[Any] = []
+    for base in cls.__mro__:
+        if base is object or is_own(base) or is_importable(base):
+            parts.append(f"{base.__module__}.{base.__qualname__}")
+            continue
+        generated = _GENERATED if dataclasses.is_dataclass(base) else ()
+        for name, value in sorted(vars(base).items()):
+            by_itself = name in generated and getattr(value, "__code__", None) is not None
+            if name not in _BOOKKEEPING and not (by_itself and value.__code__.co_filename == "<string>"):
+                parts.append([name, _fact(value, seen)])
+        if dataclasses.is_dataclass(base):
+            for field in dataclasses.fields(base):
+                default = [field.default, field.default_factory]
+                known = [_fact(d, seen) for d in default if d is not dataclasses.MISSING]
+                parts.append([field.name, str(field.type), known])
+    return parts
+
+
+def _function(function: FunctionType, seen: set[int]) -> str:
+    """Its code, its defaults, and what it knows from outside: what it encloses, globals that it names."""
+    enclosed = []
+    for cell in function.__closure__ or ():
+        try:
+            enclosed.append(_fact(cell.cell_contents, seen))
+        except ValueError:  # empty as yet
+            enclosed.append("")
+    names = sorted(_names(function.__code__) & function.__globals__.keys())
+    outside = [[name, _fact(function.__globals__[name], seen)] for name in names]
+    defaults = _fact([function.__defaults__, function.__kwdefaults__], seen)
+    return digest(_code(function.__code__, seen), defaults, enclosed, outside)
+
+
+def _names(code: CodeType) -> set[str]:
+    found = set(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found |= _names(const)
+    return found
+
+
+def _code(code: CodeType, seen: set[int]) -> list[Any]:
+    """Without where it stands: a line above it more or less is the same code."""
+    consts = [_fact(const, seen) for const in code.co_consts]
+    return [code.co_code.hex(), consts, code.co_names, code.co_varnames, code.co_freevars, code.co_flags]

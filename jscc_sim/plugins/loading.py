@@ -10,14 +10,17 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
+from jscc_sim.plugins.by_value import ByValue
 from jscc_sim.plugins.guard import errors_named
+from jscc_sim.plugins.identity import FROM_FILE
 
 T = typing.TypeVar("T")
 
@@ -27,29 +30,86 @@ LARGEST_BYTES = 1 << 22
 _FILE = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^:]*)(?::(?P<fields>.*))?)?", re.DOTALL)
 
 
+class UnknownNameError(InputError):
+    """A spec that is the name of nothing. installed: names of the group's entry points."""
+
+    def __init__(self, message: str, installed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.installed = installed
+
+
 def load_plugin(
-    spec: str, known: Mapping[str, type[T]], base: type, entry_point_group: str | None = None
+    spec: str | T,
+    known: Mapping[str, type[T]],
+    base: type,
+    entry_point_group: str | None = None,
+    given: Mapping[str, object] | None = None,
 ) -> T:
     """An instance of the class that `spec` names, its dataclass fields set from `key=value,...`.
 
-    spec: NAME, package.module:Class or file.py:Class, each with `:key=value,...` behind it or not.
-    A NAME is looked up in `known`, then among the installed entry points of the group. Values are
-    converted to the field's type: int, float, bool or str. A file whose text did not change gives
-    the same class each time. Raises InputError that names the spec and what is wrong with it.
+    spec: NAME, package.module:Class or file.py:Class, each with `:key=value,...` behind it or not; or an
+    instance, by value or as it is. A NAME is looked up in `known`, then among the installed entry points of
+    the group. Values are converted to the field's type: int, float, bool or str. given: fields that are set
+    elsewhere, and not by the text. A file whose text did not change gives the same class each time. Raises
+    InputError that names the spec and what is wrong with it, UnknownNameError for a name of nothing.
     """
-    cls, fields = _find(spec, known, base, entry_point_group)
-    cls = subclass(spec, cls, base)
+    if isinstance(spec, ByValue) or not isinstance(spec, str):
+        plugin = spec.load() if isinstance(spec, ByValue) else spec
+        subclass(str(spec), type(plugin), base)
+        return plugin
+    cls, fields = find_plugin(spec, known, base, entry_point_group)
+    given = given or {}
+    with errors_named(spec):
+        return cls(**_arguments(cls, fields, given), **given)
+
+
+def plugin_name(plugin: T, known: Mapping[str, type[T]]) -> str:
+    """The text that `load_plugin` makes the same instance of, or else the instance by value. Raises
+    InputError for one that cannot be sent to workers."""
+    for name, cls in known.items():
+        if type(plugin) is cls:
+            text = ",".join(f"{f.name}={getattr(plugin, f.name)}" for f in dataclasses.fields(cls) if f.init)  # type: ignore[arg-type]
+            spec = f"{name}:{text}" if text and plugin != cls() else name
+            with suppress(InputError):
+                if load_plugin(spec, known, cls) == plugin:
+                    return spec
+    return ByValue(plugin)
+
+
+def find_plugin(
+    spec: str, known: Mapping[str, type[T]], base: type, entry_point_group: str | None = None
+) -> tuple[type[T], str | None]:
+    """The class that a spec names, which can be instantiated, and the text of its fields or None. Raises
+    InputError, see `load_plugin`."""
+    found, fields = _find(spec, known, base, entry_point_group)
+    cls = subclass(spec, found, base)
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise InputError(f"{spec}: {cls.__name__} is abstract, it does not define {missing}")
-    with errors_named(spec):
-        return typing.cast(T, cls(**_arguments(cls, fields)))
+    return cls, fields
+
+
+def field_names(cls: type) -> set[str]:
+    """Of a dataclass, those that its constructor takes."""
+    return {f.name for f in dataclasses.fields(cls) if f.init} if dataclasses.is_dataclass(cls) else set()
 
 
 def plugin_file(spec: str) -> Path | None:
     """The file of file.py:Class; None for a spec of another kind."""
-    found = _FILE.fullmatch(spec)
+    found = None if isinstance(spec, ByValue) else _FILE.fullmatch(spec)
     return Path(found["file"]) if found else None
+
+
+def absolute(spec: str, folder: Path) -> str:
+    """The same spec, its Python file found from anywhere. folder: what its path is relative to."""
+    found = None if isinstance(spec, ByValue) else _FILE.fullmatch(spec)
+    return f"{(folder / found['file']).resolve()}{spec[found.end('file') :]}" if found else spec
+
+
+def short(spec: str) -> str:
+    """A spec as tables show it: its Python file by its last name."""
+    found = None if isinstance(spec, ByValue) else _FILE.fullmatch(spec)
+    return f"{Path(found['file']).name}{spec[found.end('file') :]}" if found else spec
 
 
 def subclass(spec: str, found: object, base: type) -> type[typing.Any]:
@@ -81,8 +141,9 @@ def _find(
     class_name, more, fields = rest.partition(":")
     if not all(map(str.isidentifier, [class_name, *name.split(".")])):
         names = ", ".join([*known, *sorted(installed.keys() - known)])
-        raise InputError(
-            f"{base.__name__} {name!r} is unknown: it can be {names}, package.module:Class or file.py:Class"
+        raise UnknownNameError(
+            f"{base.__name__} {name!r} is unknown: it can be {names}, package.module:Class or file.py:Class",
+            sorted(installed.keys() - known),
         )
     return _member(_load_module(name), class_name, spec, base), fields if more else None
 
@@ -114,6 +175,7 @@ def _load_file(path: Path) -> ModuleType:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(path.resolve())
+    setattr(module, FROM_FILE, True)
     sys.modules[name] = module  # dataclasses look their module up while the class is made
     try:
         with errors_named(f"file {path}"):
@@ -137,11 +199,12 @@ def _member(module: ModuleType, name: str | None, spec: str, base: type) -> obje
     raise InputError(f"{spec}: there is no class {name} in {module.__file__}, {has}")
 
 
-def _arguments(cls: type, fields: str | None) -> dict[str, object]:
+def _arguments(cls: type, fields: str | None, given: Collection[str] = ()) -> dict[str, object]:
     """Constructor arguments of a dataclass from `key=value,...`."""
     if fields is None:
         return {}
     own = [f.name for f in dataclasses.fields(cls) if f.init] if dataclasses.is_dataclass(cls) else []
+    own = [name for name in own if name not in given]
     types = typing.get_type_hints(cls)
     arguments: dict[str, object] = {}
     for pair in fields.split(","):

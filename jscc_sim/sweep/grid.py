@@ -12,16 +12,26 @@ from itertools import product
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from jscc_sim.channels import PERFECT, parse_channel, parse_csi
+from jscc_sim.channels import (
+    PERFECT,
+    Channel,
+    channel_name,
+    channel_sha256,
+    is_built_in,
+    parse_channel,
+    parse_csi,
+    takes_noisy_csi,
+)
 from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
-from jscc_sim.plugins import errors_named
+from jscc_sim.plugins import ByValue, absolute, errors_named, short
 from jscc_sim.sweep.trial import Trial, pixels_sha256
+from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr
@@ -37,14 +47,15 @@ MOST_TRIALS = 1_000_000
 class Grid:
     """Axes are sequences or arrays [N]; every combination of their values is a trial.
 
-    images: picture files, or names of built-in photographs. channels, csi, snr_db (Es/N0 in dB): as for
-    `jscc-sim transmit`. cbr: budgets, '1/16', 0.0625 or a Fraction. repeats: draws of the channel for
-    each point. Raises InputError, naming key, value and limit.
+    images: picture files, or names of built-in photographs. systems: names or specs; or instances, which
+    travel to the workers by value. channels, csi, snr_db (Es/N0 in dB): as for `jscc-sim transmit`; a channel
+    may be an instance, too, which is taken at the grid's SNRs and CSI. cbr: budgets, '1/16', 0.0625 or a
+    Fraction. repeats: draws of the channel for each point. Raises InputError, naming key, value and limit.
     """
 
     images: Sequence[str]
-    systems: Sequence[SystemSpec]
-    channels: Sequence[str]
+    systems: Sequence[SystemSpec | System | str]
+    channels: Sequence[Channel | str]
     snr_db: Sequence[float]
     cbr: Sequence[Fraction]
     csi: Sequence[str] = (PERFECT,)
@@ -63,21 +74,37 @@ class Grid:
             paths = name == "images"
             plain = [os.fspath(v) if paths and isinstance(v, PathLike) else v for v in value]
             object.__setattr__(self, name, tuple(plain))
+        given = [channel for channel in self.channels if isinstance(channel, Channel)]
+        object.__setattr__(self, "channels", tuple(map(_channel_name, self.channels)))
+        object.__setattr__(self, "systems", tuple(map(_system_spec, self.systems)))
         for name in ("images", "channels", "csi"):
             for value in getattr(self, name):
                 if not isinstance(value, str):
                     raise InputError(f"{name}: {value!r} is not a string")
-        if not all(isinstance(system, SystemSpec) for system in self.systems):
-            raise InputError(f"systems = {self.systems!r} are not all a SystemSpec")
         snrs_db = tuple(check_snr_db(number("snr_db", value), "snr_db") for value in self.snr_db)
         object.__setattr__(self, "snr_db", snrs_db)
         object.__setattr__(self, "cbr", tuple(map(_cbr, self.cbr)))
         _ = self.air
+        for channel in given:
+            csi_db = getattr(channel, "csi_db", None)
+            if csi_db is not None and csi_db not in map(parse_csi, self.csi):
+                raise InputError(
+                    f"channels: {channel} has CSI of {csi_db:g} dB: csi must hold 'noisy:{csi_db:g}'"
+                )
         object.__setattr__(self, "repeats", _whole("repeats", self.repeats, 1, MOST_TRIALS))
         object.__setattr__(self, "seed", _whole("seed", self.seed, 0, LARGEST_SEED))
         if self.size > MOST_TRIALS:
             raise InputError(f"grid of {self.size} trials is above the limit of {MOST_TRIALS}")
         self._check_doubles()
+
+    @property
+    def specs(self) -> tuple[SystemSpec, ...]:
+        """The systems: what was a name or an instance is a spec by now."""
+        return cast(tuple[SystemSpec, ...], self.systems)
+
+    @property
+    def _channels(self) -> tuple[str, ...]:
+        return cast(tuple[str, ...], self.channels)
 
     @property
     def size(self) -> int:
@@ -95,9 +122,9 @@ class Grid:
         for csi in self.csi:
             parse_csi(csi)
         found = []
-        for channel in self.channels:
-            estimated = parse_channel(channel, 0.0).estimated
-            known = [csi for csi in self.csi if estimated or csi == PERFECT]
+        for channel in self._channels:
+            noisy = takes_noisy_csi(parse_channel(channel, 0.0))
+            known = [csi for csi in self.csi if noisy or csi == PERFECT]
             if not known:
                 raise InputError(f"channels: {channel} has no channel estimate: csi must hold {PERFECT!r}")
             found += [(channel, csi) for csi in known]
@@ -129,14 +156,19 @@ class Grid:
         manifest and plug-ins. Raises InputError for one that cannot be used, and for two equal pictures:
         they would be one trial."""
         systems = []
-        for system in self.systems:
-            with errors_named(f"system {system.name}, policy {system.policy}"):
+        air = [(absolute(channel, Path()), csi) for channel, csi in self.air]
+        hashes = {
+            channel: "" if is_built_in(channel) else channel_sha256(parse_channel(channel, 0.0))
+            for channel, _ in air
+        }
+        for system in self.specs:
+            with errors_named(f"system {system.label.name}, policy {system.label.policy}"):
                 spec = system.within(Path())
                 loaded = spec.load()
                 systems.append((spec, Fingerprint.of(loaded)))
-            for channel, csi in self.air:
-                loaded.check(parse_channel(channel, 0.0, csi))
-        points = list(product(systems, self.air, self.snr_db, self.cbr, range(self.repeats)))
+                for channel, csi in air:
+                    loaded.check(parse_channel(channel, 0.0, csi))
+        points = list(product(systems, air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
         seen: dict[str, str] = {}
         for image in self.images:
@@ -160,6 +192,7 @@ class Grid:
                     cbr,
                     repeat,
                     self.seed,
+                    hashes[channel],
                 )
                 trials.setdefault(trial.key, trial)
         return list(trials.values())
@@ -168,8 +201,9 @@ class Grid:
         """Rows must be told apart by what a table shows."""
         shown: dict[str, list[Hashable]] = {
             "images": [Path(path).name for path in self.images],
-            "systems": [dataclasses.astuple(system.label) for system in self.systems],
-            **{name: list(getattr(self, name)) for name in ("channels", "csi", "snr_db", "cbr")},
+            "systems": [tuple(map(_shown, dataclasses.astuple(system.label))) for system in self.specs],
+            "channels": [_shown(short(channel)) for channel in self._channels],
+            **{name: list(getattr(self, name)) for name in ("csi", "snr_db", "cbr")},
         }
         for name, values in shown.items():
             seen: set[Hashable] = set()
@@ -189,7 +223,12 @@ def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     arguments["systems"] = []
     for system in systems:
         _check_keys("system: ", system, SystemSpec)
-        arguments["systems"].append(SystemSpec(**system).within(folder))
+        name = system["name"]
+        found = {**system, "name": absolute(name, folder) if isinstance(name, str) else name}
+        arguments["systems"].append(SystemSpec(**found).within(folder))
+    if isinstance(content["channels"], list):
+        named = content["channels"]
+        arguments["channels"] = [absolute(name, folder) if isinstance(name, str) else name for name in named]
     if isinstance(content.get("csi"), str):
         arguments["csi"] = [content["csi"]]
     return arguments
@@ -226,6 +265,25 @@ def _images(value: object, folder: Path) -> list[str]:
         item if item in BUILTIN and not (folder / item).exists() else str((folder / item).resolve())
         for item in value
     ]
+
+
+def _channel_name(value: object) -> object:
+    return channel_name(value) if isinstance(value, Channel) else value
+
+
+def _system_spec(value: object) -> SystemSpec:
+    if isinstance(value, SystemSpec):
+        return value
+    if isinstance(value, System):
+        return SystemSpec.of(value)
+    if isinstance(value, str):
+        return SystemSpec(value)
+    raise InputError(f"systems: {value!r} is neither a name, a SystemSpec nor a System")
+
+
+def _shown(value: Hashable) -> Hashable:
+    """What a table shows of it: two plug-ins of one name are there twice, whatever they do."""
+    return str(value) if isinstance(value, ByValue) else value
 
 
 def _cbr(value: object) -> Fraction:

@@ -56,11 +56,12 @@ class Row:
     status: ok, infeasible (no frame fits the budget) or failed; error: why. seed: the channel's, for
     `transmit --seed`. cbr_fraction: the budget's CBR, for `--cbr`. realisable: False for a policy that
     knows what no sender can. companion: whether a zoo may use it; header_margin_db: None for the default;
-    format: of the system. coder: what coded the frame, where a system has several: a zoo's own coders or
-    its companion, a digital chain's mode; empty elsewhere. papr_db: of the frame's symbols. ratio_blocks:
-    channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
-    psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
-    seconds: of all stages; reading, loading and measuring are left out.
+    format: of the system. channel_sha256: of a plug-in, empty for others. coder: what coded the frame, where
+    a system has several: a zoo's own coders or its companion, a digital chain's mode; empty elsewhere.
+    papr_db: of the frame's symbols. ratio_blocks: channel uses of a ratio -> number of blocks. What was
+    measured is None unless the status is ok; so is psnr_db for an mse of 0, an SSIM whose window does not
+    fit, and papr_db where no symbols are made. seconds: of all stages; reading, loading and measuring are
+    left out.
     """
 
     key: str
@@ -103,6 +104,7 @@ class Row:
     format: int | None = None
     coder: str | None = None
     papr_db: float | None = None
+    channel_sha256: str | None = None
     ratio_blocks: Mapping[str, int] | None = None
     seconds: float | None = None
     stage_seconds: Mapping[str, float] | None = None

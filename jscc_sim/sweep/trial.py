@@ -8,9 +8,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.channels import Channel, channel_label, parse_channel
 from jscc_sim.images import Picture
-from jscc_sim.plugins import digest
+from jscc_sim.plugins import digest, short
 from jscc_sim.sweep.row import Row
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
@@ -26,7 +26,8 @@ SEED_DIGITS = 12
 @dataclass(frozen=True)
 class Trial:
     """One transmission of one picture. image: its name in tables; path: where a worker finds it;
-    cbr: the budget; repeat: 0, 1, ... for further draws of the channel."""
+    cbr: the budget; repeat: 0, 1, ... for further draws of the channel; channel_sha256: of one that is a
+    plug-in."""
 
     system: SystemSpec
     fingerprint: Fingerprint
@@ -41,6 +42,7 @@ class Trial:
     cbr: Fraction
     repeat: int
     root_seed: int
+    channel_sha256: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -49,13 +51,16 @@ class Trial:
         spec = self.system.label
         words = [spec.name, spec.policy, spec.complexity, spec.equaliser, spec.side_info, spec.companion]
         how = [*words, spec.sender_snr_db, spec.header_margin_db]
-        where = [self.pixels_sha256, self.channel, self.csi, self.snr_db, str(self.cbr)]
+        where = [self.pixels_sha256, short(self.channel), self.csi, self.snr_db, str(self.cbr)]
+        where += [self.channel_sha256] if self.channel_sha256 else []
         return digest("trial", FORMAT, how, self.fingerprint.parts, where, self.repeat, self.root_seed)
 
     @property
     def seed(self) -> int:
-        """Seed of fading and noise: system, budget, worker and order never enter."""
-        parts = (self.root_seed, self.pixels_sha256, self.snr_db, self.channel, self.repeat)
+        """Seed of fading and noise: system, budget, worker and order never enter, nor where a plug-in comes
+        from."""
+        channel = channel_label(self.sent_over) if self.channel_sha256 else self.channel
+        parts = (self.root_seed, self.pixels_sha256, self.snr_db, channel, self.repeat)
         return int(digest("seed", *parts)[:SEED_DIGITS], 16)
 
     @property
@@ -90,7 +95,7 @@ class Trial:
         margin = spec.header_margin_db
         own += "" if margin is None else f", header margin {margin:g} dB"
         return (
-            f"{self.image}, {spec.name}{own}{genie}, {self.channel}{csi} at "
+            f"{self.image}, {spec.name}{own}{genie}, {short(self.channel)}{csi} at "
             f"{self.snr_db:g} dB{believed}, CBR {self.cbr}, repeat {self.repeat}"
         )
 
@@ -119,7 +124,8 @@ class Trial:
             companion=spec.companion,
             header_margin_db=spec.header_margin_db,
             format=made.format,
-            channel=self.channel,
+            channel=short(self.channel),
+            channel_sha256=self.channel_sha256,
             csi=self.csi,
             snr_db=self.snr_db,
             sender_snr_db=self.snr_db if believed is None else believed,

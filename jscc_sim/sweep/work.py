@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from jscc_sim.channels import Channel
+from jscc_sim.channels import Channel, channel_sha256
 from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.inference import one_thread
 from jscc_sim.metrics import measure
+from jscc_sim.plugins import short
 from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
 from jscc_sim.sweep.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import Frame, LinkSystem
@@ -94,6 +95,8 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
     picture = _picture(trial.path, trial.pixels_sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(trial.system, trial.fingerprint)
     channel = trial.sent_over
+    if trial.channel_sha256 not in ("", channel_sha256(channel)):
+        raise InputError(f"channel {short(trial.channel)} changed since the sweep began")
     if trial.budget < 1:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
     rng = np.random.default_rng(seed)
@@ -138,7 +141,7 @@ def _frame(
     picture = _picture(path, sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(spec, fingerprint)
     assert isinstance(system, LinkSystem)
-    return system.encode(picture, budget, belief)
+    return system.make_frame(picture, budget, belief)
 
 
 def forget_frames() -> None:

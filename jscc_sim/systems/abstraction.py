@@ -47,18 +47,11 @@ class DigitalAbstraction(System):
         """See System.check_fits."""
         self.link.check_fits(picture, budget, belief)
 
-    def transmit(
-        self,
-        picture: Picture,
-        channel: Channel,
-        budget: int,
-        rng: np.random.Generator,
-        belief: Channel | None = None,
+    def _transmit(
+        self, picture: Picture, channel: Channel, budget: int, rng: np.random.Generator, belief: Channel
     ) -> Transmission:
-        """See System.transmit."""
-        self.check(channel)
         csit = true_fading(channel, rng) if self.link.csit else None
-        coded = self.link.coded_file(picture, budget, belief or channel, csit)
+        coded = self.link.coded_file(picture, budget, belief, csit)
         watch = Stopwatch()
         with watch.stage("channel"):
             quality = probe_db(partial(channel, rng=rng), coded.uses, self.link.equaliser)

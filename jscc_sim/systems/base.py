@@ -7,24 +7,31 @@ the two ends, unless the side information is a genie's, which every table marks.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import ClassVar, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, Symbols, papr_db
-from jscc_sim.errors import ImpossibleFrameError, OutageError
+from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import one_thread
+from jscc_sim.plugins import errors_named
 from jscc_sim.units import RatioSet
 
 MID_GREY = 128
+
+MOST_EXCESS, POWER_ROUNDING = 5 * math.sqrt(0.4), 1e-3
+"""Of a frame's mean power above 1. Times the root of the uses: five standard deviations of QAM, whose mean
+power is 1 over all files (1024QAM is the widest: E abs(s)**4 = 1.4). What single precision adds."""
 
 OWN = 0x0F5E4D35
 """First number of the spawn keys of a sender's own random streams."""
@@ -118,7 +125,8 @@ class System(ABC):
     def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:  # noqa: B027
         """Find out before anything is sent whether a frame fits. Raises BudgetError if none does."""
 
-    @abstractmethod
+    @final
+    @one_thread()  # a plug-in may have networks of its own
     def transmit(
         self,
         picture: Picture,
@@ -128,7 +136,20 @@ class System(ABC):
         belief: Channel | None = None,
     ) -> Transmission:
         """picture: [H, W, 3] uint8; budget: most channel uses of the whole frame; belief: the channel
-        as the sender believes it to be, the truth by default. Raises BudgetError if no frame fits."""
+        as the sender believes it to be, the truth by default. Raises BudgetError if no frame fits, InputError
+        where a plug-in fails or breaks its promise."""
+        name = type(self).__name__
+        with errors_named(name):
+            self.check(channel)
+            sent = self._transmit(picture, channel, budget, rng, belief or channel)
+        check_transmission(name, sent, picture, budget)
+        return sent
+
+    @abstractmethod
+    def _transmit(
+        self, picture: Picture, channel: Channel, budget: int, rng: np.random.Generator, belief: Channel
+    ) -> Transmission:
+        """The same, with a belief. The picture is not to be changed."""
 
 
 class LinkSystem(System):
@@ -151,19 +172,23 @@ class LinkSystem(System):
         """The picture in a received frame. Raises OutageError if its header cannot be decoded."""
 
     @final
-    @one_thread()  # a plug-in may have networks of its own
-    def transmit(
-        self,
-        picture: Picture,
-        channel: Channel,
-        budget: int,
-        rng: np.random.Generator,
-        belief: Channel | None = None,
+    def _transmit(
+        self, picture: Picture, channel: Channel, budget: int, rng: np.random.Generator, belief: Channel
     ) -> Transmission:
-        """See System.transmit."""
-        self.check(channel)
         csit = true_fading(channel, rng) if self.needs_csit else None
-        return self.send(self.encode(picture, budget, belief or channel, csit), channel, rng)
+        return self.send(self.make_frame(picture, budget, belief, csit), channel, rng)
+
+    @final
+    def make_frame(
+        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
+    ) -> Frame:
+        """What `encode` makes, checked. Raises BudgetError if no frame fits, InputError where a plug-in fails
+        or breaks its promise."""
+        name = type(self).__name__
+        with errors_named(name):
+            frame = self.encode(picture, budget, belief, csit)
+        check_frame(name, frame, picture, budget)
+        return frame
 
     @final
     def send(self, frame: Frame, channel: Channel, rng: np.random.Generator) -> Transmission:
@@ -172,8 +197,11 @@ class LinkSystem(System):
         with watch.stage("channel"):
             received = channel(frame.symbols, rng)
         outage = False
+        name = type(self).__name__
         try:
-            reception = self.decode(received, frame.header if self.genie else None)
+            with errors_named(name):
+                reception = self.decode(received, frame.header if self.genie else None)
+            check_picture(name, getattr(reception, "picture", None))
             if reception.picture.shape[:2] != (frame.height, frame.width):
                 raise ImpossibleFrameError("a header that the noise made of another")
         except OutageError:
@@ -191,6 +219,55 @@ class LinkSystem(System):
             frame.coder,
             papr_db(frame.symbols),
         )
+
+
+def check_frame(name: str, frame: object, picture: Picture, budget: int) -> None:
+    """Raises InputError, which begins with `name`, for a frame that is not what `encode` promises."""
+    if not isinstance(frame, Frame):
+        raise InputError(f"{name} encoded to a {type(frame).__name__}, not to a Frame")
+    symbols, uses, (height, width) = frame.symbols, np.size(frame.symbols), picture.shape[:2]
+    if not isinstance(symbols, np.ndarray) or symbols.dtype != np.complex64 or symbols.ndim != 1:
+        array = isinstance(symbols, np.ndarray)
+        kind = f"{symbols.dtype} {list(symbols.shape)}" if array else type(symbols).__name__
+        raise InputError(f"{name} made symbols that are {kind}, not complex64 [uses]")
+    if not np.isfinite(symbols).all():
+        raise InputError(f"{name} made symbols that are not finite")
+    if uses > budget:
+        raise InputError(f"{name} made a frame of {uses} uses for a budget of {budget}")
+    if not 0 <= frame.header_uses <= uses:
+        raise InputError(f"{name} says that {frame.header_uses} of {uses} uses are the header")
+    if (frame.height, frame.width) != (height, width):
+        raise InputError(f"{name} made a frame of {frame.height}x{frame.width} pixels of {height}x{width}")
+    power = float(np.square(np.abs(symbols), dtype=np.float64).mean()) if uses else 0.0
+    if power > 1 + MOST_EXCESS / math.sqrt(max(uses, 1)) + POWER_ROUNDING:
+        raise InputError(f"{name} made symbols of mean power {power:.3f}, above 1")
+
+
+def check_picture(name: str, picture: object) -> None:
+    """Raises InputError, which begins with `name`, for what is no picture."""
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        kind = f"an array of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise InputError(f"{name} made {kind} of a picture, not an array of uint8")
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise InputError(f"{name} made a picture of shape {list(picture.shape)}, not [H, W, 3]")
+
+
+def check_transmission(name: str, sent: object, picture: Picture, budget: int) -> None:
+    """Raises InputError, which begins with `name`, for what `transmit` does not promise."""
+    if not isinstance(sent, Transmission):
+        raise InputError(f"{name} returned a {type(sent).__name__}, not a Transmission")
+    check_picture(name, sent.picture)
+    if sent.picture.shape != picture.shape:
+        shapes = f"{list(sent.picture.shape)} of one of {list(picture.shape)}"
+        raise InputError(f"{name} made a picture of shape {shapes}")
+    if not isinstance(sent.outage, bool):
+        raise InputError(f"{name} says that an outage is {sent.outage!r}, not True or False")
+    for what, uses, most in (("uses", sent.uses, budget), ("header uses", sent.header_uses, sent.uses)):
+        if isinstance(uses, bool) or not isinstance(uses, Integral) or not 0 <= uses <= most:
+            raise InputError(f"{name} spent {uses} {what}, which is no whole number from 0 to {most}")
+    for stage, seconds in sent.seconds.items():
+        if not isinstance(seconds, Real) or not 0 <= seconds < math.inf:
+            raise InputError(f"{name} took {seconds!r} seconds to {stage}, which is no time")
 
 
 def mid_grey(height: int, width: int) -> Picture:

@@ -8,16 +8,23 @@ CODEC+ideal[:csit]                  a bound: log2(1 + SNR) bits in every use
 quantised+uep                       the quantised autoencoder's bits, protected unequally
 softcast                            analog
 vae:N, digits, generative           analog and learned
+
+and plug-ins: the name of an installed one, package.module:Class or file.py:Class, with :key=value,... or
+without, of a System, or of a Codec in front of +CODE.
 """
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from jscc_sim.channels import check_equaliser
-from jscc_sim.codecs import CODECS, LEARNED, find_codec
+from jscc_sim.codecs import LEARNED, codec_name, codec_names, find_codec
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.errors import InputError
+from jscc_sim.plugins import ByValue, UnknownNameError, field_names, find_plugin, is_own, label, load_plugin
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
@@ -28,6 +35,11 @@ from jscc_sim.systems.uep import QuantisedUEP
 
 BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
+_CODED = re.compile(r"(?P<codec>.+)\+(?P<code>ldpc-abstraction|ldpc|ideal)(?::(?P<option>.*))?", re.DOTALL)
+
+GROUP = "jscc_sim.systems"
+"""Of the entry points by which installed packages add theirs."""
+
 CSIT = "csit"
 
 ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
@@ -39,27 +51,27 @@ def load_baseline(
 ) -> System:
     """The system of a name other than block-jscc. zoo: folder of the weights of a learned one, if not the
     released ones; header_margin_db: of an analog one, see coding.protection.Protection. Raises InputError
-    for a system that does not exist."""
+    for a system that does not exist. Fields of these names that a plug-in has are set to them."""
     check_equaliser(equaliser)
     check_margin_db(header_margin_db)
+    if isinstance(name, ByValue):
+        return _carried(name, equaliser, zoo, header_margin_db)
     if name in ANALOG:
         return _load_analog(name, equaliser, zoo, header_margin_db)
-    coded, colon, option = name.partition(":")
-    codec_name, plus, code = coded.partition("+")
-    if zoo and (name == SOFTCAST or (codec_name in CODECS and codec_name not in LEARNED)):
+    coded = _CODED.fullmatch(standard_name(name))
+    codec_name = coded["codec"] if coded else ""
+    if zoo and (name == SOFTCAST or (coded and codec_name not in LEARNED)):
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
         return SoftCast(equaliser, header_margin_db)
-    if not plus or code not in CODES:
-        raise InputError(
-            f"system {name!r} is not {BLOCK_JSCC}, {', '.join((SOFTCAST, *ANALOG))} or CODEC+CODE; "
-            f"codecs: {', '.join(CODECS)}; codes: {', '.join(CODES)}"
-        )
+    if not coded:
+        return _plugin(name, {"equaliser": equaliser, "zoo": zoo, "header_margin_db": header_margin_db})
     if header_margin_db is not None:
         raise InputError(
             f"system {name} has no header margin of {header_margin_db:g} dB: its payload has none either"
         )
-    codec, csit = find_codec(codec_name, zoo), option == CSIT
+    code, option = coded["code"], coded["option"] or ""
+    codec, colon, csit = find_codec(codec_name, zoo), coded["option"] is not None, option == CSIT
     if colon and not csit and code == "ideal":
         raise InputError(f"system {name!r}: an ideal code has no modes; {CSIT} is all that may follow")
     if code == "ideal":
@@ -67,6 +79,61 @@ def load_baseline(
     scheme = find_scheme(option) if colon and not csit else None
     link = Digital(codec, scheme, csit, equaliser)
     return link if code == "ldpc" else DigitalAbstraction(link)
+
+
+def standard_name(name: str) -> str:
+    """The name with its codec's own in place of another that people know it by, which is said once."""
+    coded = None if isinstance(name, ByValue) else _CODED.fullmatch(name)
+    return f"{codec_name(coded['codec'])}{name[coded.end('codec') :]}" if coded else name
+
+
+def system_name(system: System) -> tuple[str, str]:
+    """(name, zoo) of a system in memory; where it has a plug-in in it, or is one, what tables call it: no
+    name makes it again."""
+    if isinstance(system, DigitalAbstraction):
+        name, zoo = system_name(system.link)
+        return name.replace("+ldpc", "+ldpc-abstraction"), zoo
+    if isinstance(system, Digital | IdealDigital):
+        codec = system.codec
+        option = f":{CSIT}" if system.csit else ""
+        if isinstance(system, Digital) and system.scheme is not None:
+            option = f":{system.scheme.name}"
+        named = codec.name if is_own(type(codec)) else label(codec)
+        return f"{named}+{'ldpc' if isinstance(system, Digital) else 'ideal'}{option}", getattr(
+            codec, "folder", ""
+        )
+    return (SOFTCAST if isinstance(system, SoftCast) else label(system)), ""
+
+
+def _carried(name: ByValue, equaliser: str, zoo: str, margin_db: float | None) -> System:
+    """An instance, which has what it has."""
+    system: System = load_plugin(name, {}, System)
+    asked = {"equaliser": (equaliser, "mmse"), "zoo": (zoo, ""), "header_margin_db": (margin_db, None)}
+    for field, (value, default) in asked.items():
+        has = getattr(system, field, default) if field != "zoo" else ""
+        if value != has:
+            raise InputError(f"system {name} was made with {field} {has}, not {value}")
+    return system
+
+
+def _plugin(name: str, asked: dict[str, Any]) -> System:
+    known: dict[str, type[System]] = {}
+    try:
+        cls, _ = find_plugin(name, known, System, GROUP)
+    except UnknownNameError as error:
+        names = ", ".join((BLOCK_JSCC, SOFTCAST, *ANALOG, *error.installed))
+        raise InputError(
+            f"system {name!r} is not {names}, CODEC+CODE, "
+            f"package.module:Class or file.py:Class; codecs: {', '.join(codec_names())}; "
+            f"codes: {', '.join(CODES)}"
+        ) from None
+    given = {}
+    for field, value in asked.items():
+        if field in field_names(cls):
+            given[field] = value
+        elif value not in ("", None, "mmse"):
+            raise InputError(f"system {name} has no {field} {value}: {cls.__name__} has no such field")
+    return load_plugin(name, known, System, GROUP, given)
 
 
 def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -> System:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Equalised, Received, equalise
-from jscc_sim.codecs import CODECS, Codec
+from jscc_sim.codecs import CODECS, Codec, check_codec
 from jscc_sim.coding import ldpc, qam, transport
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.capacity import QAMS
@@ -29,10 +29,14 @@ from jscc_sim.coding.waterfalls import MODES, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, OutageError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
+from jscc_sim.plugins import is_own, label
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.link_quality import check_noise_known, csit_snr_db, planning_snr_db
 
 CODEC_BITS, MODE_BITS, BYTES_BITS, TAIL_BITS = 4, 6, 24, 4
+PLUGIN = (1 << CODEC_BITS) - 1
+"""In a header in place of the number of a codec that is anybody's: the receiver has to have the same."""
+
 HEADER_BITS = CODEC_BITS + MODE_BITS + BYTES_BITS + MODE_BITS + TAIL_BITS
 
 
@@ -68,6 +72,9 @@ class Digital(LinkSystem):
     scheme: Scheme | None = None
     csit: bool = field(default=False, metadata={"key": "informed"})
     equaliser: str = "mmse"
+
+    def __post_init__(self) -> None:
+        check_codec(label(self.codec), self.codec)
 
     @property
     def needs_csit(self) -> bool:  # type: ignore[override]
@@ -166,8 +173,12 @@ class Digital(LinkSystem):
             raise BudgetError(f"{room} uses hold no code block of a mode that is dependable")
         return self.codec.compress(picture, min(parts.bits, 8 * ((1 << BYTES_BITS) - 1)))
 
+    @property
+    def _codec_number(self) -> int:
+        return list(CODECS).index(self.codec.name) if is_own(type(self.codec)) else PLUGIN
+
     def _header(self, coded: CodedFile) -> Bits:
-        codec = to_bits(list(CODECS).index(self.codec.name), CODEC_BITS)
+        codec = to_bits(self._codec_number, CODEC_BITS)
         main, tail = (to_bits(MODES.index(part.mode), MODE_BITS) for part in coded.parts)
         length = to_bits(len(coded.data), BYTES_BITS)
         return np.concatenate([codec, main, length, tail, to_bits(coded.parts.tail.blocks, TAIL_BITS)])
@@ -177,12 +188,12 @@ class Digital(LinkSystem):
         reader = BitReader(header)
         widths = CODEC_BITS, MODE_BITS, BYTES_BITS, MODE_BITS, TAIL_BITS
         codec, main, length, tail, tail_blocks = (reader.take(width) for width in widths)
-        names = list(CODECS)
-        if codec >= len(names) or max(main, tail) >= len(MODES) or length < 1:
+        names = dict(enumerate(CODECS)) | {PLUGIN: "plug-in's"}
+        if codec not in names or max(main, tail) >= len(MODES) or length < 1:
             raise ImpossibleFrameError(
                 f"impossible header: codec {codec}, modes {main} and {tail}, {length} bytes"
             )
-        if names[codec] != self.codec.name:
+        if codec != self._codec_number:
             raise ImpossibleFrameError(f"the frame holds a {names[codec]} file, not one of {self.codec.name}")
         return Parts.of(8 * length, MODES[main], MODES[tail], tail_blocks), length
 

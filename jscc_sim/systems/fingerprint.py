@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from jscc_sim.plugins import digest, plugin_sha256
+from jscc_sim.codecs import Codec
+from jscc_sim.errors import InputError
+from jscc_sim.plugins import digest, errors_named, is_own, plugin_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 
@@ -32,11 +35,33 @@ class Fingerprint:
     @classmethod
     def of(cls, system: System) -> Fingerprint:
         """Of a loaded system."""
-        if not isinstance(system, BlockJSCC):
-            coder = digest(type(system).__qualname__, described(system), system.version())
-            return cls(system.format, coder, "", "", system.realisable)
+        if type(system) is not BlockJSCC:
+            return cls(system.format, _coder_sha256(system), "", "", system.realisable)
         policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)
         return cls(system.format, system.zoo.sha256, policy, complexity, system.realisable)
+
+
+def _coder_sha256(system: System) -> str:
+    """Of what the package's own system is made of; where it is a plug-in or holds one, of that too."""
+    name = type(system).__name__
+    with errors_named(name):
+        version = system.version()
+    if not isinstance(version, str):
+        raise InputError(f"{name} has a version that is a {type(version).__name__}, not text")
+    qualname = type(system).__qualname__
+    if not is_own(type(system)):
+        return digest(qualname, version, plugin_sha256(system))
+    return digest(qualname, described(system), version, *map(plugin_sha256, _plugins_in(system)))
+
+
+def _plugins_in(part: object) -> Iterator[object]:
+    """Of the package's own system: codecs, or whatever its fields are, that are not the package's own."""
+    for field in dataclasses.fields(part) if isinstance(part, System) else ():  # type: ignore[arg-type]
+        value = getattr(part, field.name)
+        if isinstance(value, System):
+            yield from _plugins_in(value)
+        elif isinstance(value, Codec) and not is_own(type(value)):
+            yield value
 
 
 def described(system: System) -> str:
@@ -46,5 +71,12 @@ def described(system: System) -> str:
     shown = {
         f.metadata.get("key", f.name): getattr(system, f.name) for f in dataclasses.fields(system) if f.repr
     }
-    words = (f"{k}={described(v) if isinstance(v, System) else repr(v)}" for k, v in shown.items())
+    words = (f"{k}={_described(v)}" for k, v in shown.items())
     return f"{type(system).__qualname__}({', '.join(words)})"
+
+
+def _described(value: object) -> str:
+    if isinstance(value, System):
+        return described(value)
+    plugin = isinstance(value, Codec) and not is_own(type(value))
+    return f"{type(value).__qualname__}()" if plugin else repr(value)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel
-from jscc_sim.codecs import Codec
+from jscc_sim.codecs import Codec, check_codec
 from jscc_sim.coding.capacity import shannon_bits
 from jscc_sim.errors import BudgetError
 from jscc_sim.images import Picture
+from jscc_sim.plugins import label
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
 from jscc_sim.systems.link_quality import check_noise_known, csit_snr_db, planning_snr_db, probe_db
 
@@ -35,6 +36,9 @@ class IdealDigital(System):
     equaliser: str = "mmse"
 
     realisable = False
+
+    def __post_init__(self) -> None:
+        check_codec(label(self.codec), self.codec)
 
     def prepare(self) -> None:
         """See System.prepare."""
@@ -53,16 +57,9 @@ class IdealDigital(System):
         snr_db = belief.snr_db if self.csit else planning_snr_db(belief, budget)
         self.codec.compress(picture, _bits(budget, snr_db))
 
-    def transmit(
-        self,
-        picture: Picture,
-        channel: Channel,
-        budget: int,
-        rng: np.random.Generator,
-        belief: Channel | None = None,
+    def _transmit(
+        self, picture: Picture, channel: Channel, budget: int, rng: np.random.Generator, belief: Channel
     ) -> Transmission:
-        """See System.transmit."""
-        self.check(channel)
         if budget < 1:
             raise BudgetError(f"budget of {budget} uses is below 1")
         watch = Stopwatch()
@@ -70,7 +67,7 @@ class IdealDigital(System):
             if self.csit:
                 snr_db = csit_snr_db(true_fading(channel, rng), 0, budget)
             else:
-                snr_db = planning_snr_db(belief or channel, budget)
+                snr_db = planning_snr_db(belief, budget)
             try:
                 data = self.codec.compress(picture, _bits(budget, snr_db))
             except BudgetError:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
-import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
-from jscc_sim.allocation import load_policy
+from jscc_sim.allocation import AllocationPolicy, load_policy, policy_name
 from jscc_sim.channels import EQUALISERS
 from jscc_sim.checkpoint import MANIFEST
 from jscc_sim.coding.protection import check_margin_db
-from jscc_sim.complexity import load_estimator
+from jscc_sim.complexity import ComplexityEstimator, estimator_name, load_estimator
 from jscc_sim.errors import InputError
+from jscc_sim.plugins import ByValue, absolute, short
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline
+from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline, standard_name, system_name
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.units import check_snr_db, number
 from jscc_sim.zoo import DEFAULT_ZOO, Zoo, load_zoo, released_zoos
@@ -30,17 +32,15 @@ DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"
 NUMBERS = ("sender_snr_db", "header_margin_db")
 """Fields of a spec that are numbers, or None."""
 
-_FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>:.*|)", re.DOTALL)
-
 
 @dataclass(frozen=True)
 class SystemSpec:
     """What carries the pictures, as text that any worker can load. Each field is the option of
-    `jscc-sim transmit` of that name. zoo, policy, complexity, companion: empty for block-jscc's defaults;
-    other systems have none of them, but for a zoo if they are learned; companion: `none` for a zoo's own
-    coders alone; sender_snr_db: what the
-    sender believes, None for the truth; header_margin_db: see coding.protection.Protection. Raises
-    InputError, naming field, value and limit."""
+    `jscc-sim transmit` of that name. policy, complexity: text, or an instance, which workers get by value;
+    `SystemSpec.of` makes a spec of a System. zoo, policy, complexity, companion: empty for block-jscc's
+    defaults; other systems have none of them, but for a zoo if they are learned; companion: `none` for a
+    zoo's own coders alone; sender_snr_db: what the sender believes, None for the truth; header_margin_db: see
+    coding.protection.Protection. Raises InputError, naming field, value and limit."""
 
     name: str
     zoo: str = ""
@@ -54,9 +54,14 @@ class SystemSpec:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+            value: Any = getattr(self, field.name)
             if isinstance(value, Path):
                 value = os.fspath(value)
+            elif isinstance(value, AllocationPolicy):
+                value = policy_name(value)
+            elif isinstance(value, ComplexityEstimator):
+                value = estimator_name(value)
+            if value is not getattr(self, field.name):
                 object.__setattr__(self, field.name, value)
             if field.name not in NUMBERS and not isinstance(value, str):
                 raise InputError(f"system: {field.name} = {value!r} is not a string")
@@ -84,6 +89,7 @@ class SystemSpec:
                     f"system: companion = {self.companion!r} is not one of {', '.join(COMPANIONS)}"
                 )
         else:
+            object.__setattr__(self, "name", standard_name(self.name))
             load_baseline(self.name, self.equaliser, self.zoo, self.header_margin_db)
             for name, none in (
                 ("policy", ""),
@@ -99,15 +105,46 @@ class SystemSpec:
         zoo = self.zoo
         if zoo and zoo not in released_zoos() and (folder / zoo / MANIFEST).is_file():
             zoo = str((folder / zoo).resolve())
-        policy, complexity = (_absolute(spec, folder) for spec in (self.policy, self.complexity))
-        return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
+        name, policy, complexity = (absolute(spec, folder) for spec in self._plugins)
+        return dataclasses.replace(self, name=name, zoo=zoo, policy=policy, complexity=complexity)
+
+    @property
+    def _plugins(self) -> tuple[str, str, str]:
+        """What a class of anybody's may be named by."""
+        return self.name, self.policy, self.complexity
 
     @cached_property
     def label(self) -> SystemSpec:
         """The same as tables show it: files and folders by their last name."""
         zoo = self.zoo if self.zoo in ("", *released_zoos()) else Path(self.zoo).name
-        policy, complexity = (_short(spec) for spec in (self.policy, self.complexity))
-        return dataclasses.replace(self, zoo=zoo, policy=policy, complexity=complexity)
+        name, policy, complexity = map(short, self._plugins)
+        shown = copy.copy(self)
+        for field, value in {"name": name, "zoo": zoo, "policy": policy, "complexity": complexity}.items():
+            object.__setattr__(shown, field, value)
+        return shown
+
+    @classmethod
+    def of(cls, system: System) -> SystemSpec:
+        """The spec of a system in memory: of names, where those make the same system; else by value. Raises
+        InputError for one that cannot be sent to workers."""
+        margin, genie = getattr(system, "header_margin_db", None), getattr(system, "genie", False)
+        equaliser = getattr(system, "equaliser", "mmse")
+        words: dict[str, Any] = {"equaliser": equaliser, "header_margin_db": margin}
+        if type(system) is BlockJSCC:
+            zoo = system.zoo
+            words |= {"zoo": zoo.name, "policy": system.policy, "complexity": system.estimator}
+            words |= {"side_info": SIDE_INFO[genie], "companion": COMPANIONS[len(zoo.family) == 1]}
+            name = BLOCK_JSCC
+        else:
+            name, words["zoo"] = system_name(system)
+        try:
+            spec = cls(name, **words)
+            if Fingerprint.of(spec.load()) == Fingerprint.of(system):
+                return spec
+        except InputError:
+            pass
+        carried = ByValue(system, None if name == BLOCK_JSCC else name)
+        return cls(carried, equaliser=equaliser, header_margin_db=margin)
 
     def load_zoo(self) -> Zoo:
         """Of block-jscc, with its companion or without."""
@@ -144,13 +181,3 @@ def _load_zoo(name: str, companion: str, sha256: str) -> Zoo:
     if zoo.sha256 != sha256:
         raise InputError(f"zoo {name} changed since the sweep began")
     return zoo
-
-
-def _absolute(spec: str, folder: Path) -> str:
-    found = _FILE.fullmatch(spec)
-    return f"{(folder / found['file']).resolve()}{found['rest']}" if found else spec
-
-
-def _short(spec: str) -> str:
-    found = _FILE.fullmatch(spec)
-    return f"{Path(found['file']).name}{found['rest']}" if found else spec
