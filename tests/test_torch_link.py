@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from jscc_sim.channels import AWGN, Fading, equalise, parse_channel
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.header import encode_header
+from jscc_sim.nn.channel import send
 from jscc_sim.nn.held_weights import weights_sha256
 from jscc_sim.nn.loading import load_weights, read_weights
 from jscc_sim.plugins import load_plugin
@@ -264,6 +265,20 @@ def test_a_slow_fade_is_measured():
     link.decode(received)
     faded = equalise(received, "zf").noise_variance[0]
     assert ends.given["decoder"][1].item() == pytest.approx(-10 * np.log10(faded), abs=1e-3)
+
+
+@pytest.mark.parametrize("channel", [AWGN(7.0), Fading(7.0, 1e5, 1, 20.0)], ids=str)
+@pytest.mark.parametrize("shape", ["planes", "complex planes"])
+def test_networks_are_trained_on_what_they_meet(channel, shape):
+    """`nn.channel.send` and the link tell a decoder of the same noise, on the same scale."""
+    ends, picture = Listening(shape, 0.2), photograph(96, 128)
+    sent(TorchLink(ends.encode, ends.decode), picture, channel)
+    latents, _, variance = ends.given["decoder"]
+    original = ends.encode(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, None)
+    trained = send(original, channel, torch.Generator().manual_seed(0))
+    assert trained.variance.mean().item() == pytest.approx(variance.mean().item(), rel=0.02)
+    errors = [(arrived - original).abs().square().mean().item() for arrived in (trained.latents, latents)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.05)
 
 
 def test_ends_without_an_snr_are_not_given_one():
