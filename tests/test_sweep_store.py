@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sweeps import command, pretend, trial, whole_table, write_grid
+from sweeps import beside_progress, command, pretend, trial, whole_table, write_grid
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots.table import read_csv
@@ -101,7 +101,7 @@ def test_claims(filled):
 HOLDER = """
 import sys, time
 from jscc_sim.sweep.store import Store
-from sweeps import trial
+from sweeps import beside_progress, trial
 store = Store(sys.argv[1])
 store.claim(trial(5).key)
 print("claimed", flush=True)
@@ -223,7 +223,7 @@ def test_a_full_disk(tmp_path, small_disk):
     running = command("pretend", "sweep", grid, "--store", small_disk / "o.sqlite", cwd=tmp_path)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 2, errors
-    assert errors.count("\n") == 1
+    assert beside_progress(errors).count("\n") == 1
     assert (
         "o.sqlite cannot be used: the disk is full; the rows so far are kept, and the same command" in errors
     )

@@ -22,7 +22,7 @@ SECONDS = (
 )
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
-    "wanted csi, repeats, seed. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
+    "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
     "equaliser, side_info, companion, sender_snr_db, header_margin_db."
 )
 
@@ -42,6 +42,10 @@ RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rayleigh-real-fast, rician-slow:K, "
     "rician-block:K:L, rician-fast:K"
+)
+FADING = (
+    "one fading a frame (slow), a new one every L uses (block) or every use (fast); K: power of the constant "
+    "path over that of the others, linear"
 )
 
 
@@ -357,7 +361,10 @@ def _selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _sender(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
+    parser.add_argument(
+        "--cbr", required=True,
+        help="budget: channel uses per colour sample, 1/16 or 0.0625; block-jscc uses up to 1/4 and a header",
+    )  # fmt: skip
     parser.add_argument("--policy", default="", help=f"{PLUGIN} (lagrangian)")
     parser.add_argument("--complexity", default="", help=f"estimator: {PLUGIN} (variance)")
     parser.add_argument("--companion", choices=("auto", "none"), default="",
@@ -372,7 +379,7 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument(
         "--snr-db", type=float, required=True, metavar="DB", help="Es/N0; average under fading"
     )
-    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS} (awgn)")
+    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}: {FADING} (awgn)")
     parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")

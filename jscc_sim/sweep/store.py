@@ -256,8 +256,9 @@ def settled(path: Database) -> set[str]:
 
 def table(path: Database) -> pd.DataFrame:
     """All rows of a store, a column for each field of Row, sorted by what they are: the same rows in the
-    same order whoever ran them. Mappings are JSON text; a column that the store is too old for is empty.
-    Raises InputError for what is no store, and for a row that is not as it was committed."""
+    same order whoever ran them. Mappings are JSON text, but `metrics`, which are columns of their own; a
+    column that the store is too old for is empty. Raises InputError for what is no store, and for a row that
+    is not as it was committed."""
     import pandas as pd
 
     with _reading(path) as db:
@@ -273,7 +274,11 @@ def table(path: Database) -> pd.DataFrame:
             )
         rows.append(values)
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    return frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
+    frame = frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
+    measured = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("metrics")]
+    for column in dict.fromkeys(column for values in measured for column in values):
+        frame[column] = pd.array([values.get(column) for values in measured], "float64")
+    return frame
 
 
 def export_csv(path: Database, target: Database) -> int:

@@ -213,9 +213,10 @@ class BlockJSCC(AnalogLink[RatioMap]):
         for zoo in self.zoo.family:
             if zoo.id == zoo_id:
                 return zoo
-        made_with = next((name for name in released_zoos() if load_zoo(name).id == zoo_id), "another zoo")
+        made_with = next((name for name in released_zoos() if load_zoo(name).id == zoo_id), None)
+        which = f"{made_with}: use --zoo {made_with}" if made_with else "another zoo"
         raise ImpossibleFrameError(
-            f"the frame was made with zoo id {zoo_id}, {made_with}; zoo {self.zoo.name} has {self.zoo.id}"
+            f"zoo {self.zoo.name} has the id {self.zoo.id}, the frame was made with zoo id {zoo_id}, {which}"
         )
 
     @property

@@ -59,8 +59,7 @@ def load_baseline(
     if name in ANALOG:
         return _load_analog(name, equaliser, zoo, header_margin_db)
     coded = _CODED.fullmatch(standard_name(name))
-    codec_name = coded["codec"] if coded else ""
-    if zoo and (name == SOFTCAST or (coded and codec_name not in LEARNED)):
+    if zoo and (name == SOFTCAST or (coded and coded["codec"] not in LEARNED)):
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
         return SoftCast(equaliser, header_margin_db)
@@ -71,7 +70,7 @@ def load_baseline(
             f"system {name} has no header margin of {header_margin_db:g} dB: its payload has none either"
         )
     code, option = coded["code"], coded["option"] or ""
-    codec, colon, csit = find_codec(codec_name, zoo), coded["option"] is not None, option == CSIT
+    codec, colon, csit = find_codec(coded["codec"], zoo), coded["option"] is not None, option == CSIT
     if colon and not csit and code == "ideal":
         raise InputError(f"system {name!r}: an ideal code has no modes; {CSIT} is all that may follow")
     if code == "ideal":
