@@ -6,7 +6,6 @@ gives them; the decoder gets them on the encoder's scale again. How the two are 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -21,7 +20,7 @@ from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import building
-from jscc_sim.plugins import errors_named
+from jscc_sim.plugins import digest, errors_named, fact
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import Stopwatch
 from jscc_sim.units import SNR_RANGE_DB, power_to_db
@@ -58,8 +57,8 @@ class TorchLink(AnalogLink[Rate]):
 
     The encoder's snr_db is what the sender believes. The decoder's is what the receiver measures: the mean
     over the payload's uses of signal over noise power, under slow fading that of the frame, under fast fading
-    the average. A result's key knows the weights that the networks hold, the layers that torch prints of them
-    and the file of a subclass; what else they depend on a subclass adds to `version`.
+    the average. A result's key knows what the networks hold, weights and all, the code of functions that no
+    file is known of, and the file of a subclass; what else they depend on a subclass adds to `version`.
     """
 
     encoder: Network | Sequence[Network] | None = field(default=None, repr=False)
@@ -148,7 +147,6 @@ class TorchLink(AnalogLink[Rate]):
     def _built(self) -> tuple[list[TorchCoder], str]:
         """The networks by rate, and the hash of what they hold: before they run, since there are some that
         keep what depends on the last picture among their weights."""
-        from jscc_sim.nn.held_weights import weights_sha256
         from jscc_sim.nn.torch_coder import TorchCoder
 
         with building(), errors_named(f"{self._name}: networks"):
@@ -158,12 +156,11 @@ class TorchLink(AnalogLink[Rate]):
                 f"{self._name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
                 f"{1 << RATE_BITS} and as many of each"
             )
-        sha256 = hashlib.sha256(f"{self._name} {weights_sha256(*encoders, *decoders)}".encode())
         pairs = zip(encoders, decoders, strict=True)
         coders = [
             TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self._name) for pair in pairs
         ]
-        return coders, sha256.hexdigest()
+        return coders, digest(self._name, fact(encoders), fact(decoders))
 
     @property
     def _coders(self) -> list[TorchCoder]:
