@@ -92,7 +92,7 @@ DECODED = {
         2,
     ),
     "payload cut off": (decode("cropped"), ["payload of"], 2),
-    "frame of another zoo": (decode("foreign"), ["zoo id 7", "linear"], 2),
+    "frame of another zoo": (decode("foreign"), ["unknown weights (0007)", "not of zoo linear"], 2),
     "outage": (decode("noise"), ["header"], 3),
     "one sample": (decode("tiny"), ["header"], 3),
 }

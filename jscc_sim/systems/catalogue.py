@@ -23,14 +23,15 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
 from jscc_sim.systems.digits import DigitLink
 from jscc_sim.systems.ideal import IdealDigital
+from jscc_sim.systems.payload import SOFTCAST
 from jscc_sim.systems.softcast import SoftCast
-from jscc_sim.systems.uep import QuantisedUEP
+from jscc_sim.systems.uep import UEP, QuantisedUEP
 
-BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
+BLOCK_JSCC = "block-jscc"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
 CSIT = "csit"
 
-ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
+ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", UEP)
 """Learned systems that are no codec with a code."""
 
 
@@ -72,7 +73,7 @@ def load_baseline(
 
 def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -> System:
     """Those whose modules load torch are imported when they are asked for."""
-    if name == "quantised+uep":
+    if name == UEP:
         return QuantisedUEP(Quantised(zoo), equaliser, margin_db)
     if name == "digits":
         return DigitLink(zoo, equaliser, margin_db)
