@@ -12,7 +12,7 @@ from processes import photograph
 
 from jscc_sim.channels import AWGN, LEAST_VARIANCE, Equalised, EqualisedReals, Fading, Received, symbols_of
 from jscc_sim.coding.interleaving import places
-from jscc_sim.coding.protection import Protection
+from jscc_sim.coding.protection import Protection, protected_uses
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader, encode_header, header_bits, quantise_gain
 from jscc_sim.systems.analog import AnalogLink, Payload
@@ -132,6 +132,24 @@ def test_the_margin_leaves_what_the_payload_needs():
     bare = Protection(10.0, 0, 0.0).uses(header_bits(48, 64, 8))
     found = [len(Thumbnail().encode(PICTURE, bare + 72 + more, AWGN(10.0)).symbols) for more in (0, 10**4)]
     assert found[0] == bare + 72 < found[1]
+
+
+@pytest.mark.parametrize("name", ["thumbnail", "vae:2", "quantised+uep", "softcast", "jpeg+ldpc"])
+def test_a_frame_tells_what_its_header_was_made_for(name, one_thread):
+    """As many uses as a header for just that SNR takes. The digital chains' have no margin."""
+    frame = link_of(name).encode(PICTURE, 3000, AWGN(10.0))
+    assert (frame.header_snr_db == 10) == (name == "jpeg+ldpc")
+    if frame.header is not None:
+        bits = header_bits(48, 64, len(frame.header.fields))
+        assert frame.header_uses == protected_uses(bits, frame.header_snr_db)
+    sent = link_of(name).transmit(PICTURE, AWGN(10.0), 3000, np.random.default_rng(0))
+    assert sent.header_snr_db == frame.header_snr_db
+
+
+def test_a_bound_has_no_header(one_thread):
+    for name, made_for in (("jpeg+ideal", None), ("jpeg+ldpc-abstraction", 10.0)):
+        sent = link_of(name).transmit(PICTURE, AWGN(10.0), 3000, np.random.default_rng(0))
+        assert sent.header_snr_db == made_for
 
 
 def test_a_payload_that_is_not_what_the_header_says():

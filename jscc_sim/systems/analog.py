@@ -182,8 +182,17 @@ class AnalogLink(LinkSystem, Generic[Fields]):
             symbols = np.concatenate([front, analog])
         if len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
-        size = request.height, request.width
-        return Frame(symbols, len(front), *size, header, payload.index, watch.seconds, payload.coder)
+        return Frame(
+            symbols,
+            len(front),
+            request.height,
+            request.width,
+            header,
+            payload.index,
+            watch.seconds,
+            payload.coder,
+            None if self.genie else request.header_snr_db(len(header.fields)),
+        )
 
     @final
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:

@@ -180,7 +180,8 @@ class QuantisedUEP(LinkSystem):
         with watch.stage("frame"):
             snr_db, system_id = quantise_snr_db(belief.snr_db), self.codec.model.id
             header = FrameHeader(plan.height, plan.width, system_id, 1.0, snr_db, plan.bits())
-            front = encode_header(header, self._protection(plan, budget, belief))
+            protection = self._protection(plan, budget, belief)
+            front = encode_header(header, protection)
             payload, at = [], 0
             for part in plan.parts:
                 end = at + part.planes * plan.latents
@@ -188,7 +189,15 @@ class QuantisedUEP(LinkSystem):
                 at = end
             sent = np.concatenate([front, interleave(np.concatenate(payload))])
         coder = f"{plan.rate.channels}x{plan.rate.bits}"
-        return Frame(sent, header_uses, plan.height, plan.width, seconds=watch.seconds, coder=coder)
+        return Frame(
+            sent,
+            header_uses,
+            plan.height,
+            plan.width,
+            seconds=watch.seconds,
+            coder=coder,
+            header_snr_db=protection.made_for_db(plan.header_bits),
+        )
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode."""
