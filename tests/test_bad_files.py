@@ -92,8 +92,7 @@ DECODED = {
         2,
     ),
     "payload cut off": (decode("cropped"), ["payload of"], 2),
-    "frame of another zoo": (decode("foreign"), ["zoo id 7, another zoo", "linear"], 2),
-    "frame of a released zoo": (decode("small"), ["zoo linear has", "conv-small: use --zoo conv-small"], 2),
+    "frame of another zoo": (decode("foreign"), ["unknown weights (0007)", "not of zoo linear"], 2),
     "outage": (decode("noise"), ["header"], 3),
     "one sample": (decode("tiny"), ["header"], 3),
 }

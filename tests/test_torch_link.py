@@ -360,7 +360,7 @@ def test_a_frame_of_other_weights_is_refused():
     received = CLEAR(frame.symbols, np.random.default_rng(0))
     assert first.decode(received).picture.shape == PICTURE.shape
     with pytest.raises(
-        ImpossibleFrameError, match=f"{first.system_id:04x}, not of TorchLink .* {second.system_id:04x}"
+        ImpossibleFrameError, match=rf"\({first.system_id:04x}\), not of TorchLink \({second.system_id:04x}\)"
     ):
         second.decode(received)
 

@@ -228,6 +228,7 @@ def _send(
         "budget_uses": job.budget,
         "uses": sent.uses,
         "header_uses": sent.header_uses,
+        "header_snr_db": sent.header_snr_db,
         "cbr": cbr_of(sent.uses, height, width),
         "psnr_db": quality.psnr_db,
         "mse": quality.mse,

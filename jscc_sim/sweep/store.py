@@ -418,11 +418,11 @@ def _wrong(values: Sequence[Any], checksum: Any) -> str | None:
         elif type(value) is not _KEPT[kind] or (kind is bool and value not in (0, 1)):
             return f"{name} is {str(value)[:40]!r}"
         elif name == "metrics" and not _are_metrics(value):
-            return f"{name} are {value[:40]!r}"
+            return f"{name} are {str(value)[:40]!r}"
     return None if checksum is None or checksum == _checksum(values) else "its checksum differs"
 
 
-def _are_metrics(text: str) -> bool:
+def _are_metrics(text: Any) -> bool:
     """Whether it is JSON of numbers by their names."""
     try:
         values = json.loads(text)

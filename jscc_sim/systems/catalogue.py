@@ -30,10 +30,11 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
 from jscc_sim.systems.digits import DigitLink
 from jscc_sim.systems.ideal import IdealDigital
+from jscc_sim.systems.payload import SOFTCAST
 from jscc_sim.systems.softcast import SoftCast
-from jscc_sim.systems.uep import QuantisedUEP
+from jscc_sim.systems.uep import UEP, QuantisedUEP
 
-BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
+BLOCK_JSCC = "block-jscc"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
 _CODED = re.compile(r"(?P<codec>.+)\+(?P<code>ldpc-abstraction|ldpc|ideal)(?::(?P<option>.*))?", re.DOTALL)
 
@@ -42,8 +43,10 @@ GROUP = "jscc_sim.systems"
 
 CSIT = "csit"
 
-ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
+ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", UEP)
 """Learned systems that are no codec with a code."""
+
+_FAMILIES = {name.partition(":")[0] for name in ANALOG}
 
 
 def load_baseline(
@@ -63,6 +66,8 @@ def load_baseline(
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
         return SoftCast(equaliser, header_margin_db)
+    if name.partition(":")[0] in _FAMILIES:
+        raise InputError(f"system {name!r} is none of {', '.join(ANALOG)}")
     if not coded:
         return _plugin(name, {"equaliser": equaliser, "zoo": zoo, "header_margin_db": header_margin_db})
     if header_margin_db is not None:
@@ -137,7 +142,7 @@ def _plugin(name: str, asked: dict[str, Any]) -> System:
 
 def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -> System:
     """Those whose modules load torch are imported when they are asked for."""
-    if name == "quantised+uep":
+    if name == UEP:
         return QuantisedUEP(Quantised(zoo), equaliser, margin_db)
     if name == "digits":
         return DigitLink(zoo, equaliser, margin_db)

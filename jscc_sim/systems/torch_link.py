@@ -73,14 +73,14 @@ class TorchLink(AnalogLink[Rate]):
         for own in fields(self):
             if getattr(type(self), own.name, own.default) != own.default:
                 raise InputError(
-                    f"{self._name}.{own.name} takes no effect: write {own.name}: {own.type} = ..., and "
+                    f"{self.name}.{own.name} takes no effect: write {own.name}: {own.type} = ..., and "
                     "@dataclass(frozen=True) above the class"
                 )
 
     def networks(self) -> tuple[Network | Sequence[Network], Network | Sequence[Network]]:
         """Encoder and decoder, or as many of each as there are rates; built at first use, once."""
         if self.encoder is None or self.decoder is None:
-            raise InputError(f"{self._name} has no {'encoder' if self.encoder is None else 'decoder'}")
+            raise InputError(f"{self.name} has no {'encoder' if self.encoder is None else 'decoder'}")
         return self.encoder, self.decoder
 
     def prepare(self) -> None:
@@ -110,18 +110,13 @@ class TorchLink(AnalogLink[Rate]):
 
     def fields(self, header: FrameHeader) -> Rate:
         """See AnalogLink.fields."""
-        if header.system_id != self.system_id:
-            raise ImpossibleFrameError(
-                f"the frame is of the system {header.system_id:04x}, not of {self._name} with these weights, "
-                f"{self.system_id:04x}"
-            )
         try:
             number = BitReader(header.fields).take(RATE_BITS)
         except InputError as error:
             raise ImpossibleFrameError(f"impossible header: {error}") from None
         if number >= len(self._coders):
             raise ImpossibleFrameError(
-                f"impossible header: rate {number}, {self._name} has {len(self._coders)}"
+                f"impossible header: rate {number}, {self.name} has {len(self._coders)}"
             )
         return Rate(number, self._coders[number].uses(header.height, header.width))
 
@@ -140,7 +135,8 @@ class TorchLink(AnalogLink[Rate]):
             )
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Of the class."""
         return type(self).__name__
 
     @cached_property
@@ -149,18 +145,16 @@ class TorchLink(AnalogLink[Rate]):
         keep what depends on the last picture among their weights."""
         from jscc_sim.nn.torch_coder import TorchCoder
 
-        with building(), errors_named(f"{self._name}: networks"):
+        with building(), errors_named(f"{self.name}: networks"):
             encoders, decoders = map(_listed, self.networks())
         if not 1 <= len(encoders) == len(decoders) <= 1 << RATE_BITS:
             raise InputError(
-                f"{self._name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
+                f"{self.name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
                 f"{1 << RATE_BITS} and as many of each"
             )
         pairs = zip(encoders, decoders, strict=True)
-        coders = [
-            TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self._name) for pair in pairs
-        ]
-        return coders, digest(self._name, fact(encoders), fact(decoders))
+        coders = [TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self.name) for pair in pairs]
+        return coders, digest(self.name, fact(encoders), fact(decoders))
 
     @property
     def _coders(self) -> list[TorchCoder]:
@@ -179,7 +173,7 @@ class TorchLink(AnalogLink[Rate]):
         if not fitting:
             least = front + min(rate.uses for rate in rates)
             raise BudgetError(
-                f"budget of {budget} uses is below the {least} uses that {self._name} needs for "
+                f"budget of {budget} uses is below the {least} uses that {self.name} needs for "
                 f"{height}x{width} pixels, {front} of them for the header"
             )
         return max(fitting, key=lambda rate: rate.uses)
