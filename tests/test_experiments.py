@@ -18,8 +18,8 @@ from tables import results
 
 from jscc_sim.plots.table import read_csv
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import Given, replay, run
-from jscc_sim.sweep.row import git_commit
+from jscc_sim.sweeps import Given, replay, run
+from jscc_sim.sweeps.row import git_commit
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 STUDIES = (
