@@ -4,8 +4,9 @@
     python experiments/compare_systems.py results/policies.csv --by policy --system oracle --beside lagrangian
 
 A line for each channel, SNR and CBR budget: the mean over images of the difference in PSNR on the same
-noise, with its paired 95 % interval, and in how many of the images it is above and below. A lost frame counts
-as the mid-grey picture that it is; where there is one it is named, and the difference without it follows.
+noise, with its paired 95 % interval (of five images or more), and in how many of the images it is above and
+below. A lost frame counts as the mid-grey picture that it is; where there is one it is named, and the
+difference without it follows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import pandas as pd
 from study import guarded
 
 from jscc_sim.errors import InputError
-from jscc_sim.plots.table import as_fraction, read_csv, select
+from jscc_sim.plots.results_file import read_results
+from jscc_sim.plots.table import as_fraction, select
 from jscc_sim.statistics import Interval, interval
 
 POINT = ["channel", "csi", "snr_db", "cbr_budget"]
@@ -38,9 +40,8 @@ class Difference:
     images: int
 
     def __str__(self) -> str:
-        half = "" if self.images < 2 else f" ± {self.found.half_width:.2f}"
         sides = f"above in {self.above}, below in {self.below} of {self.images} images"
-        return f"{self.found.mean:+.2f}{half} dB, {sides}"
+        return f"{self.found.text(2, '+')} dB, {sides}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Comparison:
 def main() -> None:
     """Print a line for each point that both have."""
     parser = argparse.ArgumentParser(prog="compare_systems.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("table", metavar="TABLE.csv")
+    parser.add_argument("table", metavar="TABLE", help="a CSV of jscc-sim export, or the store of a sweep")
     parser.add_argument("--system", required=True, metavar="NAME", help="the one")
     parser.add_argument("--beside", required=True, metavar="NAME", help="the other")
     parser.add_argument("--by", default="system", metavar="COLUMN", help="the column of those names (system)")
@@ -68,7 +69,7 @@ def main() -> None:
         "--where", action="append", default=[], metavar="COLUMN=VALUE", help="these rows alone"
     )
     options = parser.parse_args()
-    table = read_csv(options.table)
+    table = read_results(options.table)
     for words in options.where:
         column, equals, value = words.partition("=")
         if not equals:

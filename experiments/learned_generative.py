@@ -48,7 +48,7 @@ def _mean(gain_db: pd.Series) -> float:
 
 
 def _half_width(gain_db: pd.Series) -> float:
-    return interval(gain_db).half_width
+    return interval(gain_db).shown
 
 
 def gains(rows: pd.DataFrame) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def main() -> None:
     print(means(rows, ["policy"], "cbr_fraction"), "\n")
     for policy, group in with_gains(rows).groupby("policy", sort=False):
         found = interval(group["gain_db"])
-        print(f"{policy:<20} {found.mean:+.2f} ± {found.half_width:.2f} dB over uniform")
+        print(f"{policy:<20} {found.text(2, '+')} dB over uniform, {found.count} images")
     study.publish(rows, {"": quality_figure(rows, "cbr"), "_gain": gain_figure(rows, "cbr")})
 
 

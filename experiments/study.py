@@ -175,12 +175,12 @@ def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr
 
 
 def words_of(differences: pd.Series) -> str:
-    """Paired differences of images in dB: `+1.54 ± 0.15, above in 24 of 24`; empty where one has none."""
+    """Paired differences of images in dB: `+1.54 ± 0.15, above in 24 of 24`; without interval of few images;
+    empty where one has none."""
     if differences.isna().any():
         return ""
     found = interval(differences)
-    half = f" ± {found.half_width:.2f}" if found.count > 1 else ""
-    return f"{found.mean:+.2f}{half}, above in {int((differences > 0).sum())} of {found.count}"
+    return f"{found.text(2, '+')}, above in {int((differences > 0).sum())} of {found.count}"
 
 
 def guarded(main: Callable[[], None]) -> None:

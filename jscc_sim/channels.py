@@ -93,6 +93,22 @@ class Equalised:
         return self.noise_variance / np.maximum(self.gain, LEAST_GAIN) ** 2
 
 
+@dataclass(frozen=True)
+class EqualisedReals:
+    """The same, two reals in a use: values = gain * sent + noise of variance noise_variance, all of them
+    [2 uses]."""
+
+    values: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    noise_variance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, heard: Equalised, amplitude: float = 1.0) -> EqualisedReals:
+        """amplitude: that symbols were sent with; what is sent is then what it was before."""
+        noise = np.maximum(heard.noise_variance, LEAST_VARIANCE)
+        return cls(reals_of(heard.symbols), amplitude * np.repeat(heard.gain, 2), np.repeat(noise, 2) / 2)
+
+
 def symbols_of(reals: NDArray[np.float64]) -> Symbols:
     """[2 n] reals -> [n] symbols, pair by pair."""
     return reals.view(np.complex128).astype(np.complex64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular, write_whole
 
 MANIFEST, WEIGHTS, CARD = "manifest.json", "weights.safetensors", "CARD.md"
+TRAINING_STATE = "checkpoint.safetensors"
+"""Of a training that is not over, or that may go on."""
 
 MADE = "<!-- made by jscc-sim train; take this line away to keep what you write here -->"
 """First line of a card that the next training may replace."""
@@ -63,14 +66,14 @@ class Checkpoint:
     def find(cls, system: str, name: str = "") -> Self:
         """The released one of a learned system, or that in a folder. Raises InputError."""
         folder = Path(name) if name else models_folder() / system
-        found = cls.read(name or system, folder)
+        name = name or system
+        check_finished(folder, f"model {name}")
+        found = cls.read(name, folder)
         if "architecture" not in found.manifest:
-            raise InputError(
-                f"model {found.name}: {folder / MANIFEST} is not a manifest: it has no architecture"
-            )
+            raise InputError(f"model {name}: {folder / MANIFEST} is not a manifest: it has no architecture")
         if found.manifest.get("system") != system:
             raise InputError(
-                f"model {found.name} is of the system {found.manifest.get('system')!r}, not {system!r}"
+                f"model {name} is of the system {found.manifest.get('system')!r}, not {system!r}"
             )
         return found
 
@@ -150,6 +153,12 @@ def card_of(name: str, manifest: Mapping[str, Any]) -> str:
         lines.append("- **SNR**: {:g} to {:g} dB".format(*manifest["snr_range_db"]))
     lines += [f"- **{key}**: {value}" for key, value in manifest.get("training", {}).items()]
     return "\n".join(lines) + "\n"
+
+
+def check_finished(folder: Path, what: str) -> None:
+    """Raises InputError for a folder in which a training was begun and has left no weights so far."""
+    if os.path.exists(folder / TRAINING_STATE) and not os.path.exists(folder / MANIFEST):  # of any name
+        raise InputError(f"{what}: its training is unfinished; the same jscc-sim train command goes on")
 
 
 def models_folder() -> Path:

@@ -55,6 +55,11 @@ LONGEST_LINE = 1000
 """Letters of what an error says: of more the middle is left out."""
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in, and however much."""
     line = " ".join(str(what).split())

@@ -23,10 +23,7 @@ from jscc_sim.images import pixel_limit
 LONGEST_SIDE = 65535
 """Pixels of the longest side that a header can name."""
 
-GAIN_BITS = 12
-"""Of a payload's amplitude factor."""
-
-_SIZE_BITS, _ID_BITS, _SNR_BITS = 4, 16, 8
+_SIZE_BITS, _ID_BITS, _GAIN_BITS, _SNR_BITS = 4, 16, 12, 8
 _GAIN_OCTAVES = 12.0  # gains of 2**-12 to 2**12: steps of 0.4 %, so an error of -54 dB at most
 _LOWEST_SNR_DB, _SNR_STEP_DB = -30.0, 0.25
 
@@ -74,7 +71,7 @@ def check_size(height: int, width: int) -> None:
 
 def quantise_gain(gain: float) -> float:
     """The gain as the receiver will know it: one of 4096 from 2**-12 to 2**12, evenly in decibels."""
-    return gain_of(gain_code(gain))
+    return _gain_of(_gain_code(gain))
 
 
 def quantise_snr_db(snr_db: float) -> float:
@@ -90,7 +87,7 @@ def encode_header(header: FrameHeader, protection: Protection) -> NDArray[np.com
 def header_bits(height: int, width: int, own: int) -> int:
     """Bits of the header of a picture of that size, `own` of them the system's, before protection."""
     sides = sum(_SIZE_BITS + side.bit_length() - 1 for side in (height, width))
-    return sides + _ID_BITS + GAIN_BITS + _SNR_BITS + own
+    return sides + _ID_BITS + _GAIN_BITS + _SNR_BITS + own
 
 
 def decode_header(heard: Equalised, most_pixels_per_use: float = math.inf) -> DecodedHeader:
@@ -109,7 +106,7 @@ def decode_header(heard: Equalised, most_pixels_per_use: float = math.inf) -> De
 def content(header: FrameHeader) -> Bits:
     """The bits of a header, without CRC and padding."""
     common = [_size_bits(header.height), _size_bits(header.width), to_bits(header.system_id, _ID_BITS)]
-    common += [to_bits(gain_code(header.gain), GAIN_BITS)]
+    common += [to_bits(_gain_code(header.gain), _GAIN_BITS)]
     common += [to_bits(_snr_code(header.sender_snr_db), _SNR_BITS)]
     return np.concatenate([*common, header.fields])
 
@@ -118,7 +115,7 @@ def _parse(found: Bits, most_pixels: float) -> FrameHeader:
     reader = BitReader(found)
     try:
         height, width = _take_size(reader), _take_size(reader)
-        system_id, gain, snr = reader.take(_ID_BITS), reader.take(GAIN_BITS), reader.take(_SNR_BITS)
+        system_id, gain, snr = reader.take(_ID_BITS), reader.take(_GAIN_BITS), reader.take(_SNR_BITS)
     except InputError as error:
         raise ImpossibleFrameError(f"impossible header: {error}") from None
     if height * width > pixel_limit():
@@ -131,7 +128,7 @@ def _parse(found: Bits, most_pixels: float) -> FrameHeader:
             "of so many uses (--most-pixels-per-use)"
         )
     snr_db = _LOWEST_SNR_DB + _SNR_STEP_DB * snr
-    return FrameHeader(height, width, system_id, gain_of(gain), snr_db, reader.rest)
+    return FrameHeader(height, width, system_id, _gain_of(gain), snr_db, reader.rest)
 
 
 def _size_bits(side: int) -> Bits:
@@ -145,15 +142,15 @@ def _take_size(reader: BitReader) -> int:
     return 1 << length | reader.take(length)
 
 
-def gain_code(gain: float) -> int:
-    """The number in GAIN_BITS that stands for a gain."""
+def _gain_code(gain: float) -> int:
+    """The number in _GAIN_BITS that stands for a gain."""
     octaves = min(max(math.log2(gain), -_GAIN_OCTAVES), _GAIN_OCTAVES)
-    return round((octaves + _GAIN_OCTAVES) / (2 * _GAIN_OCTAVES) * ((1 << GAIN_BITS) - 1))
+    return round((octaves + _GAIN_OCTAVES) / (2 * _GAIN_OCTAVES) * ((1 << _GAIN_BITS) - 1))
 
 
-def gain_of(code: int) -> float:
+def _gain_of(code: int) -> float:
     """The gain that a number stands for."""
-    return float(2.0 ** (code / ((1 << GAIN_BITS) - 1) * 2 * _GAIN_OCTAVES - _GAIN_OCTAVES))
+    return float(2.0 ** (code / ((1 << _GAIN_BITS) - 1) * 2 * _GAIN_OCTAVES - _GAIN_OCTAVES))
 
 
 def _snr_code(snr_db: float) -> int:

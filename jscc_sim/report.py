@@ -23,7 +23,16 @@ from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 from jscc_sim.plots.gains import with_gains
 from jscc_sim.plots.series import Curves, coders
 from jscc_sim.plots.style import figure_bytes
-from jscc_sim.plots.table import COLUMN_OF, CONTRACT, MEASURES, OTHER, Axis, check_table, format_value
+from jscc_sim.plots.table import (
+    COLUMN_OF,
+    CONTRACT,
+    MEASURES,
+    OTHER,
+    Axis,
+    check_table,
+    format_value,
+    further_metrics,
+)
 from jscc_sim.statistics import FEWEST, Interval, interval
 from jscc_sim.versions import version_of
 
@@ -124,7 +133,7 @@ def _figures(
     policies = set(table["policy"])
     yield "<h2>Figures</h2>"
     for x in axes:
-        for y in MEASURES:
+        for y in (*MEASURES, *further_metrics(table)):
             published = references if y == "psnr_db" else None
             draw = partial(quality_figure, table, x, y, width="full", references=published,
                            other_pictures=other_pictures, parents=parents)  # fmt: skip
@@ -246,7 +255,9 @@ def _troubles(table: pd.DataFrame) -> str:
 def _provenance(table: pd.DataFrame) -> str:
     """Every column that says what was run, with its values."""
     columns = [name for name in table if name in CONTRACT] + [name for name in table if name not in CONTRACT]
-    columns = [name for name in columns if name not in OUTCOMES and table[name].notna().any()]
+    outcomes = {*OUTCOMES, *further_metrics(table)}
+    given = {name for name in columns if table[name].replace("", np.nan).notna().any()}
+    columns = [name for name in columns if name in given - outcomes]
     rows = []
     for name in columns:
         values = list(dict.fromkeys(format_value(name, value) for value in table[name].dropna()))
@@ -272,9 +283,8 @@ def _spread(values: Any, places: int) -> str:
     if not len(sample):
         return ""
     result: Interval = interval(sample)
-    half = "" if np.isnan(result.shown) else f" ± {result.shown:.{places}f}"
     fewer = f" ({len(sample)} of {len(every)} images)" if len(sample) < len(every) else ""
-    return f"{result.mean:.{places}f}{half}{fewer}"
+    return f"{result.text(places)}{fewer}"
 
 
 def _table(

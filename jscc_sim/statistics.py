@@ -27,6 +27,11 @@ class Interval:
         """The half-width for a figure or a table: NaN of fewer than FEWEST values."""
         return self.half_width if self.count >= FEWEST else float("nan")
 
+    def text(self, places: int, sign: str = "") -> str:
+        """`1.54 ± 0.15`; without half-width where none is shown. sign: `+` to have one in any case."""
+        half = f" ± {self.shown:.{places}f}" if np.isfinite(self.shown) else ""
+        return f"{self.mean:{sign}.{places}f}{half}"
+
 
 def lower_envelope(uses: ArrayLike, mse: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The lower convex hull of points (uses, mse), left to right, ending at the least mse.

@@ -18,6 +18,7 @@ from jscc_sim.checkpoint import (
     MISFITS,
     Checkpoint,
     Tensors,
+    check_finished,
     models_folder,
     released,
     save_checkpoint,
@@ -165,6 +166,7 @@ def _read_zoo(name: str) -> Zoo:
     known = released_zoos()
     folder = models_folder() / name if name in known else Path(name)
     if name not in known and ("\0" in name or not (folder / MANIFEST).exists()):
+        check_finished(folder, f"zoo {name}")
         raise InputError(f"zoo {name!r} is neither one of {', '.join(known)} nor a folder with a {MANIFEST}")
     zoo = Zoo(Checkpoint.read(name, folder, "zoo"))
     try:
@@ -190,6 +192,12 @@ def save_calibration(zoo: Zoo, predictor: Predictor, notes: Mapping[str, Any]) -
     check_own(zoo)
     tensors = {k: v.astype(np.float32) for k, v in asdict(predictor).items()}
     return load_zoo(str(zoo.checkpoint.save(CALIBRATION, tensors, calibration=dict(notes)).folder))
+
+
+def check_new(folder: Path) -> None:
+    """Raises InputError for the folder of a zoo to come that would go by a released zoo's name."""
+    if str(folder) in released_zoos():
+        raise InputError(f"zoo folder {folder} has the name of a released zoo: name another one")
 
 
 def check_own(zoo: Zoo) -> None:

@@ -113,6 +113,11 @@ def command(work, *argv, cwd, **more):
     return subprocess.Popen(words, cwd=cwd, start_new_session=True, **pipes, **more)
 
 
+def beside_progress(errors):
+    """Standard error without the lines on how far a sweep is."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith("trials: "))
+
+
 def wait_for_rows(store, count, process, seconds=60):
     """Until that many rows are there, or the process has ended."""
     until = time.monotonic() + seconds

@@ -92,7 +92,7 @@ DECODED = {
         2,
     ),
     "payload cut off": (decode("cropped"), ["payload of"], 2),
-    "frame of another zoo": (decode("foreign"), ["zoo id 7", "linear"], 2),
+    "frame of another zoo": (decode("foreign"), ["unknown weights (0007)", "not of zoo linear"], 2),
     "outage": (decode("noise"), ["header"], 3),
     "one sample": (decode("tiny"), ["header"], 3),
 }
@@ -204,6 +204,8 @@ def bad_recordings(folder):
     loud = some_symbols() * np.float32(3e38)
     write_raw(folder / "loud", Received(some_symbols(), 0.1), loud)
     write_received(folder / "cropped", forged(512, 512, uses=100), description="")
+    small = forged(64, 64, zoo_id=load_zoo("conv-small").id)
+    write_received(folder / "small", small, description="")
     write_received(folder / "foreign", forged(64, 64, zoo_id=7), description="")
     write_received(folder / "noise", Received(some_symbols(3000), 3.0), description="")
     write_received(folder / "tiny", Received(some_symbols(1), 0.1), description="")

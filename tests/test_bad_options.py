@@ -97,6 +97,15 @@ QUICK = {
     "channel's seed": (channel("tx", "--seed", "-2"), ["seed -2", "outside 0 to"]),
     "figure of two": (("transmit", "good.png", *transmit("--figure", "f.png")[1:]), ["--figure", "2"]),
     "train no steps": (train("--steps", "0"), ["--steps 0"]),
+    "a picture's name for several": (
+        ("transmit", "flat.png", *transmit("--out", "two.PNG")[1:]),
+        ["two.PNG", "2 pictures need a folder"],
+    ),
+    "train into a released name": (
+        train("--minutes", "1", out="./conv-small"),
+        ["zoo folder conv-small", "released"],
+    ),
+    "train among its pictures": (train("--minutes", "1", out="./pictures"), ["pictures", "good.png"]),
     "train no minutes": (train("--minutes", "0"), ["--minutes 0"]),
     "train NaN minutes": (train("--minutes", "nan"), ["--minutes nan"]),
     "train odd crops": (train("--side", "40"), ["--side 40", "32"]),

@@ -194,9 +194,17 @@ def test_the_sender_may_be_mistaken(folder, send):
     assert wrong["mse"] > right["mse"]
 
 
+def test_what_the_header_was_made_for(folder, send):
+    """Its margin is taken as far as it costs little: all of the 10 dB or less."""
+    (own,), (given,) = send("--no-ssim"), send("--no-ssim", "--header-margin-db", 4)
+    assert given["header_snr_db"] == 6
+    assert 0 <= own["header_snr_db"] < 10
+    assert own["header_margin_db"] is None
+
+
 def test_a_genie_is_marked_and_its_header_free(folder, send, capsys):
     (genie,), (honest,) = send("--no-ssim", "--side-info", "genie"), send("--no-ssim")
-    assert (genie["side_info"], genie["header_uses"]) == ("genie", 0)
+    assert (genie["side_info"], genie["header_uses"], genie["header_snr_db"]) == ("genie", 0, None)
     assert honest["side_info"] == "transmitted"
     command = ["transmit", "a.png", "--zoo", "linear", "--cbr", "1/6", "--snr-db", "10", "--no-ssim"]
     main([*command, "--side-info", "genie"])

@@ -17,8 +17,9 @@ from jscc_sim.channels import AWGN, Fading, Received
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.digits import LEVELS, Digits, load_coder, prior_at, share
 from jscc_sim.coding import dither
-from jscc_sim.coding.protection import protect
+from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.header import encode_header
 from jscc_sim.metrics import mean_squared_error
 from jscc_sim.nn.digits import (
     TILE,
@@ -32,7 +33,7 @@ from jscc_sim.nn.digits import (
 )
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.systems.digital import Digital
-from jscc_sim.systems.digits import DigitLink, LatentHeader
+from jscc_sim.systems.digits import DigitLink, TileLatents
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.training.digit_set import load_digits
 from jscc_sim.training.digits import DeformedDigits, DigitTask, code
@@ -299,7 +300,7 @@ def test_uses_and_power(link, sheet, size, budget):
 
 
 def test_a_budget_too_small_by_one(link, sheet):
-    with pytest.raises(BudgetError, match=r"budget of 5 uses is below the (\d+) uses of the header") as error:
+    with pytest.raises(BudgetError, match=r"of 5 uses is below the (\d+) uses that digits needs") as error:
         link.encode(sheet, 5, AWGN(10.0))
     least = int(str(error.value).split()[7])
     assert len(link.encode(sheet, least, AWGN(10.0)).symbols) == least
@@ -323,7 +324,7 @@ def test_without_noise_the_latents_arrive_as_they_are(link, sheet):
     frame = link.encode(sheet, 10_000, AWGN(60.0))
     received = AWGN(60.0)(frame.symbols, np.random.default_rng(0))
     found = link.decode(received).picture
-    level = read_header(link, frame).level
+    level = link.fields(frame.header).level
     straight = tiles_of(link._coder, latents_of(link._coder, split(sheet), share(level)), share(level))
     assert abs(found.astype(int) - join(straight, *sheet.shape[:2])).max() <= 4  # the gain has 12 bits
 
@@ -371,37 +372,32 @@ def test_damaged_symbols(link, sheet, times):
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"height": 0}, "image of 0 x"),
-        ({"height": 65535, "width": 65535}, "the limit is"),
+        ({"height": 65535, "width": 65535}, "exceeds the limit"),
         ({"height": 4000, "width": 4000}, r"payload of 750000 uses, \d+ arrived"),
-        ({"count": 0}, "0 latents per tile; there are 6"),
-        ({"count": 7}, "7 latents per tile; there are 6"),
+        ({"fields": TileLatents(1, 0, 20).bits()}, "0 latents per tile; there are 6"),
+        ({"fields": TileLatents(1, 7, 20).bits()}, "7 latents per tile; there are 6"),
     ],
 )
 def test_forged_headers(link, sheet, change, error):
     frame = link.encode(sheet, 800, AWGN(20.0))
-    forged = dataclasses.replace(read_header(link, frame), **change)
-    symbols = np.concatenate([protect(forged.bits(), 20.0), frame.symbols[frame.header_uses :]])
     with pytest.raises(ImpossibleFrameError, match=error):
-        link.decode(AWGN(20.0)(symbols, np.random.default_rng(0)))
+        link.decode(forged(frame, **change))
 
 
 def test_frames_of_other_weights_are_refused(link, sheet):
     frame = link.encode(sheet, 800, AWGN(20.0))
-    header = read_header(link, frame)
-    forged = dataclasses.replace(header, model=header.model ^ 1)
-    symbols = np.concatenate([protect(forged.bits(), 20.0), frame.symbols[frame.header_uses :]])
-    with pytest.raises(ImpossibleFrameError, match="the frame is of the weights"):
-        link.decode(AWGN(20.0)(symbols, np.random.default_rng(0)))
+    other = frame.header.system_id ^ 1
+    with pytest.raises(
+        ImpossibleFrameError, match=rf"the frame is of unknown weights \({other:04x}\), not of digits \("
+    ):
+        link.decode(forged(frame, system_id=other))
 
 
-def read_header(link, frame):
-    from jscc_sim.channels import equalise
-    from jscc_sim.coding.protection import recover
-
-    received = AWGN(60.0)(frame.symbols, np.random.default_rng(0))
-    equalised = equalise(received, link.equaliser)
-    return LatentHeader.parse(recover(equalised)[0])
+def forged(frame, **change):
+    """As received over a good channel, with another header."""
+    front = encode_header(dataclasses.replace(frame.header, **change), Protection(20.0, 0, 0.0))
+    symbols = np.concatenate([front, frame.symbols[frame.header_uses :]])
+    return AWGN(20.0)(symbols, np.random.default_rng(0))
 
 
 # --- the released weights -------------------------------------------------------------------------

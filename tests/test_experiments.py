@@ -6,17 +6,19 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from processes import photograph, save
+from sweeps import pretend, trial
 from tables import results
 
 from jscc_sim.plots.table import read_csv
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import replay
+from jscc_sim.sweep import Given, replay, run
 from jscc_sim.sweep.row import git_commit
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
@@ -116,27 +118,37 @@ def comparison(work, table, *words, system="block-jscc", beside="hevc+ldpc"):
 
 
 def test_systems_are_compared_image_by_image(work):
-    one = results(("uniform",), (1.0, 10.0), (1 / 16,))
+    one = results(("uniform",), (1.0, 10.0), (1 / 16,), images=6)
     other = one.assign(system="hevc+ldpc", policy="", zoo="", complexity="")
-    more_db = np.tile([0.5, -0.25, 1.0, 0.0], 2)
+    more_db = np.tile([0.5, -0.25, 1.0, 0.0, 0.5, -0.25], 2)
     other["psnr_db"] -= more_db
     other.loc[(other["snr_db"] == 10) & (other["image"] == "2.png"), ["psnr_db", "outage"]] = [10.0, True]
     both = pd.concat([one, other], ignore_index=True)
     lines, errors = comparison(work, both)
     assert errors == ""
-    every, arrived = interval(more_db[:4]), interval([0.5, -0.25, 0.0])
+    every, arrived = interval(more_db[:6]), interval([0.5, -0.25, 0.0, 0.5, -0.25])
     assert lines[0] == (
         f"awgn 1 dB, CBR 1/16, spent 0.0625 beside 0.0625: +{every.mean:.2f} ± {every.half_width:.2f} dB, "
-        "above in 2, below in 1 of 4 images"
+        "above in 3, below in 2 of 6 images"
     )
     assert lines[1].endswith(
         f"1 lost by hevc+ldpc (2.png); without them +{arrived.mean:.2f} ± {arrived.half_width:.2f} dB, "
-        "above in 1, below in 1 of 3 images"
+        "above in 2, below in 2 of 5 images"
     )
     swapped, _ = comparison(work, both, "--where", "snr_db=1", system="hevc+ldpc", beside="block-jscc")
-    assert swapped == [lines[0].replace("+", "-").replace("above in 2, below in 1", "above in 1, below in 2")]
+    assert swapped == [lines[0].replace("+", "-").replace("above in 3, below in 2", "above in 2, below in 3")]
     twice = pd.concat([both, both.assign(repeat=1)], ignore_index=True)
     assert comparison(work, twice)[0][0] == lines[0], "repeats are no further images"
+
+
+def test_systems_of_a_store_are_compared_too(work):
+    run([trial()], work / "compared.sqlite", Given(ThreadPoolExecutor(1)), pretend)
+    same = ("--system", "block-jscc", "--beside", "block-jscc")
+    done = script("compare_systems", "compared.sqlite", *same, cwd=work)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("awgn 10 dB, CBR 1/6: no image has a PSNR of both\n"), (
+        "pretended rows have none"
+    )
 
 
 def test_a_comparison_of_several_at_once_or_of_none_is_refused(work):
@@ -148,7 +160,7 @@ def test_a_comparison_of_several_at_once_or_of_none_is_refused(work):
     both = both[both["system"] == "block-jscc"]
     by_policy = comparison(work, both, "--by", "policy", system="lagrangian", beside="uniform")[0]
     assert len(by_policy) == 4
-    assert ": +1.00 ± 0.92 dB, above in 4, below in 0 of 4 images" in by_policy[0]
+    assert ": +1.00 dB, above in 4, below in 0 of 4 images" in by_policy[0]
     lossless = both.assign(psnr_db=both["psnr_db"].where(both["image"] != "0.png"))
     (line, *_) = comparison(work, lossless, "--by", "policy", system="lagrangian", beside="uniform")[0]
     assert line.endswith("of 3 images; 1 images have no PSNR of both")

@@ -239,7 +239,7 @@ def test_another_models_frame(system):
     other = BlockJSCC(load_zoo("conv-small"), Uniform())
     frame = other.encode(PICTURE, 3000, AWGN(10.0))
     received = Received(frame.symbols, noise_variance(10.0))
-    with pytest.raises(ImpossibleFrameError, match="the frame was made with zoo id"):
+    with pytest.raises(ImpossibleFrameError, match="the frame is of zoo conv-small"):
         system.decode(received)
 
 

@@ -185,7 +185,7 @@ def test_training_never_draws_among_its_pictures(tmp_path, monkeypatch, capsys):
         save(photograph(), tmp_path / name)
     before = files(tmp_path)
     assert main(["train", str(tmp_path), "--out", ".", "--steps", "1"]) == 2
-    assert "--out . is the pictures' folder: training.png would be one of them" in capsys.readouterr().err
+    assert "output folder . holds pictures that are read, a.png: name another" in capsys.readouterr().err
     assert files(tmp_path) == before
 
 

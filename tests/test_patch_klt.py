@@ -16,9 +16,9 @@ from jscc_sim.nn.patch_klt import (
     fit_patch_klt,
     patches_of,
     picture_of_patches,
-    water_filled,
 )
 from jscc_sim.nn.vae_link import CHOICES, latent_count
+from jscc_sim.nn.water_filling import water_filled
 from jscc_sim.systems.vae_link import VAE
 from jscc_sim.testing import sample_picture
 
@@ -28,6 +28,11 @@ PICTURE = read_picture("coffee")[64:192, 128:320]
 @pytest.fixture(scope="module")
 def klt():
     return PatchKLT.beside(Checkpoint.find(VAE))
+
+
+def filled(deviation, noise):
+    """Unit power for two coefficients in a use."""
+    return water_filled(deviation, noise, len(deviation) / 2, np.ones(len(deviation)))
 
 
 def test_patches_there_and_back():
@@ -55,7 +60,7 @@ def test_water_filling_is_the_best_split():
     rng = np.random.default_rng(0)
     for noise in (1e-6, 0.05, 0.8, 50.0):
         deviation = 10.0 ** rng.uniform(0, 3, 8)
-        power = water_filled(deviation, noise)
+        power = filled(deviation, noise)
         assert power.sum() == pytest.approx(4.0, rel=1e-6)
         assert power.min() >= 0
 
@@ -83,7 +88,7 @@ def test_the_baseline_errs_as_theory_says(klt, n):
     assert mean_squared_error(without_noise, picture) == pytest.approx(left_out + rounding, rel=0.02)
     noise = 10 ** (-8.0 / 10) / 2
     deviation = sent.std(0)
-    expected = (deviation**2 * noise / (water_filled(deviation, noise) + noise)).sum() / PATCH_SAMPLES
+    expected = (deviation**2 * noise / (filled(deviation, noise) + noise)).sum() / PATCH_SAMPLES
     heard = klt.transmit(picture, n, AWGN(8.0), np.random.default_rng(0))
     assert mean_squared_error(heard, picture) == pytest.approx(left_out + expected + rounding, rel=0.05)
 
@@ -102,4 +107,4 @@ def test_the_baseline_splits_its_power_for_the_channel(klt):
     power = seen[0].view(np.float32).reshape(-1, 4).astype(float).var(0)
     assert power.sum() == pytest.approx(2.0, rel=1e-4)
     deviation = ((patches_of(PICTURE) - klt.mean) @ klt.rotation[:4].T).std(0)
-    np.testing.assert_allclose(power, water_filled(deviation, 0.5), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(power, filled(deviation, 0.5), rtol=1e-3, atol=1e-6)

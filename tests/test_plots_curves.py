@@ -90,6 +90,54 @@ def test_few_images_are_thin_lines_and_have_no_band(images):
     assert np.max(expected) < high < np.max(expected) + 1
 
 
+def a_point_beside_curves(images):
+    """Curves over the CBR and a scheme of one CBR, whose pictures are 30 dB apart."""
+    table = results(("uniform",), images=images)
+    point = table[table["cbr_budget"] == CBRS[2]].assign(policy="lagrangian")
+    point["psnr_db"] += np.where(point["image"] == "0.png", -30, 30 / (images - 1))
+    return pd.concat([table, point], ignore_index=True)
+
+
+def test_few_images_of_a_scheme_of_one_point_are_dots():
+    table = a_point_beside_curves(3)
+    figure = quality_figure(table)
+    axes = figure.axes[0]
+    dots = [line.get_ydata()[0] for line in axes.lines if len(line.get_xdata()) == 1 and line.get_alpha()]
+    np.testing.assert_allclose(dots, table.loc[table["policy"] == "lagrangian", "psnr_db"])
+    assert all(
+        line.get_marker() == "o" for line in axes.lines if len(line.get_xdata()) == 1 and line.get_alpha()
+    )
+    assert "Mean over 3 images; thin lines and dots: the single images" in notes(figure)
+    low, high = axes.get_ylim()
+    assert low < min(dots) < max(dots) < high
+    bare = quality_figure(table, bands=False).axes[0]
+    assert np.ptp(bare.get_ylim()) < 15, "no dots, no room for them"
+
+
+def test_the_interval_of_a_scheme_of_one_point_is_a_bar():
+    table = a_point_beside_curves(6)
+    figure = quality_figure(table)
+    axes = figure.axes[0]
+    (bar,) = [c.get_segments()[0] for c in axes.collections if hasattr(c, "get_segments")]
+    found = interval(table.loc[table["policy"] == "lagrangian", "psnr_db"])
+    np.testing.assert_allclose(bar[:, 0], CBRS[2])
+    np.testing.assert_allclose(bar[:, 1], [found.mean - found.half_width, found.mean + found.half_width])
+    assert axes.get_ylim()[0] < bar[0, 1] < bar[1, 1] < axes.get_ylim()[1]
+    assert "Mean over 6 images; bands and bars: 95 % intervals over images." in notes(figure)
+
+
+def test_few_snrs_have_their_ticks_and_low_panels_enough_of_them():
+    table = results(snrs=(1.0, 4.0, 7.0, 20.0), cbrs=CBRS[:3], images=6)
+    table["psnr_db"] = 24 + 18 * (table["snr_db"] / 20)
+    figure = quality_figure(table, "snr_db", width="full")
+    for axes in figure.axes:
+        assert list(axes.get_xticks()) == [1, 4, 7, 20]
+        low, high = axes.get_ylim()
+        assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 4
+    many = results(("uniform",), snrs=np.arange(11.0), cbrs=CBRS[:1], images=6)
+    assert len(quality_figure(many, "snr_db").axes[0].get_xticks()) < 11
+
+
 def test_an_axis_is_scaled_by_the_means():
     """Pictures of 10 to 50 dB make bands of 40 dB about curves of 9 dB."""
     table = results(images=5)
@@ -170,8 +218,14 @@ def test_trials_that_were_not_run_are_named():
 def test_a_structural_measure_that_some_pictures_are_too_small_for():
     table = results()
     table.loc[table["image"] == "0.png", "ms_ssim"] = None
-    with pytest.raises(InputError, match=r"nothing to draw.*no ms_ssim: 1 of 4"):
+    with pytest.raises(
+        InputError, match=r"nothing to draw.*Left out: every point \(no ms_ssim: 1 of 4 images\)\.$"
+    ):
         quality_figure(table, y="ms_ssim")
+    some = results()
+    some.loc[(some["image"] == "0.png") & (some["cbr_budget"] == CBRS[0]), "ms_ssim"] = None
+    said = notes(quality_figure(some, y="ms_ssim"))
+    assert "uniform at CBR 1/48 (no ms_ssim: 1 of 4 images); lagrangian at CBR 1/48 (no ms_ssim" in said
 
 
 def lossy(image, *places):
@@ -269,6 +323,10 @@ def test_a_digital_chains_modes_are_named():
     )
     table["coder"] = [f"mode-{number // 2}" for number in range(12)]
     assert "by mode-0 2, mode-1 2, mode-2 2, mode-3 2, 2 others of 12 frames." in notes(
+        quality_figure(table, "snr_db")
+    )
+    table["coder"] = [f"mode-{min(number // 2, 4)}" for number in range(12)]
+    assert "by mode-4 4, mode-0 2, mode-1 2, mode-2 2, 1 other of 12 frames." in notes(
         quality_figure(table, "snr_db")
     )
 
@@ -402,6 +460,28 @@ def test_gains_of_few_images_are_dots():
     np.testing.assert_allclose(dots, [[1.5] * 4, [0.5] * 4, [1.5] * 4])
 
 
+def test_systems_without_uniform_frames_take_no_part_in_gains():
+    """No slot for a bar, no entry in the legend, one note; the other bars stand on their ticks."""
+    table = results(images=6)
+    chain = results(("uniform",), images=6, system="jpeg+ldpc", policy="", zoo="", complexity="")
+    figure = gain_figure(pd.concat([table, chain], ignore_index=True))
+    assert labels(figure) == ["lagrangian, block-jscc"]
+    bars = [bar for bars in figure.axes[0].containers if hasattr(bars, "patches") for bar in bars]
+    np.testing.assert_allclose([bar.get_x() + bar.get_width() / 2 for bar in bars], range(4), atol=1e-9)
+    assert "Without uniform frames, so not compared: jpeg+ldpc." in notes(figure)
+    assert "envelope:" not in notes(figure)
+    without = gain_figure(table)
+    assert "not compared" not in notes(without)
+
+
+def test_a_specialised_zoo_is_compared_by_its_parents_frames():
+    table = results(images=6)
+    special = table[table["policy"] == "lagrangian"].assign(zoo="special")
+    both = pd.concat([table, special], ignore_index=True)
+    assert "not compared: lagrangian, special" in notes(gain_figure(both))
+    assert len(labels(gain_figure(both, parents={"special": "conv"}))) == 2
+
+
 def test_gain_interpolates_between_uniform_frames_in_mse():
     table = results(images=1)
     row = (table["policy"] == "lagrangian") & (table["cbr_budget"] == CBRS[1])
@@ -523,15 +603,19 @@ def test_published_curves_are_thin_and_name_their_source():
     assert list(lines(over_snr)["SwinJSCC [1]"].get_ydata()) == [29.54, 31.09, 32.27, 33.17, 33.80]
 
 
-def test_published_curves_of_other_conditions_stay_away():
+def test_published_curves_of_other_conditions_stay_away(caplog):
     references = read_references([REFERENCES / "swinjscc.csv"])
     for table in (kodak(snrs=(2.0,)), kodak(channel="rayleigh-slow")):
         figure = quality_figure(table, references=references)
         assert not any("Swin" in label for label in labels(figure))
         assert "No published curve is for these conditions" in notes(figure)
+        assert caplog.messages == ["no published curve over cbr is drawn: none is for these conditions"]
+        caplog.clear()
+    quality_figure(kodak(), references=references)
+    assert not caplog.messages
 
 
-def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path):
+def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path, caplog):
     references = read_references([REFERENCES / "swinjscc.csv"])
     some = kodak()
     some = some[some["image"].str.contains("kodim0")]
@@ -540,6 +624,8 @@ def test_published_curves_of_other_pictures_stay_away_unless_asked_for(tmp_path)
         assert not any("Swin" in label for label in labels(figure))
         assert "Published curves of other pictures (kodak) are left out." in notes(figure)
         assert "No published curve" not in notes(figure)
+        assert caplog.messages == ["no published curve over cbr is drawn: they are of other pictures"]
+        caplog.clear()
         shown = quality_figure(table, references=references, other_pictures=True)
         assert "SwinJSCC, other pictures [1]" in labels(shown)
     assert "SwinJSCC [1]" in labels(quality_figure(kodak(), references=references, other_pictures=True))
@@ -638,3 +724,19 @@ def test_names_without_glyphs_are_drawn_without_a_word(name):
 def test_a_name_of_many_letters_is_refused():
     with pytest.raises(InputError, match="a text of 100000 letters in column policy: the limit is 500"):
         check_table(results().assign(policy=100_000 * "a"))
+
+
+# --- metrics of anybody's -----------------------------------------------------------------------------
+
+
+def test_any_metric_of_the_table_is_drawn():
+    table = results()
+    table["gmsd"], table["mine"] = 1 - table["ssim"], np.sqrt(table["mse"])
+    for column, label in (("gmsd", "GMSD"), ("mine", "mine")):
+        figure = quality_figure(table, y=column)
+        assert figure.axes[0].get_ylabel() == label
+        assert all(len(line.get_xdata()) == len(CBRS) for line in lines(figure).values())
+    with pytest.raises(InputError, match="'lpips' is none of the table's metrics, which are psnr_db, ssim, "):
+        quality_figure(table, y="lpips")
+    with pytest.raises(InputError, match="'seconds' is none of the table's metrics"):
+        quality_figure(table, y="seconds")

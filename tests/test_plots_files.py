@@ -171,7 +171,11 @@ def test_plot(folder, options, capsys):
         ("a.csv --out a.txt", "a.txt must end in one of"),
         ("a.csv --out none/a.png", "none/a.png cannot be written"),
         ("a.csv --where snr_db", "--where snr_db is not COLUMN=VALUE"),
-        ("a.csv --where snr=1", "no column 'snr'"),
+        ("a.csv --where snr=1", "no column 'snr', but snr_db; it has image,"),
+        ("a.csv --where zzz=1", "no column 'zzz'; it has image,"),
+        ("a.csv --where cbr=1/17", "0.125; the budgets are in cbr_budget"),
+        ("many.csv --where seed=0", "14, 15, 16, 17, 18, 19, 20, 21, ...\n"),
+        ("picture.png", "picture.png cannot be read as a CSV table: it is no text, nor the store of a sweep"),
         ("a.csv --where snr_db=loud", "'loud' is no number"),
         ("a.csv --where cbr_budget=1/0", "'1/0' is no number"),
         ("a.csv --where snr_db=3", "no row has snr_db 3; there are 1, 10"),
@@ -194,6 +198,8 @@ def test_bad_input_is_one_sentence(folder, words, message, capsys):
     (folder / "bytes.csv").write_bytes(b"\x00\xff\xfe" * 100)
     (folder / "fake.sqlite").write_bytes(b"SQLite format 3\0" + bytes(100))
     (folder / "bare").mkdir()
+    save(photograph(32, 32), folder / "picture.png")
+    results(images=5).assign(seed=range(10, 50)).to_csv("many.csv", index=False)
     words = words.split()
     out = [] if "--out" in words else ["--out", "new.png"]
     assert main(["plot", *words, *out]) == 2
@@ -201,6 +207,7 @@ def test_bad_input_is_one_sentence(folder, words, message, capsys):
     assert complaint.startswith("jscc-sim: ")
     assert message in complaint
     assert complaint.count("\n") == 1
+    assert "belief" not in complaint
     assert not (folder / "new.png").exists()
 
 

@@ -520,7 +520,9 @@ def test_every_codec_and_channel_is_listed(capsys):
     with pytest.raises(SystemExit):
         main(["transmit", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "rician-real-fast:K, L in channel uses, K linear" in shown
+    assert "rician-real-fast:K" in shown
+    assert "every L channel uses (block)" in shown
+    assert "linear" in shown
 
 
 def test_bpg_is_hevc(folder, caplog):

@@ -38,9 +38,12 @@ def transmitted(folder, *options):
 def test_three_programs_as_a_user_runs_them(tmp_path):
     image = save(photograph(), tmp_path / "image.png")
     air = ("--snr-db", 10)
-    assert program("encode", image, *LINK, *air, "--out", "tx.sigmf-meta", cwd=tmp_path).code == 0
+    assert program("encode", image, *LINK, *air, "--out", "tx", cwd=tmp_path).out.startswith(
+        "tx.sigmf-meta: "
+    )
     image.unlink()
-    assert program("channel", "tx.sigmf-meta", *air, "--seed", 7, "--out", "rx", cwd=tmp_path).code == 0
+    sent = program("channel", "tx.sigmf-meta", *air, "--seed", 7, "--out", "rx", cwd=tmp_path)
+    assert (sent.code, sent.out.partition(": ")[0]) == (0, "rx.sigmf-meta")
     (tmp_path / "tx.sigmf-meta").unlink()
     (tmp_path / "tx.sigmf-data").unlink()
     strip(tmp_path / "rx.sigmf-meta")

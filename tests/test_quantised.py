@@ -12,8 +12,9 @@ from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.learned import HEADER_BYTES
 from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import context_coder, mcs, qam, soft_transport, transport
-from jscc_sim.coding.protection import protect
+from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
+from jscc_sim.header import FrameHeader, encode_header
 from jscc_sim.metrics import measure
 from jscc_sim.nn.quantised import BITS, QuantisedArchitecture, QuantisedCoder, symbols_of, values_of
 from jscc_sim.systems.digital import Digital
@@ -23,6 +24,7 @@ from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.quantised import QuantisedTask
 from jscc_sim.training.quantised_ladder import front
+from jscc_sim.zoo import load_zoo
 
 CODEC = Quantised()
 PICTURE = photograph(96, 128)
@@ -340,21 +342,27 @@ def test_impossible_frames(frame):
     for wrong, error in (
         (replace(plan, rate=Rate(64, 8), parts=(PlaneGroup(8, mode),)), "impossible header"),
         (replace(plan, parts=(PlaneGroup(8, mode),)), "impossible header"),
-        (replace(plan, height=65_000, width=65_000), "the limit is"),
-        (replace(plan, height=0), "the limit is"),
+        (replace(plan, height=65_000, width=65_000), "exceeds the limit"),
+        (replace(plan, height=8192, width=8193), "the limit is"),
         (replace(plan, height=4000, width=4000), "arrived"),
     ):
-        front = protect(UEP._header(wrong), 10.0)
+        header = replace(frame_header(plan), height=wrong.height, width=wrong.width, fields=wrong.bits())
+        front = encode_header(header, Protection(10.0, 0))
         with pytest.raises(ImpossibleFrameError, match=error):
             UEP.decode(Received(np.concatenate([front, frame.symbols]), 1e-3))
-    header = UEP._header(plan)
-    header[3] ^= 1
-    with pytest.raises(ImpossibleFrameError, match="the frame was made with weights"):
-        UEP.decode(Received(protect(header, 10.0), 1e-3))
-    forged = UEP._header(plan)
-    forged[-6:] = 1
-    with pytest.raises(ImpossibleFrameError, match=r"impossible header: .*63"):
-        UEP.decode(Received(protect(forged, 10.0), 1e-3))
+    fields = plan.bits()
+    fields[-6:] = 1
+    for change, error in (
+        ({"system_id": load_zoo("linear").id}, r"the frame is of zoo linear \(.{4}\), not of quantised\+uep"),
+        ({"fields": fields}, r"impossible header: .*63"),
+    ):
+        front = encode_header(replace(frame_header(plan), **change), Protection(10.0, 0))
+        with pytest.raises(ImpossibleFrameError, match=error):
+            UEP.decode(Received(front, 1e-3))
+
+
+def frame_header(plan):
+    return FrameHeader(plan.height, plan.width, UEP.codec.model.id, 1.0, 10.0, plan.bits())
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(500, marks=pytest.mark.slow)])

@@ -85,3 +85,9 @@ def test_interval_covers_the_mean_in_95_of_100_samples():
     samples = np.random.default_rng(0).normal(4, 3, (3000, 6))
     covered = [abs(r.mean - 4) <= r.half_width for r in map(interval, samples)]
     assert abs(np.mean(covered) - 0.95) < 4.5 * math.sqrt(0.95 * 0.05 / 3000)
+
+
+def test_an_interval_in_words_is_of_five_values_or_more():
+    assert interval([1.0, 2.0, 1.0, 2.0, 1.5]).text(2, "+") == "+1.50 ± 0.62"
+    assert interval([1.0, 2.0, 1.0, 2.0]).text(2) == "1.50"
+    assert interval([-1.0]).text(1, "+") == "-1.0"

@@ -5,15 +5,18 @@ import time
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from processes import photograph, save
 from sweeps import write_grid
 
 from jscc_sim import checkpoint as weights
 from jscc_sim.channels import parse_channel
+from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.metrics import PSNR
+from jscc_sim.sweep import Grid, SystemSpec, table
 
 ISSUE = """
 seed = 0
@@ -94,7 +97,7 @@ def test_awgn_has_no_channel_state_to_know(folder):
 @pytest.mark.parametrize("channel", ["awgn", "rayleigh-real-fast"])
 def test_a_channel_without_an_estimate_and_no_perfect_csi(folder, channel):
     with pytest.raises(InputError, match=f"channels: {channel} has no channel estimate: csi must hold"):
-        Grid([str(folder / "a.png")], [LINEAR], [channel], [10], ["1/16"], csi=["noisy:20"])
+        Grid([str(folder / "photos" / "a.png")], [LINEAR], [channel], [10], ["1/16"], csi=["noisy:20"])
 
 
 @pytest.mark.parametrize("name", ["jpeg+ldpc-abstraction", "jpeg+ideal", "jpeg+ldpc:csit"])
@@ -278,3 +281,81 @@ def test_a_toml_with_a_byte_order_mark(folder):
     path = folder / "grid.toml"
     path.write_text(ISSUE, encoding="utf-8-sig")
     assert Grid.from_toml(path).snr_db == (1.0, 10.0, 20.0)
+
+
+# --- metrics ------------------------------------------------------------------------------------------
+
+MINE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from jscc_sim.metrics import Metric
+
+@dataclass(frozen=True)
+class Mine(Metric):
+    column: ClassVar[str] = "COLUMN"
+    label: ClassVar[str] = "largest error"
+
+    def _measure(self, picture, reference):
+        return float(abs(picture.astype(int) - reference).max())
+"""
+
+
+def of_pictures(folder, **more):
+    return Grid([str(folder / "photos" / "a.png")], [LINEAR], ["awgn"], [10], ["1/3"], **more)
+
+
+def keys(folder, **more):
+    return [trial.key for trial in of_pictures(folder, **more).trials()]
+
+
+def test_what_is_measured_is_in_the_key_unless_it_is_the_usual(folder):
+    usual = keys(folder)
+    assert keys(folder, metrics=["ms-ssim", PSNR(), "ssim"]) == usual
+    (folder / "mine.py").write_text(MINE.replace("COLUMN", "largest"))
+    found = [usual, keys(folder, metrics=["psnr"]), keys(folder, metrics=[f"{folder}/mine.py:Mine"])]
+    (folder / "mine.py").write_text(MINE.replace("COLUMN", "largest") + "# edited")
+    found.append(keys(folder, metrics=[f"{folder}/mine.py:Mine"]))
+    assert len({tuple(k) for k in found}) == 4
+
+
+@pytest.mark.parametrize(
+    ("metrics", "why"),
+    [
+        ([], "metrics is empty"),
+        ("psnr", "is not a list"),
+        (["psnr", 3], "metrics: 3 is not a string"),
+        (["psnr", "psnr"], "column psnr_db is there twice"),
+        (["lpips"], "'lpips' is unknown"),
+    ],
+)
+def test_metrics_that_cannot_be_used(folder, metrics, why):
+    with pytest.raises(InputError, match=why):
+        of_pictures(folder, metrics=metrics).trials()
+
+
+@pytest.mark.parametrize("column", ["seconds", "mse", "psnr_db"])
+def test_a_metric_takes_no_column_of_a_table(folder, column):
+    (folder / "mine.py").write_text(MINE.replace("COLUMN", column))
+    with pytest.raises(InputError, match=f"column {column} of Mine.* is one that every table has"):
+        of_pictures(folder, metrics=[f"{folder}/mine.py:Mine"]).trials()
+
+
+def test_metrics_of_a_sweep_are_columns(folder, monkeypatch, capsys):
+    """From a file beside the grid, by two workers, beside rows of the usual metrics; then in a plot."""
+    monkeypatch.chdir(folder)
+    (folder / "mine.py").write_text(MINE.replace("COLUMN", "largest"))
+    text = 'images = "photos"\nchannels = ["awgn"]\nsnr_db = [10]\ncbr = ["1/3", "1/4"]\n'
+    systems = '[[systems]]\nname = "block-jscc"\nzoo = "linear"\n'
+    (folder / "usual.toml").write_text(text + systems)
+    (folder / "more.toml").write_text(text + 'metrics = ["psnr", "gmsd", "mine.py:Mine"]\n' + systems)
+    for name in ("usual", "more"):
+        assert main(["sweep", f"{name}.toml", "--store", "s.sqlite", "--workers", "2"]) == 0
+    assert "4 trials, 4 of them run now" in capsys.readouterr().out
+    rows = table(folder / "s.sqlite")
+    more = rows[rows["ssim"].isna()]
+    assert (len(rows), len(more)) == (8, 4)
+    assert ((more["largest"] > 5) & (more["largest"] < 256) & (more["gmsd"] > 0)).all()
+    assert rows[rows["ssim"].notna()][["largest", "gmsd"]].isna().all(axis=None)
+    assert main(["export", "s.sqlite", "--csv", "s.csv"]) == 0
+    assert pd.read_csv("s.csv")["largest"].count() == 4
+    assert main(["plot", "s.sqlite", "--y", "largest", "--out", "largest.svg"]) == 0

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 import sweeps
 from processes import program
-from sweeps import children, command, pretend, trial, wait_for_rows, whole_table, write_grid
+from sweeps import beside_progress, children, command, pretend, trial, wait_for_rows, whole_table, write_grid
 
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
@@ -30,6 +31,7 @@ from jscc_sim.sweep import (
     Workers,
     executors,
     run,
+    runner,
     table,
 )
 
@@ -81,6 +83,29 @@ def test_a_rerun_does_only_what_is_missing(path):
     outcome = more.run(trials, path)
     assert sorted(more.ran) == sorted(trial.key for trial in trials[5:])
     assert outcome == Outcome(ran=7, ok=12, infeasible=(), failures=())
+
+
+def test_without_a_terminal_lines_say_how_far_it_is(path, capsys, monkeypatch):
+    """The first one at once; none where nothing is left to do, and none unless they are wanted."""
+    trials = [trial(repeat) for repeat in range(4)]
+    with ThreadPoolExecutor(1) as pool:
+        run(trials[:1], path, Given(pool, 1), pretend)
+        assert capsys.readouterr().err == ""
+        run(trials[:3], path, Given(pool, 1), pretend, progress=True)
+        assert capsys.readouterr().err == "trials: 1 of 3\n"
+        monkeypatch.setattr(runner, "SAY_EVERY_S", -1.0)
+        run(trials, path, Given(pool, 1), pretend, progress=True)
+        assert capsys.readouterr().err == "trials: 3 of 4\ntrials: 4 of 4\n"
+        run(trials, path, Given(pool, 1), pretend, progress=True)
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("columns", [0, 80])
+def test_a_terminal_without_columns_shows_no_bar(columns):
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    with os.fdopen(ours), os.fdopen(theirs, "w") as stream:
+        assert runner._is_terminal(stream) is (columns > 0)
 
 
 def test_what_failed_is_tried_again(path):
@@ -170,7 +195,7 @@ def test_workers_killed_at_random_moments(tmp_path, path, moments):
             for pid in children(running.pid)[:1]:
                 os.kill(pid, signal.SIGKILL)
         _, errors = running.communicate(timeout=120)
-    assert (running.returncode, errors) == (0, "")
+    assert (running.returncode, beside_progress(errors)) == (0, "")
     pd.testing.assert_frame_equal(whole_table(path), expected)
 
 
@@ -186,7 +211,7 @@ def test_ctrl_c_keeps_what_ran_and_says_how_to_go_on(tmp_path, path):
     assert f"stopped with {len(rows)} of 80 trials in {path}; the same command goes on" in errors
     assert "Traceback" not in errors
     running = command("pretend", "sweep", grid, "--store", path, cwd=tmp_path)
-    assert running.communicate(timeout=60)[1] == ""
+    assert beside_progress(running.communicate(timeout=60)[1]) == ""
     pd.testing.assert_frame_equal(whole_table(path), expected)
 
 
@@ -199,6 +224,7 @@ def test_a_second_ctrl_c_drops_what_runs(tmp_path, path):
         assert time.monotonic() < until
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGINT)
+    assert running.stderr.readline() == "trials: 0 of 8\n"
     assert running.stderr.readline() == "stopping once 2 trials that have begun are over; Ctrl-C drops them\n"
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=20)
@@ -270,9 +296,9 @@ def test_two_runners_on_one_store(tmp_path, path):
         command("pretend_with_mark", "sweep", grid, "--store", path, "--workers", "1", cwd=tmp_path)
         for _ in range(2)
     ]
-    for runner in runners:
-        _, errors = runner.communicate(timeout=60)
-        assert (runner.returncode, errors) == (0, "")
+    for process in runners:
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, beside_progress(errors)) == (0, "")
     pids, keys = zip(*(line.split() for line in marks.read_text().splitlines()), strict=True)
     assert len(set(pids)) == 2, "one runner had nothing to do"
     assert sorted(keys) == sorted(expected["key"])
@@ -290,7 +316,7 @@ def real(tmp_path_factory):
     ran = program("sweep", grid, "--store", "one.sqlite", cwd=folder)
     assert ran.code == 0
     assert ran.out == "one.sqlite: 16 trials, 16 of them run now: 8 ok, 8 infeasible, 0 failed\n"
-    *named, more = ran.err.splitlines()
+    *named, more = beside_progress(ran.err).splitlines()
     assert all("infeasible: a.png" in line and "CBR 1/200" in line and "budget of" in line for line in named)
     assert len(named) == 3
     assert more.startswith("jscc-sim: infeasible: 5 more")
@@ -326,7 +352,9 @@ def test_one_failing_point(tmp_path, path, capsys, monkeypatch):
     printed = capsys.readouterr()
     assert printed.out == f"{path}: 8 trials, 8 of them run now: 7 ok, 0 infeasible, 1 failed\n"
     point = "a.png, block-jscc fussy.py:Fussy, zoo linear, awgn at 5 dB, CBR 1/2, repeat 0"
-    assert printed.err == f"jscc-sim: failed: {point}: Fussy raised ValueError: not this one\n"
+    assert (
+        beside_progress(printed.err) == f"jscc-sim: failed: {point}: Fussy raised ValueError: not this one\n"
+    )
     rows = table(path)
     assert rows[rows["status"] == "failed"]["error"].tolist() == ["Fussy raised ValueError: not this one"]
 
@@ -425,7 +453,7 @@ def cluster(tmp_path_factory):
 def test_dask_makes_the_same_rows(real, cluster):
     dask = ["--executor", "dask", "--scheduler", cluster]
     ran = program("sweep", "grid.toml", "--store", "dask.sqlite", *dask, cwd=real)
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, beside_progress(ran.err)) == (0, "")
     pd.testing.assert_frame_equal(whole_table(real / "dask.sqlite"), whole_table(real / "one.sqlite"))
 
 
@@ -481,7 +509,7 @@ def test_dask_workers_killed_at_random_moments(tmp_path, path, cluster, moments)
             killed.add(victim)
             os.kill(victim, signal.SIGKILL)
         _, errors = running.communicate(timeout=120)
-    assert (running.returncode, errors) == (0, "")
+    assert (running.returncode, beside_progress(errors)) == (0, "")
     pd.testing.assert_frame_equal(whole_table(path), expected)
 
 

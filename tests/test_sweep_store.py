@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sweeps import command, pretend, trial, whole_table, write_grid
+from sweeps import beside_progress, command, pretend, trial, whole_table, write_grid
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots.table import read_csv
@@ -38,12 +38,16 @@ def filled(path):
 
 
 def test_rows_come_back_as_they_were(path):
-    row = dataclasses.replace(pretend(trial()), psnr_db=0.1 + 0.2, ssim=None, stage_seconds={"encode": 1e-17})
+    measured = {"psnr_db": 0.1 + 0.2, "ssim": None, "metrics": {"sharpness": 0.5}}
+    row = dataclasses.replace(pretend(trial()), **measured, stage_seconds={"encode": 1e-17})
     with Store(path) as store:
         store.add(row)
     (found,) = table(path).to_dict("records")
-    assert list(found) == [field.name for field in dataclasses.fields(Row)]
+    assert found.pop("sharpness") == 0.5
+    assert list(found) == [f.name for f in dataclasses.fields(Row) if f.name != "metrics"]
     for name, value in dataclasses.asdict(row).items():
+        if name == "metrics":
+            continue
         if value is None:
             assert pd.isna(found[name])
         elif isinstance(value, dict):
@@ -101,7 +105,7 @@ def test_claims(filled):
 HOLDER = """
 import sys, time
 from jscc_sim.sweep.store import Store
-from sweeps import trial
+from sweeps import beside_progress, trial
 store = Store(sys.argv[1])
 store.claim(trial(5).key)
 print("claimed", flush=True)
@@ -223,7 +227,7 @@ def test_a_full_disk(tmp_path, small_disk):
     running = command("pretend", "sweep", grid, "--store", small_disk / "o.sqlite", cwd=tmp_path)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 2, errors
-    assert errors.count("\n") == 1
+    assert beside_progress(errors).count("\n") == 1
     assert (
         "o.sqlite cannot be used: the disk is full; the rows so far are kept, and the same command" in errors
     )
@@ -306,6 +310,9 @@ def test_a_store_of_before_a_column_was_there(filled):
         ("height = 'tall'", "height is 'tall'"),
         ("height = 40.5", "height is '40.5'"),
         ("outage = 7", "outage is '7'"),
+        ("metrics = '{'", "metrics are '{'"),
+        ("metrics = '[1]'", "metrics are '[1]'"),
+        ("""metrics = '{"sharpness": "good"}'""", """metrics are '{"sharpness": "good"}'"""),
         ("image = x'ff00'", "image is"),
         ("zoo_sha256 = x'ff00'", "zoo_sha256 is"),
         ("snr_db = NULL", "snr_db is missing"),

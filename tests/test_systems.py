@@ -217,7 +217,9 @@ def test_a_frame_of_another_zoo_is_refused(picture):
     files = {**LINEAR.manifest["files"], "weights.safetensors": "0007" + "0" * 60}
     other = Zoo(replace(LINEAR.checkpoint, name="other", manifest={**LINEAR.manifest, "files": files}))
     frame = SYSTEM.encode(picture, BUDGET, AWGN(10.0))
-    with pytest.raises(ImpossibleFrameError, match=rf"zoo id {LINEAR.id}, linear; zoo other has 7"):
+    with pytest.raises(
+        ImpossibleFrameError, match=rf"of zoo linear \({LINEAR.id:04x}\), not of zoo other \(0007\)"
+    ):
         BlockJSCC(other).decode(AWGN(10.0)(frame.symbols, np.random.default_rng(0)))
 
 

@@ -11,7 +11,7 @@ import torch
 from jscc_sim.channels import AWGN, EQUALISERS, Equalised, Fading, Received
 from jscc_sim.channels import equalise as equalise_arrays
 from jscc_sim.errors import InputError
-from jscc_sim.nn.channel import EqualisedBatch, ReceivedBatch, disturb, equalise, transmit, unit_power
+from jscc_sim.nn.channel import EqualisedBatch, ReceivedBatch, disturb, equalise, send, transmit, unit_power
 
 FRAMES, USES = 40, 2500
 Z = 4.5
@@ -205,6 +205,45 @@ def test_unit_power_is_of_each_frame(complex_):
     power = scaled.abs().square().sum((1, 2) if scaled.ndim == 3 else 1) / 50
     assert power.tolist() == pytest.approx([1, 1, 1], rel=1e-5)
     assert not unit_power(torch.zeros(2, 5, 2)).any()
+
+
+@pytest.mark.parametrize("channel", [AWGN(7), Fading(7), Fading(7, 4, 1)], ids=str)
+@pytest.mark.parametrize("shape", ["reals", "complex"])
+def test_latents_arrive_in_their_order_on_their_scale_with_the_noise_stated(channel, shape):
+    scale = torch.tensor([0.01, 1.0, 30.0])[:, None, None, None]
+    latents = scale * torch.randn(3, 8, 50, 30, generator=draws(1))
+    latents = latents if shape == "reals" else torch.complex(latents, latents.flip(1))
+    heard = send(latents, channel, draws(2), torch.tensor([5.0, 10.0, 15.0]))
+    assert heard.latents.shape == heard.variance.shape == latents.shape
+    for picture in (heard.latents - latents).abs() ** 2 / heard.variance:
+        assert mean_is(picture, 1)
+    if isinstance(channel, AWGN):
+        level = latents.abs().square().mean((1, 2, 3)) / heard.variance[:, 0, 0, 0]
+        assert (10 * torch.log10(level)).tolist() == pytest.approx([5, 10, 15], abs=1e-3)
+
+
+def test_latents_are_interleaved():
+    """What shares a fade is spread over the picture."""
+    latents = torch.randn(1, 4000, 2, generator=draws(1))
+    variance = send(latents, Fading(10, 0, 1000), draws(2)).variance[0, :, 0]
+    fades, place = torch.unique(variance, return_inverse=True)
+    assert len(fades) == 4
+    for first in torch.eye(4)[place].view(4, 1000, 4).mean(1):
+        assert (first - 0.25).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("equaliser", EQUALISERS)
+def test_gradients_reach_the_latents(equaliser):
+    latents = torch.randn(2, 3, 2, 2, generator=draws(7), dtype=torch.float64, requires_grad=True)
+    channel = Fading(7, 4, 3, 15)
+    assert torch.autograd.gradcheck(
+        lambda x: send(x, channel, draws(5), equaliser=equaliser).latents, (latents,)
+    )
+
+
+def test_an_odd_number_of_reals():
+    with pytest.raises(InputError, match=r"latents of shape \[2, 3, 5\]: 15 reals are no pairs"):
+        send(torch.zeros(2, 3, 5), AWGN(5), draws())
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 5), (2, 5, 3), (1, 2, 5, 2)])

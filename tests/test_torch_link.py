@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from jscc_sim.channels import AWGN, Fading, equalise, parse_channel
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.header import encode_header
-from jscc_sim.nn.held_weights import weights_sha256
+from jscc_sim.nn.channel import send
+from jscc_sim.nn.held_modules import modules_of
 from jscc_sim.nn.loading import load_weights, read_weights
 from jscc_sim.plugins import load_plugin
 from jscc_sim.systems.base import System
@@ -266,6 +267,20 @@ def test_a_slow_fade_is_measured():
     assert ends.given["decoder"][1].item() == pytest.approx(-10 * np.log10(faded), abs=1e-3)
 
 
+@pytest.mark.parametrize("channel", [AWGN(7.0), Fading(7.0, 1e5, 1, 20.0)], ids=str)
+@pytest.mark.parametrize("shape", ["planes", "complex planes"])
+def test_networks_are_trained_on_what_they_meet(channel, shape):
+    """`nn.channel.send` and the link tell a decoder of the same noise, on the same scale."""
+    ends, picture = Listening(shape, 0.2), photograph(96, 128)
+    sent(TorchLink(ends.encode, ends.decode), picture, channel)
+    latents, _, variance = ends.given["decoder"]
+    original = ends.encode(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, None)
+    trained = send(original, channel, torch.Generator().manual_seed(0))
+    assert trained.variance.mean().item() == pytest.approx(variance.mean().item(), rel=0.02)
+    errors = [(arrived - original).abs().square().mean().item() for arrived in (trained.latents, latents)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.05)
+
+
 def test_ends_without_an_snr_are_not_given_one():
     """Arguments with a default are the networks' own."""
 
@@ -345,7 +360,7 @@ def test_a_frame_of_other_weights_is_refused():
     received = CLEAR(frame.symbols, np.random.default_rng(0))
     assert first.decode(received).picture.shape == PICTURE.shape
     with pytest.raises(
-        ImpossibleFrameError, match=f"{first.system_id:04x}, not of TorchLink .* {second.system_id:04x}"
+        ImpossibleFrameError, match=rf"\({first.system_id:04x}\), not of TorchLink \({second.system_id:04x}\)"
     ):
         second.decode(received)
 
@@ -389,18 +404,42 @@ def test_the_key_knows_weights_however_they_are_held(way):
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_the_key_knows_weights_of_the_module_around():
-    assert weights_sha256(lambda x: 2 * NETWORK.encode(x)) == weights_sha256(NETWORK)
+@pytest.mark.parametrize("way", range(6))
+def test_modules_are_found_however_they_are_held(way):
+    ends = Ends()
+    found = modules_of(list(ways_to_hold(ends))[way])
+    assert [module for module in found if module is ends] == [ends]
 
 
-def test_the_key_knows_buffers_arrays_and_layers():
+def test_modules_of_the_file_around():
+    assert modules_of(lambda x: 2 * NETWORK.encode(x)) == [NETWORK]
+    assert modules_of(halved, doubled) == []
+
+
+def version(encoder):
+    return TorchLink(encoder, doubled).version()
+
+
+def test_the_key_knows_buffers_layers_constants_and_code():
     plus = [functools.partial(np.add, np.arange(3.0) + offset) for offset in (0, 1)]
-    assert weights_sha256(plus[0]) != weights_sha256(plus[1])
-    assert weights_sha256(nn.Sequential(nn.ReLU())) != weights_sha256(nn.Sequential(nn.GELU()))
+    assert version(plus[0]) != version(plus[1])
+    assert version(nn.Sequential(nn.ReLU())) != version(nn.Sequential(nn.GELU()))
+    assert version(lambda x: 2 * x) == version(lambda x: 2 * x) != version(lambda x: 3 * x)
     mean = nn.BatchNorm2d(3)
-    before = weights_sha256(mean)
+    before = version(mean)
     mean.running_mean += 1
-    assert weights_sha256(mean) != before
+    assert version(mean) != before
+
+
+def test_the_key_is_the_same_in_another_process():
+    code = (
+        "from torch.nn.functional import avg_pool2d, interpolate; from jscc_sim.systems.torch_link import "
+        "TorchLink; print(TorchLink(lambda x: avg_pool2d(x, 2), lambda y: interpolate(y, scale_factor=2))"
+        ".version())"
+    )
+    run = [sys.executable, "-c", code]
+    said = {subprocess.run(run, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(said) == 1
 
 
 class Remembering(Ends):
@@ -427,19 +466,24 @@ def test_the_key_does_not_change_as_networks_run():
 # --- checkpoints ----------------------------------------------------------------------------------
 
 
+def same(network, other):
+    """Whether two have the same weights."""
+    return all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("nested", ["", "state_dict", "model"])
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_checkpoints_of_torch(tmp_path, nested, prefix):
     weights = {prefix + name: values for name, values in Ends(3).state_dict().items()}
     torch.save({nested: weights, "epoch": 7} if nested else weights, tmp_path / "mine.pth")
     loaded = load_weights(Ends(0), tmp_path / "mine.pth")
-    assert weights_sha256(loaded) == weights_sha256(Ends(3))
+    assert same(loaded, Ends(3))
     assert not loaded.training
 
 
 def test_safetensors(tmp_path):
     save_file(Ends(3).state_dict(), tmp_path / "mine.safetensors")
-    assert weights_sha256(load_weights(Ends(0), tmp_path / "mine.safetensors")) == weights_sha256(Ends(3))
+    assert same(load_weights(Ends(0), tmp_path / "mine.safetensors"), Ends(3))
     assert read_weights(str(tmp_path / "mine.safetensors")).keys() == Ends().state_dict().keys()
 
 

@@ -1,12 +1,14 @@
 """Training on tiny pictures: it learns, resumes exactly, survives a kill, and its zoo sends pictures."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,13 +21,14 @@ from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
-from jscc_sim.training.block_jscc import BlockJSCCTask
+from jscc_sim.training.block_jscc import BlockJSCCTask, bank_psnr_db
 from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.scenario import draw_scenario
 from jscc_sim.training.training_range import TrainingRange
+from jscc_sim.units import STANDARD_RATIOS
 from jscc_sim.zoo import load_zoo
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -417,5 +420,39 @@ def test_too_little_to_calibrate_on_is_said_before_training(tmp_path, capsys):
         save(photograph(160, 192), tmp_path / f"{number}.png")
     out = tmp_path / "zoo"
     assert main(["train", str(tmp_path), "--out", str(out), *SMALL, "--steps", "1"]) == 2
-    assert "are too few to calibrate on; 264 needed" in capsys.readouterr().err
+    said = re.search(
+        r"(\d+) blocks at ratio \d+ .* 264 needed: about (\d+) images like these 1, or larger",
+        capsys.readouterr().err,
+    )
+    assert said is not None
+    fewest, enough = map(int, said.groups())
+    assert enough * fewest >= 264 > fewest
     assert not out.exists()
+
+
+def test_a_zoo_or_model_whose_training_is_unfinished_is_called_so(tmp_path):
+    (tmp_path / "checkpoint.safetensors").touch()
+    for find in (load_zoo, partial(Checkpoint.find, "gmm")):
+        with pytest.raises(InputError, match="its training is unfinished; the same jscc-sim train command"):
+            find(str(tmp_path))
+
+
+def test_the_linear_coder_is_measured_as_a_network_is():
+    """Uniform at 192 uses a block and 10 dB; a bank that returns what it was given leaves the noise alone."""
+
+    class Straight:
+        ratios = STANDARD_RATIOS
+
+        def encode(self, blocks, grid, index, sender_snr_db):
+            assert (set(index), sender_snr_db) == ({7}, 10.0)
+            self.blocks = blocks
+            return np.ones(192 * len(grid), np.complex64)
+
+        def decode(self, payload, gain, grid, index, sender_snr_db):
+            noise = payload.symbols - 1
+            assert abs(10 * np.log10(np.square(np.abs(noise)).mean()) + 10) < 0.2
+            return self.blocks + np.float32(2.55)
+
+    pictures = [photograph(100, 130), photograph(20, 40), photograph(64, 64)]
+    assert bank_psnr_db(Straight(), pictures) == pytest.approx(40.0)
+    assert np.isnan(bank_psnr_db(Straight(), pictures[1:2]))

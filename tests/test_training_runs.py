@@ -96,6 +96,24 @@ def test_a_run_leaves_a_log_and_a_curve_and_speaks_without_a_terminal(folder, tm
     assert seconds == sorted(seconds)
     assert all(-60 < float(row["loss_db"]) < 0 for row in found)
     assert (tmp_path / "training.png").exists()
+    capsys.readouterr()
+    assert main([*command, "--minutes", "9"]) == 130
+    assert capsys.readouterr().out == (
+        f"nothing was trained: {tmp_path} has its 5 steps; --steps with a larger number goes on\n"
+    )
+    assert rows(tmp_path / "training.csv") == found
+
+
+def test_a_run_ends_with_what_it_came_to_beside_the_linear_coder(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("jscc_sim.cli.training._calibrate", lambda *_: None)
+    assert main(["train", str(folder), "--out", str(tmp_path), *SHAPE, *SMALL, "--steps", "2"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "linear" in line)
+    own, linear = map(float, re.findall(r"([\d.]+) dB(?:;| of the same)", line))
+    assert own == pytest.approx(float(rows(tmp_path / "training.csv")[-1]["validation_psnr_db"]), abs=0.006)
+    assert own < 15
+    assert 25 < linear < 40
+    assert line.startswith("validation PSNR (every block alike, CBR 1/16, 10 dB, no header): ")
+    assert line.endswith(": train longer")
 
 
 def test_a_resumed_log_goes_on_from_the_checkpoint(tmp_path):
@@ -130,9 +148,24 @@ def test_curves_of_a_log():
     table[2] |= {column(name): 5.0 + number for number, name in enumerate(names)}
     figure = training_figure(table)
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "validation PSNR (dB)", "validation bpp"]
+    assert "30 steps in 3 minutes." in figure.texts[0].get_text()
+    assert "Validation" not in figure.texts[0].get_text()
     loss, psnr, _ = (axes.lines for axes in figure.axes)
     assert list(loss[0].get_xdata()) == [10, 20, 30]
     assert [list(line.get_ydata()) for line in psnr] == [[5.0], [6.0]]
+
+
+def test_curves_of_a_short_run():
+    """Two rows: points that are seen, axes that do not blow up nothing, conditions of the validation."""
+    row = {"step": 61, "seconds": 60.4, "loss_db": -12.25, "rate": 1.0, "validation_psnr_db": 13.25}
+    before = {"step": 40, "seconds": 40.0, "loss_db": -12.26, "validation_psnr_db": 13.24}
+    figure = training_figure([before, row], BlockJSCCTask.validated)
+    assert [axes.get_xlim() for axes in figure.axes] == [(0, pytest.approx(62.83))] * 2
+    assert all(np.ptp(axes.get_ylim()) == pytest.approx(1.0) for axes in figure.axes)
+    assert all(axes.lines[0].get_marker() not in ("", "None") for axes in figure.axes)
+    note = figure.texts[0].get_text()
+    assert "61 steps in 60 seconds.\nValidation: every block alike, CBR 1/16, 10 dB, no header." in note
+    assert "1 step in 2 minutes" in training_figure([row | {"step": 1, "seconds": 100}]).texts[0].get_text()
 
 
 # --- Ctrl-C ---------------------------------------------------------------------------------------

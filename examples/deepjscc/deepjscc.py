@@ -39,7 +39,7 @@ class Network(nn.Module):
         self.decoder = nn.Sequential(up(channels, 32), up(32, 32), up(32, 32), up(32, 16, 2), up(16, 3, 2))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Their power may be any: the link, and training, bring a picture's to 1."""
+        """Latents of any power: the link brings a picture's to 1 and back, and so does training."""
         return self.encoder(2 * images - 1)
 
     def decode(self, latents: Tensor) -> Tensor:

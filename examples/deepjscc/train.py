@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from jscc_sim.channels import parse_channel
 from jscc_sim.errors import guarded
 from jscc_sim.images import BUILTIN, read_picture
-from jscc_sim.nn.channel import transmit, unit_power
+from jscc_sim.nn.channel import send
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.training.data import Crops, load, split_folder
 
@@ -58,11 +58,9 @@ def train(crops, channel, seconds, steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
         images = unit_range(crops.draw(CROPS, rng))
-        latents = network.encode(images)
         snr_db = torch.empty(len(images)).uniform_(*SNR_DB, generator=generator)
-        sent = unit_power(latents.reshape(len(images), -1, 2))
-        heard = transmit(sent, channel, generator, snr_db)
-        loss = F.mse_loss(network.decode(heard.unbiased.reshape(latents.shape)), images)
+        heard = send(network.encode(images), channel, generator, snr_db)
+        loss = F.mse_loss(network.decode(heard.latents), images)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -22,7 +22,7 @@ SECONDS = (
 )
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
-    "wanted csi, repeats, seed. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
+    "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
     "equaliser, side_info, companion, sender_snr_db, header_margin_db."
 )
 
@@ -41,7 +41,11 @@ BLOCK_JSCC = "block-jscc"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
     "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K, "
-    "rayleigh-real-fast, rician-real-fast:K, L in channel uses, K linear"
+    "rayleigh-real-fast, rician-real-fast:K"
+)
+FADING = (
+    "one fading a frame (slow), a new one every L channel uses (block) or every use (fast); K: power of the "
+    "constant path over that of the others, linear"
 )
 CODECS = "gmm, jpeg, hevc, ..., see jscc-sim codecs, or a plug-in's package.module:Class or file.py:Class"
 
@@ -268,8 +272,8 @@ def _add_plotting(commands: Commands) -> None:
     plot = _command(commands, "plot", "plotting", "draw a table of results as a figure")
     plot.add_argument("file", metavar="FILE", help=TABLE)
     plot.add_argument("--x", choices=("cbr", "snr_db"), default="cbr", help="axis (cbr)")
-    measures = ("psnr_db", "ssim", "ms_ssim", "gain_db", "outage")
-    plot.add_argument("--y", choices=measures, default="psnr_db", help="what is drawn over it (psnr_db)")
+    plot.add_argument("--y", default="psnr_db", metavar="COLUMN",
+                      help="drawn over it: a metric's column, gain_db or outage (psnr_db)")  # fmt: skip
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
     plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")
@@ -363,7 +367,10 @@ def _selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _sender(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cbr", required=True, help="budget: channel uses per colour sample, 1/16 or 0.0625")
+    parser.add_argument(
+        "--cbr", required=True,
+        help="budget: channel uses per colour sample, 1/16 or 0.0625; block-jscc uses up to 1/4 and a header",
+    )  # fmt: skip
     parser.add_argument("--policy", default="", help=f"{PLUGIN} (lagrangian)")
     parser.add_argument("--complexity", default="", help=f"estimator: {PLUGIN} (variance)")
     parser.add_argument("--companion", choices=("auto", "none"), default="",
@@ -378,7 +385,7 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument(
         "--snr-db", type=float, required=True, metavar="DB", help="Es/N0; average under fading"
     )
-    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}, or {PLUGIN} (awgn)")
+    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}: {FADING}; or {PLUGIN} (awgn)")
     parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")

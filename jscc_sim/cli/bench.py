@@ -17,10 +17,10 @@ from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
 from jscc_sim.complexity import features
 from jscc_sim.errors import InputError
+from jscc_sim.header import check_size
 from jscc_sim.images import Picture, pixel_limit, read_picture
 from jscc_sim.systems.base import Transmission
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.payload import check_sides
 from jscc_sim.units import RatioSet, budget_uses, parse_cbr
 from jscc_sim.zoo import load_zoo
 
@@ -141,5 +141,5 @@ def _size(text: str) -> tuple[int, int]:
         raise InputError(f"size {text} has a side below 1")
     if height * width > pixel_limit():
         raise InputError(f"size {text} is above the limit of {pixel_limit()} pixels")
-    check_sides(height, width)
+    check_size(height, width)
     return height, width

@@ -79,7 +79,8 @@ def encode(arguments: argparse.Namespace) -> int:
     write_recording(
         arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
     )
-    print(f"{arguments.out}: {len(frame.symbols)} channel uses, {frame.header_uses} of them the header")
+    uses, header_uses = len(frame.symbols), frame.header_uses
+    print(f"{recording_files(arguments.out)[0]}: {uses} channel uses, {header_uses} of them the header")
     return 0
 
 
@@ -93,7 +94,7 @@ def channel(arguments: argparse.Namespace) -> int:
     _recording_output(arguments.out)
     received = disturb(recording.symbols, np.random.default_rng(arguments.seed))
     write_received(arguments.out, received, description="Received frame, one sample per channel use")
-    print(f"{arguments.out}: {len(received.symbols)} channel uses received")
+    print(f"{recording_files(arguments.out)[0]}: {len(received.symbols)} channel uses received")
     return 0
 
 
@@ -143,6 +144,10 @@ def _jobs(arguments: argparse.Namespace) -> list[Job]:
         writable(arguments.figure)
     folder = Path(arguments.out) if arguments.out and (several or Path(arguments.out).is_dir()) else None
     if folder is not None:
+        if folder.suffix.lower() in picture_suffixes() and not folder.is_dir():
+            raise InputError(
+                f"output {folder} is named as a picture; {len(arguments.images)} pictures need a folder"
+            )
         writable_folder(folder)
         stems = [Path(name).stem for name in arguments.images]
         double = next((stem for stem in stems if stems.count(stem) > 1), None)
@@ -223,6 +228,7 @@ def _send(
         "budget_uses": job.budget,
         "uses": sent.uses,
         "header_uses": sent.header_uses,
+        "header_snr_db": sent.header_snr_db,
         "cbr": cbr_of(sent.uses, height, width),
         "psnr_db": quality.psnr_db,
         "mse": quality.mse,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import pandas as pd
 
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.errors import InputError, printable
-from jscc_sim.files import check_regular, write_whole
+from jscc_sim.files import write_whole
 from jscc_sim.plots import check_figure_path, save_figure
 from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
-from jscc_sim.plots.table import check_table, read_csv, read_references, select
-
-SQLITE = b"SQLite format 3\0"
+from jscc_sim.plots.results_file import read_results
+from jscc_sim.plots.table import read_references, select
 
 
 def plot(arguments: argparse.Namespace) -> int:
@@ -31,7 +29,7 @@ def plot(arguments: argparse.Namespace) -> int:
         raise InputError(f"--no-bands is of means of quality, not of {arguments.y}")
     references = _references(arguments.reference)
     parents = _parents(arguments.parent)
-    table = _selected(_table(arguments.file), arguments.where)
+    table = _selected(read_results(arguments.file), arguments.where)
     x, width, outages = arguments.x, arguments.width, not arguments.without_outages
     if arguments.y == "outage":
         figure = outage_figure(table, x, width=width)
@@ -61,7 +59,7 @@ def report(arguments: argparse.Namespace) -> int:
     replaces_nothing(arguments, arguments.out)
     writable(arguments.out)
     references, parents = _references(arguments.reference), _parents(arguments.parent)
-    table = _selected(_table(arguments.file), arguments.where)
+    table = _selected(read_results(arguments.file), arguments.where)
     title = arguments.title or f"Results of {Path(arguments.file).stem}"
     given = [("--where", word) for word in arguments.where] + [
         ("--parent", word) for word in arguments.parent
@@ -73,21 +71,6 @@ def report(arguments: argparse.Namespace) -> int:
     write_whole(arguments.out, lambda handle: handle.write(printable(text).encode()))
     say_written(arguments.out, f"{len(table)} trials, {len(text) / 1e6:.1f} MB")
     return 0
-
-
-def _table(path: str) -> pd.DataFrame:
-    """The rows of an exported CSV, or of the SQLite store itself."""
-    try:
-        check_regular(path, sys.maxsize)
-        with open(path, "rb") as handle:
-            stored = handle.read(len(SQLITE)) == SQLITE
-    except OSError as error:
-        raise InputError(f"table {path} cannot be read: {error.strerror}") from None
-    if not stored:
-        return read_csv(path)
-    from jscc_sim.sweep import table
-
-    return check_table(table(path), path)
 
 
 def _selected(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:

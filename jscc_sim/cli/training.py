@@ -6,13 +6,13 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.cli.outputs import writable_folder
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, counted
 from jscc_sim.files import check_apart
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.training.calibrate import calibrate as fit_predictor
@@ -21,7 +21,15 @@ from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
-from jscc_sim.zoo import Zoo, check_own, check_unreleased, load_zoo, save_calibration, update_manifest
+from jscc_sim.zoo import (
+    Zoo,
+    check_new,
+    check_own,
+    check_unreleased,
+    load_zoo,
+    save_calibration,
+    update_manifest,
+)
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
     from jscc_sim.training.loop import Trainer
@@ -29,6 +37,7 @@ if TYPE_CHECKING:  # torch is loaded once everything is checked
 
 CALIBRATION_IMAGES = 80
 CURVES = "training.png"
+LINEAR = "linear"
 FINE, COARSE, DEPTHS = 128, 192, (3, 3, 3, 4)
 
 WIDEST, DEEPEST, LONGEST_SIDE, MOST_CROPS, MOST = 4096, 100, 8192, 1 << 16, 10**9
@@ -44,7 +53,8 @@ def train(arguments: argparse.Namespace) -> int:
     writable_folder(Path(arguments.out))
     check_unreleased(Path(arguments.out))
     split = _material(arguments)
-    _replaces_no_picture(arguments, split)
+    if split is not None:
+        _check_holds_none(Path(arguments.out), [*split.training, *split.validation])
     if arguments.system == BLOCK_JSCC:
         assert split is not None
         start = None if arguments.start is None else load_zoo(arguments.start)
@@ -66,7 +76,13 @@ def train(arguments: argparse.Namespace) -> int:
     else:
         task = _task(arguments)
         trainer = _run(arguments, task, split, folder)
-        _draw(folder)
+        _draw(folder, task)
+        if trainer.restored == trainer.step:
+            print(
+                f"nothing was trained: {folder} has its {counted(trainer.step, 'step')}; --steps with a "
+                "larger number goes on",
+                flush=True,
+            )
         if trainer.step != trainer.recipe.steps:
             print(f"stopped; the same command goes on from {folder}")
             return 130
@@ -80,6 +96,7 @@ def train(arguments: argparse.Namespace) -> int:
                 network, folder, notes, _training_range(arguments).snr_db, _inherited(arguments)
             )
             _calibrate(zoo, split, arguments.seed)
+            _compare(task, split, folder)
         else:
             release_model(task, network, folder, notes)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
@@ -127,11 +144,23 @@ def _check(arguments: argparse.Namespace) -> None:
         bank = start.manifest["bank"]
         if bank != "conv":
             raise InputError(f"zoo {arguments.start} has the bank {bank}, no network to start from")
+    if arguments.system == BLOCK_JSCC:
+        check_new(Path(arguments.out))
     _training_range(arguments)
     for name in ("minutes", "checkpoint_seconds", "rate"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
+
+
+def _check_holds_none(out: Path, pictures: Sequence[Path]) -> None:
+    """Raises InputError for a folder in which pictures lie that are read: the curves of the training would be
+    drawn over one of them, or be one the next time."""
+    check_apart([out / CURVES], pictures)
+    folder = out.resolve()
+    for path in pictures:
+        if folder in (path.parent.resolve(), path.resolve().parent):
+            raise InputError(f"output folder {out} holds pictures that are read, {path.name}: name another")
 
 
 def _material(arguments: argparse.Namespace) -> Split | None:
@@ -143,16 +172,6 @@ def _material(arguments: argparse.Namespace) -> Split | None:
     if arguments.folder is None:
         raise InputError(f"{arguments.system} is trained on a FOLDER of pictures")
     return split_folder(arguments.folder)
-
-
-def _replaces_no_picture(arguments: argparse.Namespace, split: Split | None) -> None:
-    """Raises InputError where the curves would be drawn over one of the pictures to train on, or beside them:
-    the next run would train on them."""
-    if split is None or arguments.bank == "linear":
-        return
-    check_apart([Path(arguments.out) / CURVES], [*split.training, *split.validation])
-    if Path(arguments.out).resolve() == Path(arguments.folder).resolve():
-        raise InputError(f"--out {arguments.out} is the pictures' folder: {CURVES} would be one of them")
 
 
 def _none_of(arguments: argparse.Namespace, names: Iterable[str], why: str) -> None:
@@ -227,7 +246,25 @@ def _inherited(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: manifest[name] for name in ("companion", "withheld") if name in manifest}
 
 
-def _draw(folder: Path) -> None:
+def _compare(task: Task[Any], split: Split, folder: Path) -> None:
+    """A line on what the training came to, beside what needs none."""
+    from jscc_sim.training.block_jscc import bank_psnr_db
+    from jscc_sim.training.log import LOG, column, read_log
+
+    name = column("PSNR")
+    rows = read_log(folder / LOG) if (folder / LOG).exists() else []
+    own_db = rows[-1].get(name, math.nan) if rows else math.nan
+    if not math.isfinite(own_db):  # a log that was deleted; pictures without a whole block
+        return
+    linear_db = bank_psnr_db(load_zoo(LINEAR).bank, task.held_out(split))
+    behind = ": train longer" if own_db < linear_db else ""
+    print(
+        f"validation PSNR ({task.validated}): {own_db:.2f} dB; the linear coder, which is not trained, makes "
+        f"{linear_db:.2f} dB of the same pictures{behind}"
+    )
+
+
+def _draw(folder: Path, task: Task[Any]) -> None:
     """The curves of the run so far, if it got so far."""
     from jscc_sim.training.log import LOG, read_log
 
@@ -235,7 +272,7 @@ def _draw(folder: Path) -> None:
         from jscc_sim.plots import save_figure
         from jscc_sim.plots.training import training_figure
 
-        save_figure(training_figure(read_log(folder / LOG)), folder / CURVES)
+        save_figure(training_figure(read_log(folder / LOG), task.validated), folder / CURVES)
 
 
 def _calibrate(zoo: Zoo, split: Split, seed: int, images: int = CALIBRATION_IMAGES) -> Zoo:

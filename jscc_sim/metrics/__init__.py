@@ -13,7 +13,7 @@ from jscc_sim.metrics.colour import CIEDE2000
 from jscc_sim.metrics.error import PSNR, block_errors, mean_squared_error, psnr_between, psnr_of_mse
 from jscc_sim.metrics.gradient import GMSD
 from jscc_sim.metrics.structural import MSSSIM, SSIM
-from jscc_sim.plugins import load_plugin
+from jscc_sim.plugins import load_plugin, plugin_name
 
 __all__ = [
     "CIEDE2000",
@@ -31,6 +31,7 @@ __all__ = [
     "load_metrics",
     "mean_squared_error",
     "measure",
+    "metric_name",
     "psnr_between",
     "psnr_of_mse",
 ]
@@ -81,8 +82,9 @@ def measure(picture: Picture, reference: Picture, metrics: Sequence[Metric] = DE
     return Quality(mean_squared_error(picture, reference), values)
 
 
-def load_metric(spec: str) -> Metric:
-    """A metric from NAME, package.module:Class or file.py:Class, with :key=value,... or without.
+def load_metric(spec: str | Metric) -> Metric:
+    """A metric from NAME, package.module:Class or file.py:Class, with :key=value,... or without; or an
+    instance, by value or as it is.
 
     Raises InputError, see `load_plugin`, and for one without a usable column.
     """
@@ -91,14 +93,19 @@ def load_metric(spec: str) -> Metric:
     return metric
 
 
-def load_metrics(specs: str | Sequence[str]) -> tuple[Metric, ...]:
+def metric_name(metric: Metric) -> str:
+    """The text that `load_metric` makes the same metric of, or else the metric by value."""
+    return plugin_name(metric, METRICS)
+
+
+def load_metrics(specs: str | Sequence[str | Metric]) -> tuple[Metric, ...]:
     """Metrics from a list, or from text with commas: `psnr,gmsd,mine.py:Mine:size=3,depth=2` is three.
 
     Raises InputError, also for two of one column.
     """
     if isinstance(specs, str):
-        specs = re.split(r",(?![^,:]*=)", specs)
-    metrics = tuple(load_metric(spec.strip()) for spec in specs)
+        specs = [spec.strip() for spec in re.split(r",(?![^,:]*=)", specs)]
+    metrics = tuple(load_metric(spec) for spec in specs)
     columns = [metric.column for metric in metrics]
     for metric in metrics:
         if columns.count(metric.column) > 1:

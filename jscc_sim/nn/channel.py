@@ -3,8 +3,10 @@
 Statistics and equalisers are those of `jscc_sim.channels`, by its own definitions; only the draws are
 torch's. Each sample of a batch is a frame with fading and noise of its own, and an SNR of its own if wanted:
 
-    heard = transmit(unit_power(encoder(images)), parse_channel("rayleigh-block:64", 10), generator)
-    loss = mse_loss(decoder(heard.unbiased), images)
+    heard = send(encoder(images), parse_channel("rayleigh-block:64", 10), generator)
+    loss = mse_loss(decoder(heard.latents), images)
+
+`send` does to latents what `TorchLink` does to them; `transmit` is the channel and the equaliser alone.
 """
 
 from __future__ import annotations
@@ -51,6 +53,49 @@ class EqualisedBatch:
     def unbiased_variance(self) -> Tensor:
         """[B, uses] noise variance of `unbiased`."""
         return self.noise_variance / self.gain.clamp_min(LEAST_GAIN) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedLatents:
+    """Latents as they arrived, and the variance of the noise in each, of a complex one in both its parts
+    together; both in the shape that the latents had."""
+
+    latents: Tensor
+    variance: Tensor
+
+
+def send(
+    latents: Tensor,
+    channel: Channel,
+    generator: torch.Generator,
+    snr_db: Tensor | None = None,
+    equaliser: str = "mmse",
+    unbiased: bool = True,
+) -> ReceivedLatents:
+    """Latents of pictures over the channel as `systems.torch_link.TorchLink` sends them: each picture's
+    brought to unit power and interleaved (here in random order); when they have arrived, in their own order
+    and on the encoder's scale again.
+
+    latents: [B, ...] complex, a channel use each, or real, two that follow each other a use; unbiased:
+    without the bias that `mmse` leaves; the rest as for `transmit`. Raises InputError as it does, and for an
+    odd number of reals.
+    """
+    flat = latents.flatten(1)
+    if not flat.is_complex():
+        if flat.shape[1] % 2:
+            raise InputError(f"latents of shape {list(latents.shape)}: {flat.shape[1]} reals are no pairs")
+        flat = torch.view_as_complex(_single(flat).unflatten(1, (-1, 2)).contiguous())
+    gain = power_gain(flat)
+    order = torch.randperm(flat.shape[1], generator=generator, device=flat.device)
+    heard = transmit((flat * gain)[:, order], channel, generator, snr_db, equaliser)
+    found, variance = heard.symbols, heard.noise_variance
+    if unbiased:
+        found, variance = heard.unbiased, heard.unbiased_variance
+    place = order.argsort()
+    found, variance = found[:, place] / gain, variance[:, place] / gain**2
+    if not latents.is_complex():
+        found, variance = torch.view_as_real(found), (variance / 2)[..., None].expand(-1, -1, 2)
+    return ReceivedLatents(found.reshape(latents.shape), variance.reshape(latents.shape))
 
 
 def transmit(
@@ -117,8 +162,12 @@ def equalise(received: ReceivedBatch, method: str = "mmse") -> EqualisedBatch:
 def unit_power(symbols: Tensor) -> Tensor:
     """Frames [B, uses] complex or [B, uses, 2] real, each scaled to a mean power of 1 per use, as a picture's
     payload is. Frames that are all but silent stay so."""
-    power = _complex(symbols).abs().square().mean(1).clamp_min(LEAST_POWER)
-    return symbols * power.rsqrt().reshape(-1, *[1] * (symbols.ndim - 1))
+    return symbols * power_gain(_complex(symbols)).reshape(-1, *[1] * (symbols.ndim - 1))
+
+
+def power_gain(symbols: Tensor) -> Tensor:
+    """[B, 1] what brings frames [B, uses] complex to unit mean power."""
+    return symbols.abs().square().mean(1, keepdim=True).clamp_min(LEAST_POWER).rsqrt()
 
 
 def complex_normal(like: Tensor, variance: Tensor | float, generator: torch.Generator) -> Tensor:
@@ -132,10 +181,13 @@ def _complex(symbols: Tensor) -> Tensor:
     if symbols.is_complex() and symbols.ndim == 2:
         return symbols
     if not symbols.is_complex() and symbols.ndim == 3 and symbols.shape[2] == 2:
-        return torch.view_as_complex(
-            symbols.to(torch.promote_types(symbols.dtype, torch.float32)).contiguous()
-        )
+        return torch.view_as_complex(_single(symbols).contiguous())
     raise InputError(
         f"symbols of shape {list(symbols.shape)} {symbols.dtype} are neither [B, uses] complex nor "
         "[B, uses, 2] real"
     )
+
+
+def _single(reals: Tensor) -> Tensor:
+    """In single precision at least: there are no complex numbers of less."""
+    return reals.to(torch.promote_types(reals.dtype, torch.float32))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jscc_sim.nn.two_scale import COARSE_STEP, TwoScale
+from jscc_sim.nn.two_scale import COARSE_STEP, Conditioning, TwoScale
 from jscc_sim.units import BLOCK, STANDARD_RATIOS
 
 USES_PER_CHANNEL = 8
@@ -43,29 +43,25 @@ class ConvArchitecture:
         return sum(self.uses) // USES_PER_CHANNEL
 
 
-class Conditioning(nn.Module):
-    """A block's ratio and the SNRs in force -> a scale and a shift for each residual block."""
+class RatioConditioning(Conditioning):
+    """A block's ratio and the SNRs in force."""
 
     def __init__(self, ratios: int, scalars: int, widths: list[int], embedding: int, hidden: int) -> None:
-        super().__init__()
-        self.widths = widths
+        super().__init__(widths)
         self.ratio = nn.Embedding(ratios, embedding)
         self.scalar = nn.Linear(scalars, embedding)
         self.hidden = nn.Linear(embedding, hidden)
         self.out = nn.Linear(hidden, 2 * sum(widths))
         nn.init.normal_(self.ratio.weight, std=0.5)
-        nn.init.normal_(self.out.weight, std=0.01)
-        nn.init.zeros_(self.out.bias)
+        self.start()
 
     def forward(self, index: Tensor, snrs_db: Tensor) -> list[Tensor]:
         """index: [B, h, w] long; snrs_db: [B, h, w, S]. Returns a [B, h, w, 2C] per residual block."""
-        out = self.out(self.units(index, snrs_db))
-        return list(out.split([2 * width for width in self.widths], dim=-1))
+        return self.modulations(self.embedded(index, snrs_db))
 
-    def units(self, index: Tensor, snrs_db: Tensor) -> Tensor:
-        """What the hidden units say, [B, h, w, hidden]; the output is linear in it."""
-        embedded = F.silu(self.ratio(index) + self.scalar(relative_snr(snrs_db)))
-        return F.silu(self.hidden(embedded))
+    def embedded(self, index: Tensor, snrs_db: Tensor) -> Tensor:
+        """What the hidden units are told, [B, h, w, embedding]."""
+        return F.silu(self.ratio(index) + self.scalar(relative_snr(snrs_db)))
 
 
 def relative_snr(snrs_db: Tensor) -> Tensor:
@@ -84,8 +80,8 @@ class ConvCoder(TwoScale):
         a = self.architecture = architecture
         super().__init__(a)
         ratios = len(a.uses)
-        self.sender = Conditioning(ratios, 1, self.sender_widths, a.embedding, a.hidden)
-        self.receiver = Conditioning(ratios, 2, self.receiver_widths, a.embedding, a.hidden)
+        self.sender = RatioConditioning(ratios, 1, self.sender_widths, a.embedding, a.hidden)
+        self.receiver = RatioConditioning(ratios, 2, self.receiver_widths, a.embedding, a.hidden)
         owner = torch.tensor([k for k, uses in enumerate(a.uses) for _ in range(uses // USES_PER_CHANNEL)])
         self.register_buffer("used", owner == torch.arange(ratios)[:, None], persistent=False)
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from jscc_sim.blocks import BlockGrid, fill_missing
 from jscc_sim.channels import LEAST_VARIANCE, Equalised
 from jscc_sim.nn.bank import Bank, Latents, block_slices
+from jscc_sim.nn.water_filling import water_filled
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES, STANDARD_RATIOS, RatioSet, noise_variance
 
 BATCH = 1024
-BISECTIONS = 60
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,4 @@ class LinearBank(Bank):
         senders = np.repeat(np.cumsum(count[::-1])[::-1][1:], 2 * np.diff(self.ratios.array))
         senders = np.pad(senders, (0, BLOCK_SAMPLES - len(senders)))
         available, half = float(count @ self.ratios.array), noise_variance(snr_db) / 2
-        deviation = np.sqrt(self._sorted_variance())
-        low, high = 0.0, 1e9
-        for _ in range(BISECTIONS):
-            level = np.sqrt(max(low, 1e-12) * high)
-            spent = senders @ np.maximum(deviation * level - half, 0)
-            low, high = (level, high) if spent < available else (low, level)
-        return np.maximum(deviation * np.sqrt(max(low, 1e-12) * high) - half, 0.0)
+        return water_filled(np.sqrt(self._sorted_variance()), half, available, senders)

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import Channel, equalise, reals_of
+from jscc_sim.channels import Channel, EqualisedReals, equalise, symbols_of
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
+from jscc_sim.nn.water_filling import water_filled
 from jscc_sim.units import DECODED, check_finite, noise_variance
 
 PATCH = 4
 PATCH_SAMPLES = 3 * PATCH**2
 KLT_FILE = "patch_klt.safetensors"
-BISECTIONS = 200
 LEAST_VARIANCE = 1e-9
 
 
@@ -103,27 +103,18 @@ def picture_of_patches(patches: NDArray[np.float64], size: tuple[int, ...]) -> P
     return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
-def water_filled(deviation: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """[n] power of each coefficient, 1/2 on average: two of them are a use of unit power. noise: its variance
-    in a real dimension. Minimises the sum of deviation**2 * noise / (power + noise)."""
-    low, high = 0.0, (len(deviation) / 2 + len(deviation) * noise) / deviation.max()
-    for _ in range(BISECTIONS):
-        level = (low + high) / 2
-        enough = np.maximum(deviation * level - noise, 0).sum() >= len(deviation) / 2
-        low, high = (low, level) if enough else (level, high)
-    return np.maximum(deviation * high - noise, 0)
-
-
 def _over(
     sent: NDArray[np.float64], channel: Channel, rng: np.random.Generator, equaliser: str
 ) -> NDArray[np.float64]:
     """Least-squares estimate of coefficients [patches, n] of mean 0; n is even."""
     variance = np.maximum(sent.var(0), LEAST_VARIANCE)
-    power = water_filled(np.sqrt(variance), noise_variance(channel.snr_db) / 2)
+    half, each = noise_variance(channel.snr_db) / 2, np.ones(len(variance))
+    power = water_filled(np.sqrt(variance), half, each.sum() / 2, each)  # two are a use of unit power
     amplitude = np.sqrt(power / variance)
-    symbols = np.ascontiguousarray(sent * amplitude).view(np.complex128).reshape(-1)
-    heard = equalise(channel(symbols.astype(np.complex64), rng), equaliser)
-    reals = reals_of(heard.symbols).reshape(sent.shape)
-    gain = np.repeat(heard.gain, 2).reshape(sent.shape) * amplitude
-    noise = np.repeat(heard.noise_variance, 2).reshape(sent.shape) / 2
-    return np.asarray(reals * gain * variance / (gain**2 * variance + noise))
+    symbols = symbols_of(np.ascontiguousarray(sent * amplitude).reshape(-1))
+    reals = EqualisedReals.of(equalise(channel(symbols, rng), equaliser))
+    values, strength, noise = (
+        x.reshape(sent.shape) for x in (reals.values, reals.gain, reals.noise_variance)
+    )
+    gain = strength * amplitude
+    return np.asarray(values * gain * variance / (gain**2 * variance + noise))

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from jscc_sim.nn.two_scale import COARSE_STEP, TwoScale, modulate
+from jscc_sim.nn.two_scale import COARSE_STEP, Conditioning, TwoScale, modulate
 
 STRIDE = COARSE_STEP
 """Pixels between latents."""
@@ -37,23 +36,20 @@ class QuantisedArchitecture:
     hidden: int = 28
 
 
-class Conditioning(nn.Module):
-    """A rate -> a scale and a shift of each channel, for features of several widths."""
+class RateConditioning(Conditioning):
+    """The rate of a whole picture."""
 
     def __init__(self, widths: list[int], hidden: int) -> None:
-        super().__init__()
-        self.widths = widths
+        super().__init__(widths)
         self.hidden = nn.Linear(1 + len(BITS), hidden)
         self.out = nn.Linear(hidden, 2 * sum(widths))
-        nn.init.normal_(self.out.weight, std=0.01)
-        nn.init.zeros_(self.out.bias)
+        self.start()
 
     def forward(self, channels: Tensor, bits: Tensor) -> list[Tensor]:
         """channels, bits: [B]. Returns a [B, 1, 1, 2 * width] for each of the widths."""
         level = torch.tensor(BITS, device=bits.device) == bits[:, None]
         rate = torch.cat([channels[:, None].float().log2() / 2.5 - 1, level.float()], 1)
-        out = self.out(F.silu(self.hidden(rate)))[:, None, None]
-        return list(out.split([2 * width for width in self.widths], dim=-1))
+        return [modulation[:, None, None] for modulation in self.modulations(rate)]
 
 
 class QuantisedCoder(TwoScale):
@@ -62,8 +58,8 @@ class QuantisedCoder(TwoScale):
     def __init__(self, architecture: QuantisedArchitecture) -> None:
         a = self.architecture = architecture
         super().__init__(a)
-        self.sender = Conditioning([*self.sender_widths, a.latents], a.hidden)
-        self.receiver = Conditioning([a.latents, *self.receiver_widths], a.hidden)
+        self.sender = RateConditioning([*self.sender_widths, a.latents], a.hidden)
+        self.receiver = RateConditioning([a.latents, *self.receiver_widths], a.hidden)
 
     def make_heads(self) -> None:
         """See TwoScale.make_heads."""

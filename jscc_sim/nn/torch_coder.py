@@ -19,7 +19,7 @@ from jscc_sim.channels import Symbols
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
-from jscc_sim.nn.held_weights import modules_of
+from jscc_sim.nn.held_modules import modules_of
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.plugins import errors_named
 

@@ -62,6 +62,32 @@ def modulate(x: Tensor, modulation: Tensor) -> Tensor:
     return (cells * (1 + scale) + shift).reshape(batch, height, length, width).permute(0, 3, 1, 2)
 
 
+class Conditioning(nn.Module, ABC):
+    """What is told of rate and channel -> a scale and a shift of each channel, for features of several
+    widths. A subclass makes `hidden` and `out`, after what it embeds what it is told with, so that a seed
+    stays a seed, and then calls `start`."""
+
+    hidden: nn.Linear
+    out: nn.Linear
+
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        self.widths = widths
+
+    def start(self) -> None:
+        """Hardly any modulation before training."""
+        nn.init.normal_(self.out.weight, std=0.01)
+        nn.init.zeros_(self.out.bias)
+
+    def said(self, told: Tensor) -> Tensor:
+        """What the hidden units say, [..., hidden]; the modulations are linear in it."""
+        return F.silu(self.hidden(told))
+
+    def modulations(self, told: Tensor) -> list[Tensor]:
+        """[..., inputs] -> a [..., 2 * width] for each of the widths."""
+        return list(self.out(self.said(told)).split([2 * width for width in self.widths], dim=-1))
+
+
 class TwoScale(nn.Module, ABC):
     """Images are [B, 3, H, W] in 0 to 1, H and W multiples of COARSE_STEP. Modulations are [B, h, w, 2C], one
     for each residual block in turn; they are used up."""

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
-from jscc_sim.nn.conv import Conditioning
+from jscc_sim.nn.conv import RatioConditioning
 from jscc_sim.nn.pictures import image_of, picture_of
 from jscc_sim.nn.two_scale import COARSE_STEP, FINE_STEP, TwoScale
 
@@ -54,8 +54,8 @@ class VAECoder(TwoScale):
     def __init__(self, architecture: VAEArchitecture) -> None:
         a = self.architecture = architecture
         super().__init__(a)
-        self.sender = Conditioning(len(CHOICES), 1, self.sender_widths, a.embedding, a.hidden)
-        self.receiver = Conditioning(len(CHOICES), 2, self.receiver_widths, a.embedding, a.hidden)
+        self.sender = RatioConditioning(len(CHOICES), 1, self.sender_widths, a.embedding, a.hidden)
+        self.receiver = RatioConditioning(len(CHOICES), 2, self.receiver_widths, a.embedding, a.hidden)
         owner = torch.tensor([k for k, n in enumerate(CHOICES) for _ in range(n)])
         self.register_buffer("used", owner == torch.arange(len(CHOICES))[:, None], persistent=False)
 

@@ -8,6 +8,7 @@ pictures do not compare.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,12 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jscc_sim.errors import InputError
+from jscc_sim.metrics import METRICS
 from jscc_sim.plots import style
-from jscc_sim.plots.gains import envelopes, why_no_gain, with_gains
+from jscc_sim.plots.gains import envelopes, has_uniform, why_no_gain, with_gains
 from jscc_sim.plots.series import Curve, Curves
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
 from jscc_sim.plots.table import (
@@ -29,9 +32,10 @@ from jscc_sim.plots.table import (
     OTHER,
     SCHEME,
     Axis,
-    Quality,
     as_fraction,
     check_table,
+    further_metrics,
+    measured_by,
     of_other_pictures,
     panel_name,
     place_name,
@@ -42,16 +46,22 @@ from jscc_sim.statistics import FEWEST
 NAMES = {
     "cbr": "channel bandwidth ratio (CBR)",
     "snr_db": "SNR (dB)",
-    "psnr_db": "PSNR (dB)",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
+    **{metric.column: metric.label for metric in METRICS.values()},
 }
+MANY, SINGLE = {1: "bars", 2: "bands"}, {1: "dots", 2: "thin lines"}
+"""What stands for the spread of a point, and of a curve of more: of many images, and of few."""
+
 MOST_PANELS, MOST_CURVES = 12, 12
+MOST_TICKS = 10
+"""SNRs that each have their tick."""
+
 BEYOND = 0.25
 """How far beyond the lines an axis may reach for the bands, as a share of what the lines span."""
 
 NEARLY_ALL = 0.95
 """Share of a budget; whoever spends less is named where the axis does not show it."""
+
+_log = logging.getLogger(__name__)
 
 Draw = Callable[[Axes, float, pd.DataFrame], "list[Curve]"]
 
@@ -59,7 +69,7 @@ Draw = Callable[[Axes, float, pd.DataFrame], "list[Curve]"]
 def quality_figure(
     table: pd.DataFrame,
     x: Axis = "cbr",
-    y: Quality = "psnr_db",
+    y: str = "psnr_db",
     *,
     width: Width = "column",
     references: pd.DataFrame | None = None,
@@ -68,19 +78,21 @@ def quality_figure(
     outages: bool = True,
     bands: bool = True,
 ) -> Figure:
-    """Mean quality over CBR (as spent) or SNR, with 95 % bands over images, or, of fewer than FEWEST, a thin
-    line for each; bands: whether there are either. The axis is scaled by the lines.
+    """Mean quality, y the column of any metric, over CBR (as spent) or SNR, with 95 % bands over images, or,
+    of fewer than FEWEST, a thin line for each; of a curve that is one point a bar, or dots; bands: whether
+    there are any. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
     published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
     pictures than the table's are drawn too, and marked; parents: see `with_gains`; outages:
     whether lost frames count, as mid-grey. Raises InputError.
     """
-    if y not in MEASURES:
-        raise InputError(f"{y!r} is not one of {', '.join(MEASURES)}")
+    known = [*MEASURES, *further_metrics(table)]
+    if y not in known:
+        raise InputError(f"{y!r} is none of the table's metrics, which are {', '.join(known)}")
     if references is not None and y != "psnr_db":
         raise InputError(f"published curves give psnr_db, not {y}")
-    curves = Curves(check_table(table), x, outages)
+    curves = Curves(measured_by(check_table(table), y), x, outages)
     page = _Page(curves, width)
     sources: list[str] = []
     left_out = ""
@@ -98,18 +110,23 @@ def quality_figure(
                 (line,) = axes.plot(below.cbr, below.psnr_db, linewidth=0.8, linestyle=(0, (1, 1.5)))
                 line.set_color(style.COLOURS[curves.order[below.scheme] % len(style.COLOURS)])
                 page.add(f"envelope of {curves.labels[below.scheme]}", line)
-        axes.set_xlim(page.limits)
+        page.place(axes)
         if references is not None:
             _draw_references(page, axes, value, rows, references, sources)
-        axes.set_ylabel(NAMES[y] + ("" if outages else ", without outages"))
+        axes.set_ylabel(style.plain(NAMES.get(y, y)) + ("" if outages else ", without outages"))
         return drawn
 
     page.draw(draw)
     page.scale(bands)
-    page.note(_over_images(page, "bands", "thin lines") if bands else _means(page))
+    shapes = sorted({min(len(curve.x), 2) for _, curve in page.drawn} - {0}, reverse=True)
+    many, single = (" and ".join(words[n] for n in shapes) for words in (MANY, SINGLE))
+    page.note(_over_images(page, many, single) if bands and shapes else _means(page))
     page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
+        if not sources:
+            why = "they are of other pictures" if left_out else "none is for these conditions"
+            _log.warning("no published curve over %s is drawn: %s", x, why)
         page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
                     ["No published curve is for these conditions."] * (not left_out)), left_out)  # fmt: skip
     return page.finish()
@@ -129,14 +146,17 @@ def gain_figure(
     gains = with_gains(curves.table, parents, outages)
     if not gains["gain_db"].notna().any():
         raise InputError(f"table has no gain over uniform: {why_no_gain(curves.table)}")
-    page = _Page(curves, width, rows=gains)
+    compared = has_uniform(gains, curves.table, parents)
+    without = [curves.labels[key] for key, *_ in curves.groups(gains[~compared])]
+    page = _Page(curves, width, rows=gains[compared])
 
     def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
         drawn = list(curves.of(rows, "gain_db"))
         places = sorted({at for curve in drawn for at in curve.at})
-        bar = 0.8 / max(len(drawn), 1)
-        for number, curve in enumerate(drawn):
-            left = np.searchsorted(places, curve.at) + bar * (number - (len(drawn) - 1) / 2)
+        barred = [curve for curve in drawn if len(curve.at)]
+        bar = 0.8 / max(len(barred), 1)
+        for number, curve in enumerate(barred):
+            left = np.searchsorted(places, curve.at) + bar * (number - (len(barred) - 1) / 2)
             bars = axes.bar(
                 left,
                 curve.mean,
@@ -167,7 +187,9 @@ def gain_figure(
     page.note("Gain over uniform's lower convex envelope in the (uses, MSE) plane, image by image, in dB.")
     page.note(_over_images(page, "whiskers", "dots", "paired "))
     page.note(*_left_out(page), *_unspent(page))
-    page.note(_lost(gains) if outages else _arrived(page))
+    named = ", ".join(dict.fromkeys(without))
+    page.note(f"Without uniform frames, so not compared: {named}." if without else "")
+    page.note(_lost(gains[compared]) if outages else _arrived(page))
     return page.finish()
 
 
@@ -189,7 +211,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
             axes.vlines(at[seen], low[seen], high[seen], color=_colour(curve), linewidth=0.7)
             style.draw_bounds(axes, at[~seen], high[~seen], _colour(curve))
             lowest.extend([*curve.mean[seen], *high[~seen]])
-        axes.set_xlim(page.limits)
+        page.place(axes)
         axes.set_yscale("log")
         axes.set_ylim(0.3 * min(lowest, default=0.1), 1.3)
         axes.set_ylabel("outage rate")
@@ -269,6 +291,13 @@ class _Page:
         beyond = 0.05 * (high - low or abs(high) or 1.0)
         return low - beyond, high + beyond
 
+    def place(self, axes: Axes) -> None:
+        """The axis of x: its ends, and ticks at the SNRs of the table where they are few."""
+        axes.set_xlim(self.limits)
+        snrs_db = sorted(set(self.curves.table["snr_db"]))
+        if self.curves.x == "snr_db" and len(snrs_db) <= MOST_TICKS:
+            axes.set_xticks(snrs_db, [f"{snr_db:g}" for snr_db in snrs_db])
+
     def add(self, label: str, artist: Artist | Any) -> None:
         self.entries.setdefault(label, artist)
 
@@ -287,6 +316,8 @@ class _Page:
                 if len(self.panels) > 1:
                     axes.set_title(panel_name(OTHER[self.curves.x], value))
                 drawn = draw(axes, value, panel)
+                if axes.get_yscale() == "linear":  # a low panel of the usual ticks may have two
+                    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 2.5, 5, 10), min_n_ticks=4))
                 axes.label_outer()
                 self.drawn += [(value, curve) for curve in drawn]
             for number in range(len(self.panels), grid.size):
@@ -296,9 +327,11 @@ class _Page:
                 above.set_xlabel(x_label or NAMES[self.curves.x])
 
     def scale(self, bands: bool) -> None:
-        """Limits of y by what the lines show, and by the bands as far as they do not flatten the lines."""
+        """Limits of y by what the lines and the bars of points show, and by the bands as far as they do not
+        flatten the lines."""
         lines = [np.asarray(line.get_ydata(), float) for axes in self.figure.axes for line in axes.lines]
-        shown = np.concatenate([*lines, [np.nan]])
+        bars = [c.mean + side * c.half_width for _, c in self.drawn for side in (-1, 1) if len(c.x) == 1]
+        shown = np.concatenate([*lines, *(bars if bands else []), [np.nan]])
         shown = shown[np.isfinite(shown)]
         if not len(shown):
             return
@@ -342,10 +375,15 @@ def _line(axes: Axes, curve: Curve, values: Any = None) -> Artist:
 
 
 def _draw_spread(axes: Axes, curve: Curve) -> None:
-    """The interval of a curve as a band; or few images one by one: an interval says nothing."""
+    """The interval of a curve as a band, of a point as a bar; or few images one by one: an interval says
+    nothing."""
+    point = len(curve.x) == 1
     if 1 < curve.images < FEWEST:
-        axes.plot(curve.x, curve.each.T, color=_colour(curve), linewidth=0.35, alpha=0.5)
+        look: dict[str, Any] = {"marker": "o", "markersize": 1.6} if point else {"linewidth": 0.35}
+        axes.plot(curve.x, curve.each.T, color=_colour(curve), alpha=0.5, **look)
     low, high = curve.mean - curve.half_width, curve.mean + curve.half_width
+    if point and np.isfinite(curve.half_width).all():
+        axes.vlines(curve.x, low, high, color=_colour(curve), alpha=0.5, linewidth=0.7)
     axes.fill_between(curve.x, low, high, color=_colour(curve), alpha=0.13, linewidth=0)
 
 
@@ -440,21 +478,33 @@ def _means(page: _Page) -> str:
 
 
 def _left_out(page: _Page) -> list[str]:
-    """A note on the points without a value: which, why, and for how many of the images."""
+    """A note on the points without a value: which, why, and for how many of the images. What holds of every
+    point, as of a measure that pictures are too small for, is said once."""
     x, several = page.curves.x, len(page.panels) > 1
+    everywhere = _of_every_point(page)
     places: dict[tuple[str, float, str], list[tuple[float, int, int]]] = {}
     for value, curve in page.drawn:
         for point in curve.left_out:
-            place = (curve.label, point.at, point.why)
-            places.setdefault(place, []).append((value, point.images, curve.images))
+            label, at = ("", 0.0) if point.why in everywhere else (curve.label, point.at)
+            places.setdefault((label, at, point.why), []).append((value, point.images, curve.images))
     words = []
     for (label, at, why), found in places.items():
         fewest, most = (pick(lost for _, lost, _ in found) for pick in (min, max))
         counts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
         where = "".join(f", {place_name(OTHER[x], value)}" for value, _, _ in found) if several else ""
-        images = max(count for _, _, count in found)
-        words.append(f"{label} at {place_name(x, at)}{where} ({why}: {counts} of {images} images)")
+        place = "every point" if why in everywhere else f"{label} at {place_name(x, at)}{where}"
+        words.append(f"{place} ({why}: {counts} of {max(count for _, _, count in found)} images)")
     return [f"Left out: {'; '.join(words)}."] if words else []
+
+
+def _of_every_point(page: _Page) -> set[str]:
+    """Why every point of every curve is left out: reasons that they share, of several points."""
+    points = [
+        {point.why for point in curve.left_out if point.at == at}
+        for _, curve in page.drawn
+        for at in {*curve.at, *(point.at for point in curve.left_out)}
+    ]
+    return set.intersection(*points) if len(points) > 1 else set()
 
 
 def _coders(page: _Page) -> list[str]:

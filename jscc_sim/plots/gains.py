@@ -74,6 +74,18 @@ def with_gains(
     return others
 
 
+def has_uniform(rows: pd.DataFrame, table: pd.DataFrame, parents: Mapping[str, str] | None) -> pd.Series:
+    """Whether a checked table holds uniform frames of the system and the zoo (or its parent) of each row:
+    digital chains have none."""
+    known = set(table.loc[_is_uniform(table), ["system", "zoo"]].itertuples(index=False, name=None))
+    zoos = rows["zoo"].replace(dict(parents or {}))
+    found = [
+        bool({(system, zoo), (system, parent)} & known)
+        for system, zoo, parent in zip(rows["system"], rows["zoo"], zoos, strict=True)
+    ]
+    return pd.Series(found, rows.index, dtype=bool)
+
+
 @dataclass(frozen=True, eq=False)
 class Envelope:
     """Uniform's envelope over CBR, a mean PSNR over images. scheme: that of the uniform frames in it."""

@@ -16,7 +16,8 @@ from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width,
 @dataclass(frozen=True)
 class Panel:
     """curves: label -> (x, y), or (x, y, half-widths of y's intervals) for a band; a NaN is a gap. A label
-    has one look in all panels of a figure; marked: whether points have markers."""
+    has one look in all panels of a figure; marked: whether points have markers; counts: whether x counts
+    something, from 0 to so many; least_span: what the axis of y spans at least."""
 
     x: str
     y: str
@@ -24,6 +25,8 @@ class Panel:
     title: str = ""
     log_x: bool = False
     marked: bool = True
+    counts: int | None = None
+    least_span: float = 0.0
 
 
 def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: Width = "column") -> Figure:
@@ -47,5 +50,11 @@ def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: W
             axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
             if panel.log_x:
                 axes.set_xscale("log")
+            if panel.counts is not None:
+                axes.set_xlim(0, 1.03 * panel.counts)
+                axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator("auto", integer=True))
+            low, high = axes.get_ylim()
+            if high - low < panel.least_span:
+                axes.set_ylim((low + high - panel.least_span) / 2, (low + high + panel.least_span) / 2)
         add_footer(figure, 0.3 + 0.75 * WIDTHS[width] / len(panels), entries, notes)
     return figure

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jscc_sim.allocation import POLICIES
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, counted
 from jscc_sim.plots.table import COLUMN_OF, OTHER, SCHEME, Array, Axis, stated
 from jscc_sim.statistics import interval, proportion
 
@@ -160,7 +160,7 @@ def _coded_by(rows: pd.DataFrame) -> str:
     if not counts or (len(counts) == 1 and own):
         return ""
     words = [f"{name} {frames}" for name, frames in list(counts.items())[:MOST_CODERS]]
-    words += [f"{len(counts) - MOST_CODERS} others"] * (len(counts) > MOST_CODERS)
+    words += [counted(len(counts) - MOST_CODERS, "other")] * (len(counts) > MOST_CODERS)
     return f"{', '.join(words)} of {sum(counts.values())} frames"
 
 

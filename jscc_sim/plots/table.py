@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import read_regular
 from jscc_sim.spreadsheets import unquoted
+from jscc_sim.sweep.row import ROW_METRICS, Row
 
 LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
 """Of a table, and of one that comes packed."""
@@ -29,8 +32,9 @@ Array = NDArray[np.float64]
 Axis = Literal["cbr", "snr_db"]
 COLUMN_OF: Mapping[Axis, str] = {"cbr": "cbr_budget", "snr_db": "snr_db"}
 OTHER: Mapping[Axis, Axis] = {"cbr": "snr_db", "snr_db": "cbr"}
-Quality = Literal["psnr_db", "ssim", "ms_ssim"]
-MEASURES: tuple[Quality, ...] = ("psnr_db", "ssim", "ms_ssim")
+MEASURES = ROW_METRICS
+"""Columns of quality that every table has."""
+
 
 SCHEME = (
     "policy",
@@ -61,6 +65,9 @@ TEXTS = (
     "coder",
     "companion",
 )
+GIVEN = ("snr_db", "sender_snr_db", "cbr_budget", "repeat", "header_margin_db")
+"""Numbers by which trials differ."""
+
 NUMBERS = (
     *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
     *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat", "papr_db"),
@@ -85,6 +92,12 @@ LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "he
 
 LONGEST_NAME = 500
 """Letters of a cell: a figure shows them."""
+
+DERIVED = ("belief", "margin")
+"""Columns that `check_table` adds: no file has them."""
+
+MOST_VALUES = 12
+"""Of a column that are named."""
 
 DIGESTS = {
     "image": "pixels_sha256",
@@ -137,6 +150,19 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     return table
 
 
+def further_metrics(table: pd.DataFrame) -> list[str]:
+    """Columns of quality beside MEASURES: numbers that are none of a row's own fields."""
+    own = {*(field.name for field in dataclasses.fields(Row)), *CONTRACT, *DERIVED}
+    return [name for name in table if name not in own and pd.api.types.is_float_dtype(table[name])]
+
+
+def measured_by(table: pd.DataFrame, y: str) -> pd.DataFrame:
+    """A checked table without the rows that lack a metric where the same frame has a row with it."""
+    what = [name for name in (*TEXTS, *GIVEN) if name not in ("status", "coder")]
+    has = table.groupby(what, dropna=False)[y].transform("count") > 0
+    return table[~(has & table[y].isna())]
+
+
 def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
     """Published curves: scheme, channel, snr_db, cbr, psnr_db, source, pictures. The last says what their
     means are over, one of PICTURE_SETS or names without suffixes; a file may lack it. Raises InputError."""
@@ -165,15 +191,20 @@ def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFr
     Raises InputError for an unknown column and for a selection without rows.
     """
     if column not in table:
-        raise InputError(f"table has no column {column!r}; it has {', '.join(map(str, table.columns))}")
+        known = [str(name) for name in table if name not in DERIVED]
+        near = difflib.get_close_matches(column, known, 1)
+        hint = f", but {near[0]}" if near else ""
+        raise InputError(f"table has no column {column!r}{hint}; it has {', '.join(known)}")
     have = table[column]
     if pd.api.types.is_numeric_dtype(have) and not pd.api.types.is_bool_dtype(have):
         chosen = np.any([np.isclose(have, _number(value, column), rtol=1e-4) for value in values], axis=0)
     else:
         chosen = have.astype(str).isin(values).to_numpy()
     if not chosen.any():
-        known = ", ".join(sorted({format_value(column, value) for value in have})[:12])
-        raise InputError(f"no row has {column} {' or '.join(values)}; there are {known}")
+        there = list(dict.fromkeys(format_value(column, value) for value in sorted(have.dropna().unique())))
+        named = ", ".join(there[:MOST_VALUES]) + ", ..." * (len(there) > MOST_VALUES)
+        hint = "; the budgets are in cbr_budget" if column == "cbr" else ""
+        raise InputError(f"no row has {column} {' or '.join(values)}; there are {named}{hint}")
     return table[chosen].reset_index(drop=True)
 
 
@@ -221,6 +252,8 @@ def _csv(path: str | os.PathLike[str]) -> pd.DataFrame:
         )
     except (OSError, zlib.error, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = getattr(error, "strerror", None) or one_line(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is no text, nor the store of a sweep"
         raise InputError(f"{path} cannot be read as a CSV table: {reason}") from None
     for column in table.select_dtypes(exclude="number"):
         table[column] = table[column].map(unquoted, na_action="ignore")

@@ -2,7 +2,7 @@
 
 from jscc_sim.plugins.by_value import ByValue
 from jscc_sim.plugins.guard import errors_named, prints_aside
-from jscc_sim.plugins.identity import digest, is_own, label, plugin_sha256
+from jscc_sim.plugins.identity import digest, fact, is_own, label, plugin_sha256
 from jscc_sim.plugins.loading import (
     UnknownNameError,
     absolute,
@@ -22,6 +22,7 @@ __all__ = [
     "absolute",
     "digest",
     "errors_named",
+    "fact",
     "field_names",
     "find_plugin",
     "installed_plugins",

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -53,15 +53,15 @@ def is_own(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == OWN
 
 
-def is_importable(cls: type) -> bool:
-    """Whether another process finds the class where this one did."""
-    module = sys.modules.get(cls.__module__)
-    if module is None or cls.__module__ in MAIN or getattr(module, "__spec__", None) is None:
+def is_importable(named: type | FunctionType) -> bool:
+    """Whether another process finds the class or function where this one did."""
+    module = sys.modules.get(named.__module__)
+    if module is None or named.__module__ in MAIN or getattr(module, "__spec__", None) is None:
         return False
     found: Any = module
-    for name in cls.__qualname__.split("."):
+    for name in named.__qualname__.split("."):
         found = getattr(found, name, None)
-    return found is cls
+    return found is named
 
 
 def plugin_sha256(plugin: Any, without: Collection[str] = ()) -> str:
@@ -154,7 +154,12 @@ def _fact(value: Any, seen: set[int]) -> str:
         name = f"{value.__module__}.{value.__qualname__}"
         return name if is_importable(value) or is_own(value) else f"{name} {digest(_class_code(value, seen))}"
     if isinstance(value, FunctionType):
-        return _function(value, seen)
+        named = f"{value.__module__}.{value.__qualname__}"
+        return named if is_importable(value) else _function(value, seen)
+    if isinstance(value, MethodType):
+        return f"method {_fact([value.__func__, value.__self__], seen)}"
+    if isinstance(value, partial):
+        return f"partial {_fact([value.func, value.args, value.keywords], seen)}"
     if isinstance(value, staticmethod | classmethod):
         return f"{type(value).__name__} {_fact(value.__func__, seen)}"
     if isinstance(value, cached_property):

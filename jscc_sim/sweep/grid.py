@@ -29,7 +29,9 @@ from jscc_sim.channels import (
 from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
-from jscc_sim.plugins import absolute, errors_named, short
+from jscc_sim.metrics import DEFAULT, Metric, load_metrics, metric_name
+from jscc_sim.plugins import absolute, errors_named, plugin_sha256, short
+from jscc_sim.sweep.row import Row
 from jscc_sim.sweep.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
@@ -50,7 +52,8 @@ class Grid:
     images: picture files, or names of built-in photographs. systems: names or specs; or instances, which
     travel to the workers by value. channels, csi, snr_db (Es/N0 in dB): as for `jscc-sim transmit`; a channel
     may be an instance, too, which is taken at the grid's SNRs and CSI. cbr: budgets, '1/16', 0.0625 or a
-    Fraction. repeats: draws of the channel for each point. Raises InputError, naming key, value and limit.
+    Fraction. repeats: draws of the channel for each point. metrics: what is
+    measured, names or instances. Raises InputError, naming key, value and limit.
     """
 
     images: Sequence[str]
@@ -61,9 +64,10 @@ class Grid:
     csi: Sequence[str] = (PERFECT,)
     repeats: int = 1
     seed: int = 0
+    metrics: Sequence[Metric | str] = tuple(map(metric_name, DEFAULT))
 
     def __post_init__(self) -> None:
-        for name in ("images", "systems", "channels", "snr_db", "cbr", "csi"):
+        for name in ("images", "systems", "channels", "snr_db", "cbr", "csi", "metrics"):
             value = getattr(self, name)
             if isinstance(value, np.ndarray) and value.ndim == 1:
                 value = value.tolist()
@@ -77,7 +81,9 @@ class Grid:
         given = [channel for channel in self.channels if isinstance(channel, Channel)]
         object.__setattr__(self, "channels", tuple(map(_channel_name, self.channels)))
         object.__setattr__(self, "systems", tuple(map(_system_spec, self.systems)))
-        for name in ("images", "channels", "csi"):
+        named = [metric_name(metric) if isinstance(metric, Metric) else metric for metric in self.metrics]
+        object.__setattr__(self, "metrics", tuple(named))
+        for name in ("images", "channels", "csi", "metrics"):
             for value in getattr(self, name):
                 if not isinstance(value, str):
                     raise InputError(f"{name}: {value!r} is not a string")
@@ -168,6 +174,7 @@ class Grid:
                 systems.append((spec, Fingerprint.of(loaded)))
                 for channel, csi in air:
                     loaded.check(parse_channel(channel, 0.0, csi))
+        metrics = self._metrics()
         points = list(product(systems, air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
         seen: dict[str, str] = {}
@@ -193,9 +200,23 @@ class Grid:
                     repeat,
                     self.seed,
                     hashes[channel],
+                    metrics,
                 )
                 trials.setdefault(trial.key, trial)
         return list(trials.values())
+
+    def _metrics(self) -> tuple[tuple[str, str], ...]:
+        """(name, hash) of what is measured; none where that is the usual. Raises InputError for a metric that
+        cannot be used, or whose column is another's."""
+        names = [absolute(name, Path()) for name in cast(tuple[str, ...], self.metrics)]
+        metrics = load_metrics(names)
+        if set(metrics) == set(DEFAULT):
+            return ()
+        taken = {field.name for field in dataclasses.fields(Row)}
+        for metric in metrics:
+            if metric.column in taken and metric not in DEFAULT:
+                raise InputError(f"metrics: column {metric.column} of {metric} is one that every table has")
+        return tuple((name, plugin_sha256(metric)) for name, metric in zip(names, metrics, strict=True))
 
     def _check_doubles(self) -> None:
         """Rows must be told apart by what a table shows."""
@@ -229,6 +250,9 @@ def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(content["channels"], list):
         named = content["channels"]
         arguments["channels"] = [absolute(name, folder) if isinstance(name, str) else name for name in named]
+    if isinstance(content.get("metrics"), list):
+        named = content["metrics"]
+        arguments["metrics"] = [absolute(name, folder) if isinstance(name, str) else name for name in named]
     if isinstance(content.get("csi"), str):
         arguments["csi"] = [content["csi"]]
     return arguments

@@ -17,6 +17,9 @@ OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
 MAKERS = ("jscc_sim", "models", "experiments", "setup.cfg", "constraints.txt")
 """Of a checkout: what makes results. What it made, and what is written of it, may be edited meanwhile."""
 
+ROW_METRICS = ("psnr_db", "ssim", "ms_ssim")
+"""Columns of metrics that every row has, measured or not."""
+
 DISTRIBUTIONS = ("jscc_sim", "torch", "numpy", "sionna-no-rt")
 
 
@@ -58,10 +61,10 @@ class Row:
     knows what no sender can. companion: whether a zoo may use it; header_margin_db: None for the default;
     format: of the system. channel_sha256: of a plug-in, empty for others. coder: what coded the frame, where
     a system has several: a zoo's own coders or its companion, a digital chain's mode; empty elsewhere.
-    papr_db: of the frame's symbols. ratio_blocks: channel uses of a ratio -> number of blocks. What was
-    measured is None unless the status is ok; so is psnr_db for an mse of 0, an SSIM whose window does not
-    fit, and papr_db where no symbols are made. seconds: of all stages; reading, loading and measuring are
-    left out.
+    papr_db: of the frame's symbols. metrics: column -> value of metrics without a field here. ratio_blocks:
+    channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
+    psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
+    seconds: of all stages; reading, loading and measuring are left out.
     """
 
     key: str
@@ -98,6 +101,7 @@ class Row:
     mse: float | None = None
     ssim: float | None = None
     ms_ssim: float | None = None
+    metrics: Mapping[str, float | None] | None = None
     outage: bool | None = None
     companion: str | None = None
     header_margin_db: float | None = None

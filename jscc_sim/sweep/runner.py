@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import sys
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -29,6 +32,9 @@ MOST_DEATHS = 2
 """Workers that a trial may take with it."""
 
 BEAT_S, POLL_S = 5.0, 0.5
+
+SAY_EVERY_S = 20.0
+"""Between lines on how far it is, where no bar says so."""
 
 Work = Callable[[Trial], Row]
 
@@ -56,9 +62,10 @@ def run(
     Trials that are ok or infeasible are not run again; failed ones are. Another runner on the same store may
     do some of them; this one returns when all are over. A trial that fails does not stop the others, and
     one that kills its worker is tried again alone, twice at most. workers: one local process by default.
-    work: what a worker does, a module's function. progress: a bar on standard error, if that is a
-    terminal. Trials go out in the order given and one by one: those of one picture follow each other,
-    so that a worker decodes it once, loads each system once, and makes once the frame that repeats share.
+    work: what a worker does, a module's function. progress: a bar on standard error, or a line now and then
+    if that is no terminal. Trials go out in the order given and one by one: those of one picture follow each
+    other, so that a worker decodes it once, loads each system once, and makes once the frame that repeats
+    share.
 
     A script calls it below `if __name__ == "__main__":`, for workers import the script.
 
@@ -72,6 +79,7 @@ def run(
     with Store(store) as open_store:
         settled = open_store.settled()
         missing = [trial for key, trial in todo.items() if key not in settled]
+        barred = progress and _is_terminal(sys.stderr)
         bar = tqdm(
             total=len(todo),
             initial=len(todo) - len(missing),
@@ -79,11 +87,12 @@ def run(
             file=sys.stderr,
             dynamic_ncols=True,
             smoothing=0.1,
-            disable=None if progress else True,
+            disable=not barred,
         )
         with bar:
             if missing:
-                _Run(open_store, workers or LocalProcesses(), work, bar, missing).finish()
+                say = progress and not barred
+                _Run(open_store, workers or LocalProcesses(), work, bar, missing, say).finish()
         results = open_store.results(todo)
 
     def named(status: str) -> tuple[tuple[str, str], ...]:
@@ -98,8 +107,15 @@ class _Run:
     """One call of `run`: who has which trial."""
 
     def __init__(
-        self, store: Store, workers: Workers, work: Work, bar: tqdm, missing: Sequence[Trial]
+        self,
+        store: Store,
+        workers: Workers,
+        work: Work,
+        bar: tqdm,
+        missing: Sequence[Trial],
+        say: bool,
     ) -> None:
+        """say: whether lines stand in for the bar."""
         self.store, self.workers, self.work, self.bar = store, workers, work, bar
         self.todo = deque(missing)
         self.elsewhere: list[Trial] = []
@@ -110,6 +126,8 @@ class _Run:
         self.failed = 0
         self.waiting_s: float | None = None
         self.said = False
+        self.say, self.ended, self.spoken = say, bar.total - len(missing), -math.inf
+        self._count(0)
 
     def finish(self) -> None:
         """Until every trial is over, or until Ctrl-C. That is noted and acted upon between two steps: raised
@@ -185,7 +203,7 @@ class _Run:
             elif claim is Claim.THEIRS:
                 self.elsewhere.append(queue[0])
             else:
-                self.bar.update()
+                self._count()
             queue.popleft()
 
     def _submit(self, executor: Executor, trial: Trial) -> Future[Row]:
@@ -208,7 +226,15 @@ class _Run:
         self.failed += row.status == FAILED
         if self.failed:
             self.bar.set_postfix(failed=self.failed, refresh=False)
-        self.bar.update()
+        self._count()
+
+    def _count(self, trials: int = 1) -> None:
+        """So many more are over."""
+        self.bar.update(trials)
+        self.ended += trials
+        if self.say and time.monotonic() - self.spoken > SAY_EVERY_S:
+            self.spoken = time.monotonic()
+            print(f"trials: {self.ended} of {self.bar.total}", file=sys.stderr, flush=True)
 
     def _suspect_all(self) -> None:
         """A worker died and the executor with it: any trial that was flying may have been the cause. One
@@ -246,6 +272,14 @@ class _Run:
                     del self.flying[future]
                 else:
                     self._take_in(future)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    """Whether a bar can be drawn on it: some terminals have no columns."""
+    try:
+        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+    except OSError:  # a terminal that is no file
+        return True
 
 
 @contextmanager

@@ -256,8 +256,9 @@ def settled(path: Database) -> set[str]:
 
 def table(path: Database) -> pd.DataFrame:
     """All rows of a store, a column for each field of Row, sorted by what they are: the same rows in the
-    same order whoever ran them. Mappings are JSON text; a column that the store is too old for is empty.
-    Raises InputError for what is no store, and for a row that is not as it was committed."""
+    same order whoever ran them. Mappings are JSON text, but `metrics`, which are columns of their own; a
+    column that the store is too old for is empty. Raises InputError for what is no store, and for a row that
+    is not as it was committed."""
     import pandas as pd
 
     with _reading(path) as db:
@@ -273,7 +274,11 @@ def table(path: Database) -> pd.DataFrame:
             )
         rows.append(values)
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    return frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
+    frame = frame.astype({name: _PANDAS[kind] for name, kind in COLUMNS.items()})
+    measured = [json.loads(text) if isinstance(text, str) else {} for text in frame.pop("metrics")]
+    for column in dict.fromkeys(column for values in measured for column in values):
+        frame[column] = pd.array([values.get(column) for values in measured], "float64")
+    return frame
 
 
 def export_csv(path: Database, target: Database) -> int:
@@ -412,4 +417,17 @@ def _wrong(values: Sequence[Any], checksum: Any) -> str | None:
                 return f"{name} is missing"
         elif type(value) is not _KEPT[kind] or (kind is bool and value not in (0, 1)):
             return f"{name} is {str(value)[:40]!r}"
+        elif name == "metrics" and not _are_metrics(value):
+            return f"{name} are {str(value)[:40]!r}"
     return None if checksum is None or checksum == _checksum(values) else "its checksum differs"
+
+
+def _are_metrics(text: Any) -> bool:
+    """Whether it is JSON of numbers by their names."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and all(
+        value is None or type(value) is float or type(value) is int for value in values.values()
+    )

@@ -27,7 +27,7 @@ SEED_DIGITS = 12
 class Trial:
     """One transmission of one picture. image: its name in tables; path: where a worker finds it;
     cbr: the budget; repeat: 0, 1, ... for further draws of the channel; channel_sha256: of one that is a
-    plug-in."""
+    plug-in; metrics: what is measured, each with the hash of what it is; none for the usual ones."""
 
     system: SystemSpec
     fingerprint: Fingerprint
@@ -43,6 +43,7 @@ class Trial:
     repeat: int
     root_seed: int
     channel_sha256: str = ""
+    metrics: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -53,6 +54,7 @@ class Trial:
         how = [*words, spec.sender_snr_db, spec.header_margin_db]
         where = [self.pixels_sha256, short(self.channel), self.csi, self.snr_db, str(self.cbr)]
         where += [self.channel_sha256] if self.channel_sha256 else []
+        where += [["metrics", *((short(name), made) for name, made in self.metrics)]] if self.metrics else []
         return digest("trial", FORMAT, how, self.fingerprint.parts, where, self.repeat, self.root_seed)
 
     @property

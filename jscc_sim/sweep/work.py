@@ -16,9 +16,9 @@ from jscc_sim.channels import Channel, channel_sha256
 from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
 from jscc_sim.inference import one_thread
-from jscc_sim.metrics import measure
-from jscc_sim.plugins import short
-from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
+from jscc_sim.metrics import DEFAULT, Metric, load_metrics, measure
+from jscc_sim.plugins import plugin_sha256, short
+from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
 from jscc_sim.sweep.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import Frame, LinkSystem
 from jscc_sim.systems.fingerprint import Fingerprint
@@ -104,7 +104,8 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
         sent = system.send(_frame(*trial.frame), channel, rng)
     else:
         sent = system.transmit(picture, channel, trial.budget, rng, trial.belief)
-    quality = measure(sent.picture, picture)
+    quality = measure(sent.picture, picture, _metrics(trial.metrics))
+    further = {name: value for name, value in quality.values.items() if name not in ROW_METRICS}
     ratios, index = system.ratios, sent.index
     return {
         "uses": sent.uses,
@@ -114,6 +115,7 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
         "mse": quality.mse,
         "ssim": quality.ssim,
         "ms_ssim": quality.ms_ssim,
+        "metrics": further or None,
         "outage": sent.outage,
         "coder": Path(sent.coder).name,
         "papr_db": sent.papr_db,
@@ -121,6 +123,18 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
     }
+
+
+@lru_cache(maxsize=8)
+def _metrics(named: tuple[tuple[str, str], ...]) -> tuple[Metric, ...]:
+    """Those of a trial. Raises InputError for one that is not what it was when the sweep began."""
+    if not named:
+        return DEFAULT
+    metrics = load_metrics([name for name, _ in named])
+    for metric, (name, made) in zip(metrics, named, strict=True):
+        if plugin_sha256(metric) != made:
+            raise InputError(f"metric {short(name)} changed since the sweep began")
+    return metrics
 
 
 @lru_cache(maxsize=2)

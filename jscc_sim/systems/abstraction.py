@@ -63,7 +63,15 @@ class DigitalAbstraction(System):
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(coded.data)
         seconds = {**coded.seconds, **watch.seconds}
-        return Transmission(found, coded.uses, coded.header_uses, outage, seconds=seconds, coder=coded.coder)
+        return Transmission(
+            found,
+            coded.uses,
+            coded.header_uses,
+            outage,
+            seconds=seconds,
+            coder=coded.coder,
+            header_snr_db=coded.header_snr_db,
+        )
 
 
 def error_rates(snrs_db: NDArray[np.float64], parts: Parts) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, final
+from typing import ClassVar, Generic, Protocol, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
-from jscc_sim.systems.payload import header_protection, part_of
+from jscc_sim.systems.payload import check_system, header_protection, part_of
 
 
 class HeaderFields(Protocol):
@@ -93,6 +93,14 @@ class AnalogLink(LinkSystem, Generic[Fields]):
     header_margin_db: float | None = None
     most_pixels_per_use: float = math.inf
 
+    own_bits: ClassVar[int] = 0
+    """Of the header's fields that are the system's own, where that is the same number for all frames."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As messages call the system."""
+
     @property
     @abstractmethod
     def system_id(self) -> int:
@@ -104,13 +112,36 @@ class AnalogLink(LinkSystem, Generic[Fields]):
 
     @abstractmethod
     def fields(self, header: FrameHeader) -> Fields:
-        """A received header's own fields. Raises ImpossibleFrameError for what no sender writes, and for a
-        frame of another system."""
+        """A received header's own fields. Raises ImpossibleFrameError for what no sender writes."""
 
     @abstractmethod
     def picture(self, heard: Equalised, header: FrameHeader, fields: Fields, watch: Stopwatch) -> Picture:
         """What a received payload shows. heard: [fields.uses] in the order of `payload`, not yet divided by
         the gain."""
+
+    def least_uses(self, height: int, width: int) -> int:
+        """Of a payload, that no frame of such a picture can do without."""
+        return 0
+
+    def check_header(self, header: FrameHeader) -> None:
+        """Raises ImpossibleFrameError for a frame of another system."""
+        check_system(header, self.name, self.system_id)
+
+    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
+        """See System.check_fits."""
+        self.room(self.request(picture, budget, belief))
+
+    @final
+    def room(self, request: FrameRequest) -> int:
+        """Uses that a header of `own_bits` leaves the payload. Raises BudgetError if they are too few."""
+        height, width = request.height, request.width
+        front, least = request.header_uses(self.own_bits), self.least_uses(height, width)
+        if request.budget < front + least:
+            raise BudgetError(
+                f"budget of {request.budget} uses is below the {front + least} uses that {self.name} needs "
+                f"for {height}x{width} pixels, {front} of them for the header"
+            )
+        return request.budget - front
 
     @final
     def request(
@@ -119,7 +150,8 @@ class AnalogLink(LinkSystem, Generic[Fields]):
         """Raises InputError for a picture whose size no header holds."""
         height, width = picture.shape[:2]
         framing.check_size(height, width)
-        protection = header_protection(belief, budget, self.header_margin_db)
+        least = self.least_uses(height, width)
+        protection = header_protection(belief, budget, self.header_margin_db, least)
         return FrameRequest(height, width, budget, belief, protection, csit)
 
     @final
@@ -132,7 +164,8 @@ class AnalogLink(LinkSystem, Generic[Fields]):
         payload = self.payload(picture, request, watch)
         if len(payload.symbols) != payload.fields.uses:
             raise InputError(
-                f"payload of {len(payload.symbols)} uses, which the header says to have {payload.fields.uses}"
+                f"{self.name}: payload of {len(payload.symbols)} uses, where the header says "
+                f"{payload.fields.uses}"
             )
         with watch.stage("frame"):
             gain = pool_gain(payload.symbols)
@@ -149,8 +182,17 @@ class AnalogLink(LinkSystem, Generic[Fields]):
             symbols = np.concatenate([front, analog])
         if len(symbols) > budget:
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
-        size = request.height, request.width
-        return Frame(symbols, len(front), *size, header, payload.index, watch.seconds, payload.coder)
+        return Frame(
+            symbols,
+            len(front),
+            request.height,
+            request.width,
+            header,
+            payload.index,
+            watch.seconds,
+            payload.coder,
+            None if self.genie else request.header_snr_db(len(header.fields)),
+        )
 
     @final
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
@@ -162,6 +204,7 @@ class AnalogLink(LinkSystem, Generic[Fields]):
             if header is None:
                 decoded = framing.decode_header(equalised, self.most_pixels_per_use)
                 header, start = decoded.header, decoded.uses
+            self.check_header(header)
             fields = self.fields(header)
             heard = deinterleave(part_of(equalised, start, fields.uses))
         return Reception(self.picture(heard, header, fields, watch), watch.seconds)

@@ -62,8 +62,8 @@ class Stopwatch:
 class Frame:
     """What a sender made: symbols [uses] for the channel, the first `header_uses` of them the header.
     height, width: of the picture; index: [N] the ratio of each block, where the system has such a thing;
-    coder: what coded it, where a system has several. `header` stays with the sender; it is there for
-    genie side information."""
+    coder: what coded it, where a system has several; header_snr_db: the SNR that the header was made for,
+    None where there is none. `header` stays with the sender; it is there for genie side information."""
 
     symbols: Symbols
     header_uses: int
@@ -73,6 +73,7 @@ class Frame:
     index: NDArray[np.int64] | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     coder: str = ""
+    header_snr_db: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,9 @@ class Reception:
 @dataclass(frozen=True, eq=False)
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
-    index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder: see
-    Frame. papr_db: peak to average power ratio of the frame's symbols; None where the system makes none."""
+    index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder,
+    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; None where the
+    system makes none."""
 
     picture: Picture
     uses: int
@@ -97,6 +99,7 @@ class Transmission:
     seconds: Mapping[str, float] = field(default_factory=dict)
     coder: str = ""
     papr_db: float | None = None
+    header_snr_db: float | None = None
 
 
 class System(ABC):
@@ -218,6 +221,7 @@ class LinkSystem(System):
             seconds,
             frame.coder,
             papr_db(frame.symbols),
+            frame.header_snr_db,
         )
 
 

@@ -30,10 +30,11 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
 from jscc_sim.systems.digits import DigitLink
 from jscc_sim.systems.ideal import IdealDigital
+from jscc_sim.systems.payload import SOFTCAST
 from jscc_sim.systems.softcast import SoftCast
-from jscc_sim.systems.uep import QuantisedUEP
+from jscc_sim.systems.uep import UEP, QuantisedUEP
 
-BLOCK_JSCC, SOFTCAST = "block-jscc", "softcast"
+BLOCK_JSCC = "block-jscc"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
 _CODED = re.compile(r"(?P<codec>.+)\+(?P<code>ldpc-abstraction|ldpc|ideal)(?::(?P<option>.*))?", re.DOTALL)
 
@@ -55,7 +56,7 @@ SYSTEMS = {
         "The same, code blocks lost by lot as often as measured.",
     ),
     "CODEC+ideal[:csit]": (_CODED_OPTIONS, "A file of the codec at capacity: a bound, not realisable."),
-    "quantised+uep": (_ANALOG_OPTIONS, "The quantised autoencoder's bits, protected unequally."),
+    UEP: (_ANALOG_OPTIONS, "The quantised autoencoder's bits, protected unequally."),
     SOFTCAST: (("equaliser", "header_margin_db"), "Coefficients of a whole-image DCT as analog symbols."),
     "vae:N": (_ANALOG_OPTIONS, "N = 2, 4 or 8 analog latents for 4x4 pixels."),
     "digits": (_ANALOG_OPTIONS, "Handwritten digits as dithered analog latents."),
@@ -74,8 +75,10 @@ OPTIONS = {
 }
 """Of the systems: options of `jscc-sim transmit`, keys of [[systems]]."""
 
-ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", "quantised+uep")
+ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", UEP)
 """Learned systems that are no codec with a code."""
+
+_FAMILIES = {name.partition(":")[0] for name in ANALOG}
 
 
 def load_baseline(
@@ -95,6 +98,8 @@ def load_baseline(
         raise InputError(f"system {name} has no zoo {zoo}")
     if name == SOFTCAST:
         return SoftCast(equaliser, header_margin_db)
+    if name.partition(":")[0] in _FAMILIES:
+        raise InputError(f"system {name!r} is none of {', '.join(ANALOG)}")
     if not coded:
         return _plugin(name, {"equaliser": equaliser, "zoo": zoo, "header_margin_db": header_margin_db})
     if header_margin_db is not None:
@@ -169,7 +174,7 @@ def _plugin(name: str, asked: dict[str, Any]) -> System:
 
 def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -> System:
     """Those whose modules load torch are imported when they are asked for."""
-    if name == "quantised+uep":
+    if name == UEP:
         return QuantisedUEP(Quantised(zoo), equaliser, margin_db)
     if name == "digits":
         return DigitLink(zoo, equaliser, margin_db)

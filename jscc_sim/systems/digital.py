@@ -147,7 +147,15 @@ class Digital(LinkSystem):
             raise BudgetError(f"frame of {len(symbols)} uses exceeds its budget of {budget} uses")
         height, width = picture.shape[:2]
         seconds = {**coded.seconds, **watch.seconds}
-        return Frame(symbols, coded.header_uses, height, width, seconds=seconds, coder=coded.coder)
+        return Frame(
+            symbols,
+            coded.header_uses,
+            height,
+            width,
+            seconds=seconds,
+            coder=coded.coder,
+            header_snr_db=coded.header_snr_db,
+        )
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode. Raises OutageError, too, for a code block that is lost; InputError for a

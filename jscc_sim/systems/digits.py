@@ -1,11 +1,10 @@
 """The digit coder's latents as analog symbols: the network of the codec `digits`, without its bits.
 
-The frame: a header (size, weights, latents per tile, level, gain; see coding/protection.py), then as many
-latents of each tile as fit, those of largest variance, two reals in a use. Each is scaled by its prior's
-variance to the power -1/4, as in SoftCast: the level's gains have made errors in all of them about
-equally harmful. They go in a fixed random order, which spreads fades over the picture. The
-receiver's estimate is linear least squares with the prior's moments; what was not sent is the prior's
-mean. The sender decodes some tiles under noise of its own at each of a few levels, and takes the best.
+A payload: as many latents of each tile as fit, those of largest variance, two reals in a use. Each is scaled
+by its prior's variance to the power -1/4, as in SoftCast: the level's gains have made errors in all of them
+about equally harmful. The receiver's estimate is linear least squares with the prior's moments; what was not
+sent is the prior's mean. The sender decodes some tiles under noise of its own at each of a few levels, and
+takes the best. The header's own fields: latents per tile, level.
 """
 
 from __future__ import annotations
@@ -18,34 +17,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels import (
-    AWGN,
-    LEAST_VARIANCE,
-    Channel,
-    Equalised,
-    Received,
-    equalise,
-    reals_of,
-    symbols_of,
-)
+from jscc_sim.channels import AWGN, Equalised, EqualisedReals, equalise, symbols_of
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.protection import Protection, recover
-from jscc_sim.errors import BudgetError, ImpossibleFrameError
-from jscc_sim.header import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.errors import ImpossibleFrameError
+from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
-from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch, own_stream
-from jscc_sim.systems.payload import (
-    SIDE_BITS,
-    check_sides,
-    header_protection,
-    part_of,
-    read_fields,
-    unit_power_gain,
-    write_fields,
-)
+from jscc_sim.nn.bank import pool_gain
+from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
+from jscc_sim.systems.base import Stopwatch, own_stream
+from jscc_sim.systems.payload import read_fields, write_fields
 
 if TYPE_CHECKING:
     from jscc_sim.nn.digits import DigitCoder
@@ -53,38 +36,29 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 DIGITS = "digits"
-MODEL_BITS, COUNT_BITS, LEVEL_BITS = 16, 6, 6
-FIELDS = (SIDE_BITS, SIDE_BITS, MODEL_BITS, COUNT_BITS, LEVEL_BITS, GAIN_BITS)
-HEADER_BITS = sum(FIELDS)
+FIELDS = COUNT_BITS, LEVEL_BITS = 6, 6
 
 TRIED_LEVELS = range(0, LEVELS, 7)
 TRIED_TILES = 500
-_ORDER_SEED = 2013
 _LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
 
 
 @dataclass(frozen=True)
-class LatentHeader:
-    """What a receiver must know. model: 16 bits of the weights' hash; count: latents per tile; gain:
-    amplitude factor of the payload."""
+class TileLatents:
+    """What a receiver must know. tiles: of the picture; count: latents sent of each."""
 
-    height: int
-    width: int
-    model: int
+    tiles: int
     count: int
     level: int
-    gain: float
+
+    @property
+    def uses(self) -> int:
+        """Channel uses of the payload."""
+        return -(-self.tiles * self.count // 2)
 
     def bits(self) -> Bits:
-        """HEADER_BITS of them."""
-        values = self.height, self.width, self.model, self.count, self.level, gain_code(self.gain)
-        return write_fields(values, FIELDS)
-
-    @classmethod
-    def parse(cls, message: Bits) -> LatentHeader:
-        """Raises ImpossibleFrameError."""
-        height, width, model, count, level, gain = read_fields(message, FIELDS)
-        return cls(height, width, model, count, level, gain_of(gain))
+        """As the header holds them."""
+        return write_fields((self.count, self.level), FIELDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +74,15 @@ class Scaling:
     def sent(self, latents: Array) -> Array:
         """[N, latents] -> the reals of the payload before the gain, an even number of them."""
         scaled = ((latents - self.means)[:, self.chosen] * self.factors).reshape(-1)
-        return np.pad(scaled[_order(len(scaled))], (0, len(scaled) % 2))
+        return np.pad(scaled, (0, len(scaled) % 2))
 
     def heard(self, part: Equalised, gain: float, tiles: int) -> Array:
         """The estimate [tiles, latents] from the payload's uses."""
-        size = tiles * len(self.chosen)
-        order = _order(size)
-        values, strength, noise = np.empty((3, size))
-        values[order] = reals_of(part.symbols)[:size]
-        strength[order] = gain * np.repeat(part.gain, 2)[:size]
-        noise[order] = np.repeat(np.maximum(part.noise_variance, LEAST_VARIANCE), 2)[:size] / 2
-        values, strength, noise = (x.reshape(tiles, -1) for x in (values, strength, noise))
+        reals = EqualisedReals.of(part, gain)
+        values, strength, noise = (
+            x[: tiles * len(self.chosen)].reshape(tiles, -1)
+            for x in (reals.values, reals.gain, reals.noise_variance)
+        )
         amplitude = strength * self.factors
         shrunk = values * amplitude * self.variances / (amplitude**2 * self.variances + noise)
         found = np.tile(self.means, (tiles, 1))
@@ -119,11 +91,13 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class DigitLink(LinkSystem):
+class DigitLink(AnalogLink[TileLatents]):
     """model: folder of the weights, the released ones by default. equaliser: see channels; header_margin_db:
     see coding.protection.Protection."""
 
-    format: ClassVar[int] = 2
+    format: ClassVar[int] = 3
+    name: ClassVar[str] = DIGITS
+    own_bits: ClassVar[int] = sum(FIELDS)
 
     model: str = field(default="", repr=False)
     equaliser: str = "mmse"
@@ -136,58 +110,49 @@ class DigitLink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.identity} {HEADER_BITS} {list(TRIED_LEVELS)}"
+        return f"{self._weights.identity} {list(TRIED_LEVELS)}"
 
-    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.check_fits."""
-        self._count(picture, budget, belief)
+    @property
+    def system_id(self) -> int:
+        """Of the weights."""
+        return self._weights.id
 
-    def encode(
-        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
-    ) -> Frame:
-        """See LinkSystem.encode."""
+    def least_uses(self, height: int, width: int) -> int:
+        """One latent of each tile."""
+        return -(-_tiles(height, width) // 2)
+
+    def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[TileLatents]:
+        """See AnalogLink.payload."""
         from jscc_sim.nn.digits import latents_of, split
 
-        count = self._count(picture, budget, belief)
-        height, width = picture.shape[:2]
-        watch = Stopwatch()
+        number = _tiles(request.height, request.width)
+        count, snr_db = min(self._latents, 2 * self.room(request) // number), request.belief.snr_db
         with watch.stage("allocation"):
             tiles = split(picture)
-            some = tiles[:: -(-len(tiles) // TRIED_TILES)]
-            level = min(TRIED_LEVELS, key=lambda level: self._trial_error(some, level, count, belief.snr_db))
+            some = tiles[:: -(-number // TRIED_TILES)]
+            level = min(TRIED_LEVELS, key=lambda level: self._trial_error(some, level, count, snr_db))
         with watch.stage("encode"):
             reals = self._scaling(level, count).sent(latents_of(self._coder, tiles, share(level)))
-            gain = unit_power_gain(reals)
-        with watch.stage("frame"):
-            header = LatentHeader(height, width, self._weights.id, count, level, gain)
-            front = self._protection(picture, budget, belief).protect(header.bits())
-            symbols = np.concatenate([front, symbols_of(gain * reals)])
-        return Frame(symbols, len(front), height, width, seconds=watch.seconds)
+        return Payload(symbols_of(reals), TileLatents(number, count, level))
 
-    def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
-        """See LinkSystem.decode."""
-        from jscc_sim.nn.digits import join, tile_grid, tiles_of
+    def fields(self, header: FrameHeader) -> TileLatents:
+        """See AnalogLink.fields."""
+        count, level = read_fields(header.fields, FIELDS)
+        if not 0 < count <= self._latents:
+            raise ImpossibleFrameError(f"{count} latents per tile; there are {self._latents}")
+        return TileLatents(_tiles(header.height, header.width), count, level)
 
-        watch = Stopwatch()
-        with watch.stage("frame"):
-            equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised)
-            header = LatentHeader.parse(message)
-            if header.model != self._weights.id:
-                raise ImpossibleFrameError(
-                    f"the frame is of the weights {header.model:04x}, not {self._weights.id:04x} ({DIGITS})"
-                )
-            if not 0 < header.count <= self._latents:
-                raise ImpossibleFrameError(f"{header.count} latents per tile; there are {self._latents}")
-            rows, columns = tile_grid(header.height, header.width)
-            uses = -(-rows * columns * header.count // 2)
-            part = part_of(equalised, start, uses)
+    def picture(
+        self, heard: Equalised, header: FrameHeader, fields: TileLatents, watch: Stopwatch
+    ) -> Picture:
+        """See AnalogLink.picture."""
+        from jscc_sim.nn.digits import join, tiles_of
+
         with watch.stage("decode"):
-            scaling = self._scaling(header.level, header.count)
-            latents = scaling.heard(part, header.gain, rows * columns)
-            tiles = tiles_of(self._coder, latents, share(header.level))
-            picture = join(tiles, header.height, header.width)
-        return Reception(picture, watch.seconds)
+            scaling = self._scaling(fields.level, fields.count)
+            latents = scaling.heard(heard, header.gain, fields.tiles)
+            tiles = tiles_of(self._coder, latents, share(fields.level))
+            return join(tiles, header.height, header.width)
 
     @cached_property
     def _weights(self) -> Checkpoint:
@@ -212,37 +177,15 @@ class DigitLink(LinkSystem):
         from jscc_sim.nn.digits import latents_of, tiles_of
 
         scaling = self._scaling(level, count)
-        reals = scaling.sent(latents_of(self._coder, tiles, share(level)))
-        gain = unit_power_gain(reals)
-        received = AWGN(snr_db)(symbols_of(gain * reals), own_stream(0))
+        symbols = symbols_of(scaling.sent(latents_of(self._coder, tiles, share(level))))
+        gain = pool_gain(symbols)
+        received = AWGN(snr_db)((gain * symbols).astype(np.complex64), own_stream(0))
         heard = scaling.heard(equalise(received, self.equaliser), gain, len(tiles))
         return float(np.square(tiles_of(self._coder, heard, share(level)) - tiles).mean())
 
-    def _protection(self, picture: Picture, budget: int, belief: Channel) -> Protection:
-        """A latent of each tile is the least payload."""
-        from jscc_sim.nn.digits import tile_grid
 
-        least = -(-math.prod(tile_grid(*picture.shape[:2])) // 2)
-        return header_protection(belief, budget, self.header_margin_db, least)
+def _tiles(height: int, width: int) -> int:
+    """Of a picture."""
+    from jscc_sim.nn.digits import tile_grid
 
-    def _count(self, picture: Picture, budget: int, belief: Channel) -> int:
-        """Latents per tile that fit."""
-        from jscc_sim.nn.digits import tile_grid
-
-        height, width = picture.shape[:2]
-        check_sides(height, width)
-        rows, columns = tile_grid(height, width)
-        front = self._protection(picture, budget, belief).uses(HEADER_BITS)
-        count = min(self._latents, 2 * max(0, budget - front) // (rows * columns))
-        if count < 1:
-            least = front + -(-rows * columns // 2)
-            raise BudgetError(
-                f"budget of {budget} uses is below the {least} uses of the header and of one latent for each "
-                f"of {rows * columns} tiles"
-            )
-        return count
-
-
-def _order(count: int) -> NDArray[np.int64]:
-    """[count] the order of sending."""
-    return np.random.default_rng(_ORDER_SEED).permutation(count)
+    return math.prod(tile_grid(height, width))

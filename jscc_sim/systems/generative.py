@@ -98,9 +98,18 @@ class Generative(AnalogLink[RatioMap]):
         self.sender.check_fits(picture, budget, belief)
 
     @property
+    def name(self) -> str:
+        """The sender's."""
+        return self.sender.name
+
+    @property
     def system_id(self) -> int:
         """The sender's."""
         return self.sender.system_id
+
+    def check_header(self, header: FrameHeader) -> None:
+        """See AnalogLink.check_header."""
+        self.sender.check_header(header)
 
     def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[RatioMap]:
         """See AnalogLink.payload."""

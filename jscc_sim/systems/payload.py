@@ -1,31 +1,21 @@
-"""What systems with a protected header and a payload of their own share: sizes, fields, power."""
+"""What systems with a protected header and a payload share: whose a frame is, fields, the payload's uses."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Equalised
+from jscc_sim.checkpoint import Checkpoint, released
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import ImpossibleFrameError, InputError
-from jscc_sim.header import LONGEST_SIDE
-from jscc_sim.images import pixel_limit
-from jscc_sim.units import ENCODED, check_finite
+from jscc_sim.header import FrameHeader
+from jscc_sim.zoo import load_zoo, released_zoos
 
-Array = NDArray[np.float64]
-
-SIDE_BITS = 16
-"""Of a picture's height and width in a header."""
-
-
-def check_sides(height: int, width: int) -> None:
-    """Raises InputError for a picture whose size no header holds."""
-    if max(height, width) > LONGEST_SIDE:
-        raise InputError(f"side of {max(height, width)} pixels is above the limit of {LONGEST_SIDE}")
+SOFTCAST, SOFTCAST_ID = "softcast", 0x50FC
+"""A system without weights, and the id that its frames have in place of theirs."""
 
 
 def header_protection(belief: Channel, budget: int, margin_db: float | None, payload: int = 0) -> Protection:
@@ -33,26 +23,28 @@ def header_protection(belief: Channel, budget: int, margin_db: float | None, pay
     return Protection(belief.outage_snr_db(), budget, margin_db, payload)
 
 
+def check_system(header: FrameHeader, name: str, system_id: int) -> None:
+    """Raises ImpossibleFrameError for a frame that is not of the system of this name and id."""
+    if header.system_id != system_id:
+        maker, hint = _maker(header.system_id)
+        raise ImpossibleFrameError(
+            f"the frame is of {maker} ({header.system_id:04x}), not of {name} ({system_id:04x}){hint}"
+        )
+
+
 def write_fields(values: Sequence[int], widths: Sequence[int]) -> Bits:
     """A header's numbers in so many bits each."""
-    return np.concatenate([to_bits(value, width) for value, width in zip(values, widths, strict=True)])
+    bits = [to_bits(value, width) for value, width in zip(values, widths, strict=True)]
+    return np.concatenate(bits, dtype=np.uint8)
 
 
-def read_fields(message: Bits, widths: Sequence[int]) -> list[int]:
-    """The numbers of a header, height and width the first two. Raises ImpossibleFrameError."""
-    reader = BitReader(message)
+def read_fields(fields: Bits, widths: Sequence[int]) -> list[int]:
+    """The numbers of a header. Raises ImpossibleFrameError."""
+    reader = BitReader(fields)
     try:
-        values = [reader.take(width) for width in widths]
+        return [reader.take(width) for width in widths]
     except InputError as error:
         raise ImpossibleFrameError(f"impossible header: {error}") from None
-    check_pixels(values[0], values[1], pixel_limit())
-    return values
-
-
-def check_pixels(height: int, width: int, limit: int) -> None:
-    """Raises ImpossibleFrameError for a size that a header should not claim."""
-    if not 0 < height * width <= limit:
-        raise ImpossibleFrameError(f"image of {height} x {width} pixels; the limit is {limit} pixels")
 
 
 def part_of(equalised: Equalised, start: int, uses: int) -> Equalised:
@@ -63,8 +55,14 @@ def part_of(equalised: Equalised, start: int, uses: int) -> Equalised:
     return equalised.part(start, start + uses)
 
 
-def unit_power_gain(reals: Array) -> float:
-    """What makes their symbols ones of unit mean power; 1 for silence."""
-    check_finite(reals, ENCODED)
-    power = 2 * float(np.square(reals).mean())
-    return 1 / math.sqrt(power) if power > 0 else 1.0
+def _maker(system_id: int) -> tuple[str, str]:
+    """What makes frames of such an id, in words, and what a receiver of them is to be told."""
+    if system_id == SOFTCAST_ID:
+        return SOFTCAST, ""
+    for name in released_zoos():
+        if load_zoo(name).id == system_id:
+            return f"zoo {name}", f": use --zoo {name}"
+    for name in released("system"):
+        if Checkpoint.find(name).id == system_id:
+            return f"the weights of {name}", ""
+    return "unknown weights", ""

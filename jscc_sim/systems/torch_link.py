@@ -6,7 +6,6 @@ gives them; the decoder gets them on the encoder's scale again. How the two are 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -21,7 +20,7 @@ from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import building
-from jscc_sim.plugins import errors_named
+from jscc_sim.plugins import digest, errors_named, fact
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import Stopwatch
 from jscc_sim.units import SNR_RANGE_DB, power_to_db
@@ -58,8 +57,8 @@ class TorchLink(AnalogLink[Rate]):
 
     The encoder's snr_db is what the sender believes. The decoder's is what the receiver measures: the mean
     over the payload's uses of signal over noise power, under slow fading that of the frame, under fast fading
-    the average. A result's key knows the weights that the networks hold, the layers that torch prints of them
-    and the file of a subclass; what else they depend on a subclass adds to `version`.
+    the average. A result's key knows what the networks hold, weights and all, the code of functions that no
+    file is known of, and the file of a subclass; what else they depend on a subclass adds to `version`.
     """
 
     encoder: Network | Sequence[Network] | None = field(default=None, repr=False)
@@ -74,14 +73,14 @@ class TorchLink(AnalogLink[Rate]):
         for own in fields(self):
             if getattr(type(self), own.name, own.default) != own.default:
                 raise InputError(
-                    f"{self._name}.{own.name} takes no effect: write {own.name}: {own.type} = ..., and "
+                    f"{self.name}.{own.name} takes no effect: write {own.name}: {own.type} = ..., and "
                     "@dataclass(frozen=True) above the class"
                 )
 
     def networks(self) -> tuple[Network | Sequence[Network], Network | Sequence[Network]]:
         """Encoder and decoder, or as many of each as there are rates; built at first use, once."""
         if self.encoder is None or self.decoder is None:
-            raise InputError(f"{self._name} has no {'encoder' if self.encoder is None else 'decoder'}")
+            raise InputError(f"{self.name} has no {'encoder' if self.encoder is None else 'decoder'}")
         return self.encoder, self.decoder
 
     def prepare(self) -> None:
@@ -111,18 +110,13 @@ class TorchLink(AnalogLink[Rate]):
 
     def fields(self, header: FrameHeader) -> Rate:
         """See AnalogLink.fields."""
-        if header.system_id != self.system_id:
-            raise ImpossibleFrameError(
-                f"the frame is of the system {header.system_id:04x}, not of {self._name} with these weights, "
-                f"{self.system_id:04x}"
-            )
         try:
             number = BitReader(header.fields).take(RATE_BITS)
         except InputError as error:
             raise ImpossibleFrameError(f"impossible header: {error}") from None
         if number >= len(self._coders):
             raise ImpossibleFrameError(
-                f"impossible header: rate {number}, {self._name} has {len(self._coders)}"
+                f"impossible header: rate {number}, {self.name} has {len(self._coders)}"
             )
         return Rate(number, self._coders[number].uses(header.height, header.width))
 
@@ -141,29 +135,26 @@ class TorchLink(AnalogLink[Rate]):
             )
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Of the class."""
         return type(self).__name__
 
     @cached_property
     def _built(self) -> tuple[list[TorchCoder], str]:
         """The networks by rate, and the hash of what they hold: before they run, since there are some that
         keep what depends on the last picture among their weights."""
-        from jscc_sim.nn.held_weights import weights_sha256
         from jscc_sim.nn.torch_coder import TorchCoder
 
-        with building(), errors_named(f"{self._name}: networks"):
+        with building(), errors_named(f"{self.name}: networks"):
             encoders, decoders = map(_listed, self.networks())
         if not 1 <= len(encoders) == len(decoders) <= 1 << RATE_BITS:
             raise InputError(
-                f"{self._name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
+                f"{self.name} has {len(encoders)} encoders and {len(decoders)} decoders, not 1 to "
                 f"{1 << RATE_BITS} and as many of each"
             )
-        sha256 = hashlib.sha256(f"{self._name} {weights_sha256(*encoders, *decoders)}".encode())
         pairs = zip(encoders, decoders, strict=True)
-        coders = [
-            TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self._name) for pair in pairs
-        ]
-        return coders, sha256.hexdigest()
+        coders = [TorchCoder(*pair, tile=self.tile, multiple=self.multiple, name=self.name) for pair in pairs]
+        return coders, digest(self.name, fact(encoders), fact(decoders))
 
     @property
     def _coders(self) -> list[TorchCoder]:
@@ -182,7 +173,7 @@ class TorchLink(AnalogLink[Rate]):
         if not fitting:
             least = front + min(rate.uses for rate in rates)
             raise BudgetError(
-                f"budget of {budget} uses is below the {least} uses that {self._name} needs for "
+                f"budget of {budget} uses is below the {least} uses that {self.name} needs for "
                 f"{height}x{width} pixels, {front} of them for the header"
             )
         return max(fitting, key=lambda rate: rate.uses)

@@ -4,8 +4,7 @@ The latents are sent as bits of fixed number, Gray-labelled, plane by plane: the
 all latents, then the next. Planes have code blocks of their own, each with a mode that is dependable at an
 SNR lower by the plane's margin than what the sender believes, so that the planes are lost one after the
 other, the finest first. A block that is lost still says how likely each bit is, and the receiver takes the
-latents' expected values. The frame: a header (weights, rate, size, modes; see coding/protection.py), then the
-blocks' symbols in a fixed random order, which spreads fades over all of them.
+latents' expected values. The header's own fields: rate and modes. The blocks' symbols are interleaved.
 """
 
 from __future__ import annotations
@@ -24,16 +23,26 @@ from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import ldpc, soft_transport, transport
 from jscc_sim.coding.bits import BitReader, Bits
 from jscc_sim.coding.capacity import QAMS
-from jscc_sim.coding.protection import Protection, recover
+from jscc_sim.coding.interleaving import deinterleave, interleave
+from jscc_sim.coding.protection import Protection
 from jscc_sim.coding.waterfalls import MODES, Mode, dependable_modes, measured_text, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.header import LONGEST_SIDE, FrameHeader
-from jscc_sim.images import Picture, pixel_limit
+from jscc_sim.header import (
+    LONGEST_SIDE,
+    FrameHeader,
+    decode_header,
+    encode_header,
+    header_bits,
+    quantise_snr_db,
+)
+from jscc_sim.images import Picture
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.link_quality import planning_snr_db
-from jscc_sim.systems.payload import SIDE_BITS, check_pixels, header_protection, part_of, write_fields
+from jscc_sim.systems.payload import check_system, header_protection, part_of, write_fields
 
 Array = NDArray[np.float64]
+
+UEP = "quantised+uep"
 
 MARGINS_DB = (4.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 """Of each plane, the most significant first. Planes of equal margin share code blocks. Of seven sets the best
@@ -45,9 +54,8 @@ SHARES = (1.0, 0.5, 0.0)
 RATES = tuple(rate for rate in LADDER if rate.bits < 8)
 """Of rising number of bits and rising PSNR. The best at fixed length are the best in the adaptive code."""
 
-ID_BITS, CHANNEL_BITS, LEVEL_BITS = 16, 6, 2
+CHANNEL_BITS, LEVEL_BITS = 6, 2
 PLANE_BITS, MODE_BITS = 3, 6
-_ORDER_SEED = 3
 
 
 class PlaneGroup(NamedTuple):
@@ -83,13 +91,33 @@ class PlanePlan:
     @property
     def header_bits(self) -> int:
         """Bits of the header."""
-        fixed = ID_BITS + CHANNEL_BITS + LEVEL_BITS + 2 * SIDE_BITS
-        return fixed + len(self.parts) * (PLANE_BITS + MODE_BITS)
+        own = CHANNEL_BITS + LEVEL_BITS + len(self.parts) * (PLANE_BITS + MODE_BITS)
+        return header_bits(self.height, self.width, own)
 
-    @property
-    def order(self) -> NDArray[np.int64]:
-        """The order in which the symbols are sent."""
-        return np.random.default_rng(_ORDER_SEED).permutation(self.uses)
+    def bits(self) -> Bits:
+        """The header's fields that are the system's own."""
+        fields = [(self.rate.channels - 1, CHANNEL_BITS), (self.rate.bits // 2 - 1, LEVEL_BITS)]
+        for part in self.parts:
+            fields += [(part.planes - 1, PLANE_BITS), (MODES.index(part.mode), MODE_BITS)]
+        return write_fields(*zip(*fields, strict=True))
+
+    @classmethod
+    def read(cls, header: FrameHeader) -> PlanePlan:
+        """Of a received header. Raises ImpossibleFrameError."""
+        reader = BitReader(header.fields)
+        try:
+            channels = reader.take(CHANNEL_BITS) + 1
+            rate = Rate(channels, 2 * reader.take(LEVEL_BITS) + 2)
+            parts: list[tuple[int, int]] = []
+            while sum(planes for planes, _ in parts) < rate.bits:
+                parts.append((reader.take(PLANE_BITS) + 1, reader.take(MODE_BITS)))
+        except InputError as error:
+            raise ImpossibleFrameError(f"impossible header: {error}") from None
+        planes, modes = zip(*parts, strict=True)
+        if rate not in RATES or sum(planes) != rate.bits or max(modes) >= len(MODES):
+            raise ImpossibleFrameError(f"impossible header: {rate}, planes {planes} of modes {modes}")
+        groups = tuple(PlaneGroup(n, MODES[mode]) for n, mode in parts)
+        return cls(header.height, header.width, rate, groups)
 
 
 @dataclass(frozen=True)
@@ -97,7 +125,7 @@ class QuantisedUEP(LinkSystem):
     """codec: its network makes the latents; equaliser: see channels; header_margin_db: see
     coding.protection.Protection."""
 
-    format: ClassVar[int] = 2
+    format: ClassVar[int] = 3
 
     codec: Quantised = field(default_factory=Quantised)
     equaliser: str = "mmse"
@@ -150,30 +178,46 @@ class QuantisedUEP(LinkSystem):
             symbols = self.codec.symbols(picture, plan.rate).reshape(-1)
             bits = planes_of(symbols, plan.rate.bits).reshape(-1)
         with watch.stage("frame"):
-            front = self._protection(plan, budget, belief).protect(self._header(plan))
+            snr_db, system_id = quantise_snr_db(belief.snr_db), self.codec.model.id
+            header = FrameHeader(plan.height, plan.width, system_id, 1.0, snr_db, plan.bits())
+            protection = self._protection(plan, budget, belief)
+            front = encode_header(header, protection)
             payload, at = [], 0
             for part in plan.parts:
                 end = at + part.planes * plan.latents
                 payload.append(transport.encode(bits[at:end], part.mode.scheme, part.mode.block_bits))
                 at = end
-            sent = np.concatenate([front, np.concatenate(payload)[plan.order]])
+            sent = np.concatenate([front, interleave(np.concatenate(payload))])
         coder = f"{plan.rate.channels}x{plan.rate.bits}"
-        return Frame(sent, header_uses, plan.height, plan.width, seconds=watch.seconds, coder=coder)
+        return Frame(
+            sent,
+            header_uses,
+            plan.height,
+            plan.width,
+            seconds=watch.seconds,
+            coder=coder,
+            header_snr_db=protection.made_for_db(plan.header_bits),
+        )
 
     def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
         """See LinkSystem.decode."""
         watch = Stopwatch()
         with watch.stage("frame"):
             equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised)
-            plan = self._parse(message)
-            payload, back = part_of(equalised, start, plan.uses), np.argsort(plan.order)
+            decoded = decode_header(equalised)
+            check_system(decoded.header, UEP, self.codec.model.id)
+            plan = PlanePlan.read(decoded.header)
+            if plan.height * plan.width > MOST_PIXELS:
+                raise ImpossibleFrameError(
+                    f"image of {plan.height} x {plan.width} pixels; the limit is {MOST_PIXELS} pixels"
+                )
+            payload = deinterleave(part_of(equalised, decoded.uses, plan.uses))
             llrs, at = [], 0
             for part in plan.parts:
-                here = back[at : at + plan.blocks(part) * part.mode.uses]
-                found = soft_transport.decode(payload.at(here), part.mode.scheme, part.mode.block_bits)
+                end = at + plan.blocks(part) * part.mode.uses
+                found = soft_transport.decode(payload.part(at, end), part.mode.scheme, part.mode.block_bits)
                 llrs.append(found[: part.planes * plan.latents].reshape(part.planes, -1))
-                at += len(here)
+                at = end
         with watch.stage("decode"):
             symbols = expected_symbols(np.concatenate(llrs)).reshape(grid(plan.rate, plan.height, plan.width))
             picture = self.codec.synthesise(symbols.astype(np.float32), plan.rate, plan.height, plan.width)
@@ -183,34 +227,6 @@ class QuantisedUEP(LinkSystem):
         """The lowest rate does with a smaller margin where that makes it fit."""
         needed = plan.uses if plan.rate == RATES[0] else 0
         return header_protection(belief, budget, self.header_margin_db, needed)
-
-    def _header(self, plan: PlanePlan) -> Bits:
-        fields = [(self.codec.model.id, ID_BITS), (plan.rate.channels - 1, CHANNEL_BITS)]
-        fields += [(plan.rate.bits // 2 - 1, LEVEL_BITS), (plan.height, SIDE_BITS), (plan.width, SIDE_BITS)]
-        for part in plan.parts:
-            fields += [(part.planes - 1, PLANE_BITS), (MODES.index(part.mode), MODE_BITS)]
-        return write_fields(*zip(*fields, strict=True))
-
-    def _parse(self, message: Bits) -> PlanePlan:
-        reader = BitReader(message)
-        try:
-            found, channels = reader.take(ID_BITS), reader.take(CHANNEL_BITS) + 1
-            rate = Rate(channels, 2 * reader.take(LEVEL_BITS) + 2)
-            height, width = reader.take(SIDE_BITS), reader.take(SIDE_BITS)
-            parts: list[tuple[int, int]] = []
-            while sum(planes for planes, _ in parts) < rate.bits:
-                parts.append((reader.take(PLANE_BITS) + 1, reader.take(MODE_BITS)))
-        except InputError as error:
-            raise ImpossibleFrameError(f"impossible header: {error}") from None
-        check_pixels(height, width, min(pixel_limit(), MOST_PIXELS))
-        if found != self.codec.model.id:
-            raise ImpossibleFrameError(
-                f"the frame was made with weights {found:04x}, not {self.codec.model.id:04x}"
-            )
-        planes, modes = zip(*parts, strict=True)
-        if rate not in RATES or sum(planes) != rate.bits or max(modes) >= len(MODES):
-            raise ImpossibleFrameError(f"impossible header: {rate}, planes {planes} of modes {modes}")
-        return PlanePlan(height, width, rate, tuple(PlaneGroup(n, MODES[mode]) for n, mode in parts))
 
 
 def planes_of(symbols: NDArray[np.int64], bits: int) -> Bits:

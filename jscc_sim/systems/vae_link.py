@@ -1,9 +1,7 @@
 """The analog VAE link: N real latents per 4x4 pixels as symbols, two reals in each.
 
-The frame: a header (size, N, weights, gain, the SNR that the sender believed; see coding/protection.py), then
-the latents in a fixed random order, which spreads fades over the picture, scaled so that a picture's have
-unit mean power per use: N/32 uses per pixel of a picture padded to multiples of 8. The rest of the budget
-is not sent. The network: nn/vae_link.py.
+A payload: the latents of a picture, N/32 uses per pixel of it padded to multiples of 8. The rest of the
+budget is not sent. The header's own field: N. The network: nn/vae_link.py.
 """
 
 from __future__ import annotations
@@ -13,15 +11,13 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jscc_sim.channels import LEAST_VARIANCE, Channel, Received, equalise, reals_of, symbols_of
+from jscc_sim.channels import Equalised, EqualisedReals, symbols_of
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.protection import Protection, recover
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
-from jscc_sim.header import GAIN_BITS, FrameHeader, gain_code, gain_of
+from jscc_sim.errors import ImpossibleFrameError, InputError
+from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.nn.loading import loaded
 from jscc_sim.nn.vae_link import (
@@ -33,67 +29,51 @@ from jscc_sim.nn.vae_link import (
     latent_count,
     latents_of,
 )
-from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
-from jscc_sim.systems.payload import (
-    SIDE_BITS,
-    check_sides,
-    header_protection,
-    part_of,
-    read_fields,
-    unit_power_gain,
-    write_fields,
-)
+from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
+from jscc_sim.systems.base import Stopwatch
+from jscc_sim.systems.payload import read_fields, write_fields
 from jscc_sim.units import noise_variance
 
 VAE = "vae"
+CHOICE_BITS = 2
 
-CHOICE_BITS, MODEL_BITS, SNR_BITS = 2, 16, 7
-FIELDS = (SIDE_BITS, SIDE_BITS, CHOICE_BITS, MODEL_BITS, GAIN_BITS, SNR_BITS)
-HEADER_BITS = sum(FIELDS)
-
-_LOWEST_SNR_DB, _HIGHEST_SNR_DB = -30, 60  # whole decibels; those of units.SNR_RANGE_DB
-_ORDER_SEED = 2014
 _LARGEST = 1e3  # of a latent, whatever arrives: none is a tenth of that
 
 
 @dataclass(frozen=True)
-class LatentHeader:
-    """What a receiver must know. n: reals per 4x4 pixels; model: 16 bits of the weights' hash; gain:
-    amplitude factor of the payload; snr_db: whole, what the sender believed."""
+class LatentCount:
+    """n: reals per 4x4 pixels of a picture of that size."""
 
     height: int
     width: int
     n: int
-    model: int
-    gain: float
-    snr_db: int
-
-    def bits(self) -> Bits:
-        """HEADER_BITS of them."""
-        choice, snr = CHOICES.index(self.n), self.snr_db - _LOWEST_SNR_DB
-        return write_fields((self.height, self.width, choice, self.model, gain_code(self.gain), snr), FIELDS)
-
-    @classmethod
-    def parse(cls, message: Bits) -> LatentHeader:
-        """Raises ImpossibleFrameError."""
-        height, width, choice, model, gain, snr = read_fields(message, FIELDS)
-        if choice >= len(CHOICES) or snr > _HIGHEST_SNR_DB - _LOWEST_SNR_DB:
-            raise ImpossibleFrameError(f"impossible header: latents {choice}, SNR {snr}")
-        return cls(height, width, CHOICES[choice], model, gain_of(gain), snr + _LOWEST_SNR_DB)
 
     @property
     def uses(self) -> int:
         """Channel uses of the payload."""
         return latent_count(self.n, self.height, self.width) // 2
 
+    def bits(self) -> Bits:
+        """As the header holds them."""
+        return write_fields([CHOICES.index(self.n)], [CHOICE_BITS])
+
+    @classmethod
+    def read(cls, header: FrameHeader) -> LatentCount:
+        """Of a received header. Raises ImpossibleFrameError."""
+        (choice,) = read_fields(header.fields, [CHOICE_BITS])
+        if choice >= len(CHOICES):
+            raise ImpossibleFrameError(f"impossible header: latents {choice}")
+        return cls(header.height, header.width, CHOICES[choice])
+
 
 @dataclass(frozen=True)
-class VAELink(LinkSystem):
+class VAELink(AnalogLink[LatentCount]):
     """n: real latents per 4x4 pixels that it sends, one of CHOICES; it receives any of them. model: folder of
     the weights, the released ones by default. equaliser: see channels; header_margin_db: see
     coding.protection.Protection. Raises InputError for another n."""
 
-    format: ClassVar[int] = 2
+    format: ClassVar[int] = 3
+    own_bits: ClassVar[int] = CHOICE_BITS
 
     n: int
     model: str = field(default="", repr=False)
@@ -111,53 +91,45 @@ class VAELink(LinkSystem):
 
     def version(self) -> str:
         """See System.version."""
-        return f"{self._weights.identity} {HEADER_BITS} {SNR_RANGE_DB}"
+        return f"{self._weights.identity} {SNR_RANGE_DB}"
 
-    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.check_fits."""
-        self._check(picture, budget, belief)
+    @property
+    def name(self) -> str:
+        """With its N."""
+        return f"{VAE}:{self.n}"
 
-    def encode(
-        self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
-    ) -> Frame:
-        """See LinkSystem.encode."""
-        self._check(picture, budget, belief)
-        height, width = picture.shape[:2]
-        watch = Stopwatch()
+    @property
+    def system_id(self) -> int:
+        """Of the weights."""
+        return self._weights.id
+
+    def least_uses(self, height: int, width: int) -> int:
+        """All latents."""
+        return LatentCount(height, width, self.n).uses
+
+    def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[LatentCount]:
+        """See AnalogLink.payload."""
+        self.room(request)
         with watch.stage("encode"):
-            snr_db = round(min(belief.snr_db, SNR_RANGE_DB[1]))
-            latents = latents_of(self._coder, picture, self.n, snr_db)
-            gain = unit_power_gain(latents)
-        with watch.stage("frame"):
-            header = LatentHeader(height, width, self.n, self._weights.id, gain, snr_db)
-            front = self._protection(picture, budget, belief).protect(header.bits())
-            payload = symbols_of(gain * latents[order_of(len(latents))])
-        return Frame(np.concatenate([front, payload]), len(front), height, width, seconds=watch.seconds)
+            latents = latents_of(self._coder, picture, self.n, _shown_snr_db(request.sender_snr_db))
+        return Payload(symbols_of(latents), LatentCount(request.height, request.width, self.n))
 
-    def decode(self, received: Received, genie: FrameHeader | None = None) -> Reception:
-        """See LinkSystem.decode."""
-        watch = Stopwatch()
-        with watch.stage("frame"):
-            equalised = equalise(received, self.equaliser)
-            message, start = recover(equalised)
-            header = LatentHeader.parse(message)
-            if header.model != self._weights.id:
-                raise ImpossibleFrameError(
-                    f"the frame is of the weights {header.model:04x}, not of {self._weights.id:04x} ({VAE})"
-                )
-            part = part_of(equalised, start, header.uses)
+    def fields(self, header: FrameHeader) -> LatentCount:
+        """See AnalogLink.fields."""
+        return LatentCount.read(header)
+
+    def picture(
+        self, heard: Equalised, header: FrameHeader, fields: LatentCount, watch: Stopwatch
+    ) -> Picture:
+        """See AnalogLink.picture."""
         with watch.stage("decode"):
-            heard = reals_of(part.symbols)
-            amplitude = np.repeat(part.gain, 2) * header.gain
-            least = LEAST_VARIANCE + noise_variance(SNR_RANGE_DB[1]) * part.gain**2
-            noise = np.repeat(np.maximum(part.noise_variance, least), 2) / 2
-            means, trust = np.empty(len(heard)), np.empty(len(heard))
-            order = order_of(len(heard))
-            means[order] = np.clip(amplitude * heard / (amplitude**2 + noise), -_LARGEST, _LARGEST)
-            trust[order] = amplitude**2 / (amplitude**2 + noise)
-            size = header.height, header.width
-            picture = decoded(self._coder, means, trust, size, header.n, header.snr_db)
-        return Reception(picture, watch.seconds)
+            reals = EqualisedReals.of(heard, header.gain)
+            least = noise_variance(SNR_RANGE_DB[1]) * np.repeat(heard.gain, 2) ** 2 / 2
+            amplitude, noise = reals.gain, np.maximum(reals.noise_variance, least)
+            means = np.clip(amplitude * reals.values / (amplitude**2 + noise), -_LARGEST, _LARGEST)
+            trust = amplitude**2 / (amplitude**2 + noise)
+            size, snr_db = (header.height, header.width), _shown_snr_db(header.sender_snr_db)
+            return decoded(self._coder, means, trust, size, fields.n, snr_db)
 
     @cached_property
     def _weights(self) -> Checkpoint:
@@ -167,22 +139,7 @@ class VAELink(LinkSystem):
     def _coder(self) -> VAECoder:
         return loaded(self._weights, VAEArchitecture, VAECoder)
 
-    def _protection(self, picture: Picture, budget: int, belief: Channel) -> Protection:
-        payload = latent_count(self.n, *picture.shape[:2]) // 2
-        return header_protection(belief, budget, self.header_margin_db, payload)
 
-    def _check(self, picture: Picture, budget: int, belief: Channel) -> None:
-        height, width = picture.shape[:2]
-        check_sides(height, width)
-        front = self._protection(picture, budget, belief).uses(HEADER_BITS)
-        payload = latent_count(self.n, height, width) // 2
-        if budget < front + payload:
-            raise BudgetError(
-                f"budget of {budget} uses is below the {front + payload} uses that {VAE}:{self.n} needs for "
-                f"{height}x{width} pixels, {front} of them for the header"
-            )
-
-
-def order_of(count: int) -> NDArray[np.int64]:
-    """[count] the order in which latents are sent."""
-    return np.random.default_rng(_ORDER_SEED).permutation(count)
+def _shown_snr_db(snr_db: float) -> float:
+    """As the network takes it: training has shown none that is better."""
+    return min(snr_db, SNR_RANGE_DB[1])

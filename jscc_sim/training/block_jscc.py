@@ -7,8 +7,9 @@ and every picture weighs the same, with no table of weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,22 +17,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from jscc_sim.blocks import split
+from jscc_sim.channels import AWGN, equalise
 from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
+from jscc_sim.nn.bank import Bank, pool_gain
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.pictures import image_of
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.training.training_range import TrainingRange
-from jscc_sim.units import BLOCK
+from jscc_sim.units import BLOCK, BLOCK_SAMPLES
 from jscc_sim.zoo import Zoo
 
 MSE_FLOOR = 1e-5
 """Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
 VALIDATION_SNR_DB = 10.0
 VALIDATION_USES = 192
+CBR = Fraction(VALIDATION_USES, BLOCK_SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     crops: ClassVar[int] = 6
     side: ClassVar[int] = 160
     logarithmic: ClassVar[bool] = True
+    validated: ClassVar[str] = f"every block alike, CBR {CBR}, {VALIDATION_SNR_DB:g} dB, no header"
     multiple: ClassVar[int] = BLOCK
     compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
 
@@ -90,11 +96,9 @@ class BlockJSCCTask(Task[ConvCoder]):
         device = next(network.parameters()).device
         generator = torch.Generator(device).manual_seed(0)
         snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
-        for picture in pictures:
-            height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
-            if not height or not width:
-                continue
-            image = image_of(picture[:height, :width]).to(device)
+        for picture in whole_blocks(pictures):
+            height, width = picture.shape[:2]
+            image = image_of(picture).to(device)
             choice = self.architecture.uses.index(VALIDATION_USES)
             index = torch.full((1, height // BLOCK, width // BLOCK), choice, device=device)
             scenario = Scenario(index, snr_db, snr_db, torch.zeros(1, dtype=torch.bool, device=device))
@@ -103,6 +107,29 @@ class BlockJSCCTask(Task[ConvCoder]):
             mse = F.mse_loss(network.decode(received, index, snrs_db), image)
             psnrs.append(-10 * math.log10(mse.item()))
         return {"PSNR": float(np.mean(psnrs)) if psnrs else float("nan")}
+
+
+def whole_blocks(pictures: Iterable[Picture]) -> Iterator[Picture]:
+    """The pictures without what is no whole block; those that have none are left out."""
+    for picture in pictures:
+        height, width = (side // BLOCK * BLOCK for side in picture.shape[:2])
+        if height and width:
+            yield picture[:height, :width]
+
+
+def bank_psnr_db(bank: Bank, pictures: list[Picture]) -> float:
+    """What `BlockJSCCTask.validate` measures of a network, of any bank: the linear coder's, to compare."""
+    psnrs = []
+    rng = np.random.default_rng(0)
+    for picture in whole_blocks(pictures):
+        blocks, grid = split(picture)
+        index = np.full(len(grid), bank.ratios.uses.index(VALIDATION_USES))
+        latents = bank.encode(blocks, grid, index, VALIDATION_SNR_DB)
+        gain = pool_gain(latents)
+        received = equalise(AWGN(VALIDATION_SNR_DB)((gain * latents).astype(np.complex64), rng))
+        decoded = bank.decode(received, gain, grid, index, VALIDATION_SNR_DB)
+        psnrs.append(20 * math.log10(255) - 10 * math.log10(np.square(decoded - blocks).mean()))
+    return float(np.mean(psnrs)) if psnrs else float("nan")
 
 
 def conv_coder(zoo: Zoo) -> ConvCoder:

@@ -128,8 +128,14 @@ def check_counts(index: NDArray[np.int64], ratios: int, images: int) -> None:
     if counts.min() < LEAST_SAMPLES:
         raise InputError(
             f"{counts.min()} blocks at ratio {counts.argmin()} are too few to calibrate on; {LEAST_SAMPLES} "
-            "needed: more images, or larger ones"
+            f"needed: about {_enough(images, int(counts.min()))} images like these {images}, or larger ones "
+            f"(what is held out for validation does not count)"
         )
+
+
+def _enough(images: int, fewest: int) -> int:
+    """Images of the same sizes at which the rarest ratio has blocks enough, with a tenth to spare."""
+    return max(images + 1, math.ceil(1.1 * images * LEAST_SAMPLES / max(fewest, 1)))
 
 
 @dataclass(frozen=True, eq=False)

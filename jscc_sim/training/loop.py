@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from jscc_sim.checkpoint import TRAINING_STATE
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_regular
 from jscc_sim.images import Picture
@@ -75,7 +76,8 @@ class Recipe:
 
 
 class Trainer(Generic[N]):
-    """The state of a training run: network, its moving average, optimiser, random streams."""
+    """The state of a training run: network, its moving average, optimiser, random streams. restored: the step
+    of the checkpoint that it goes on from, or 0."""
 
     def __init__(self, task: Task[N], recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
@@ -94,7 +96,7 @@ class Trainer(Generic[N]):
         self.base_rates = {"muon": recipe.kernel_rate, "adam": recipe.other_rate}
         self.rng = np.random.default_rng(recipe.seed)
         self.generator = torch.Generator(recipe.device).manual_seed(recipe.seed)
-        self.step = 0
+        self.step = self.restored = 0
 
     def advance(self, batches: Batches) -> Tensor:
         """One optimiser step. Returns the loss."""
@@ -183,7 +185,7 @@ class Trainer(Generic[N]):
             self._set_state(tensors, rng)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"checkpoint {path} is damaged: {error}") from None
-        self.step = step
+        self.step = self.restored = step
 
     def _settings(self) -> dict[str, Any]:
         """What a run that goes on may not change: its manifest names one command."""
@@ -233,7 +235,7 @@ def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> T
     """Train until `recipe.steps`, or until interrupted; resume from `folder` if it has a checkpoint. Leaves
     the checkpoint and a log there."""
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = folder / TRAINING_STATE
     trainer = Trainer(task, recipe)
     if checkpoint.exists():
         trainer.restore(checkpoint)

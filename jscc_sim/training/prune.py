@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from jscc_sim.errors import InputError, guarded
-from jscc_sim.nn.conv import Conditioning, ConvCoder
+from jscc_sim.nn.conv import ConvCoder, RatioConditioning
 from jscc_sim.training.block_jscc import conv_coder
 from jscc_sim.training.release import release_conv
 from jscc_sim.training.training_range import SNR_RANGE_DB
@@ -53,7 +53,7 @@ def prune(coder: ConvCoder, hidden: int) -> tuple[ConvCoder, dict[str, float]]:
 
 
 def _fit(
-    conditioning: Conditioning, scalars: int, hidden: int
+    conditioning: RatioConditioning, scalars: int, hidden: int
 ) -> tuple[NDArray[np.int64], Array, Array, float]:
     """(units that stay, [outputs, hidden] weights, [outputs] biases, relative error)."""
     inputs, target, importance = _examples(conditioning, scalars)
@@ -75,7 +75,7 @@ def _fit(
     return np.array(units), found[:-1].T.copy(), found[-1].copy(), float(np.sqrt(max(error, 0.0) / energy))
 
 
-def _examples(conditioning: Conditioning, scalars: int) -> tuple[Array, Array, Array]:
+def _examples(conditioning: RatioConditioning, scalars: int) -> tuple[Array, Array, Array]:
     """([N, units + 1] what the units say, and 1; [N, outputs]; [N] weight) over all ratios and SNRs."""
     axis = torch.arange(ALL_DB[0], ALL_DB[1] + 1e-6, STEP_DB)
     snrs_db = torch.cartesian_prod(*[axis] * scalars).reshape(-1, scalars)
@@ -87,7 +87,7 @@ def _examples(conditioning: Conditioning, scalars: int) -> tuple[Array, Array, A
         usual &= (snrs_db[:, 1] - snrs_db[:, 0]).abs() <= BEYOND_DB
     importance = torch.where(usual, 1.0, RARE).expand(ratios, -1).reshape(-1)
     with torch.inference_mode():
-        units = conditioning.units(index, snrs_db).flatten(0, 1)
+        units = conditioning.said(conditioning.embedded(index, snrs_db)).flatten(0, 1)
         target = conditioning.out(units)
     inputs = torch.cat([units, torch.ones(len(units), 1)], dim=1)
     return inputs.double().numpy(), target.double().numpy(), importance.double().numpy()

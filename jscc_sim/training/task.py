@@ -47,6 +47,9 @@ class Task(ABC, Generic[N]):
     logarithmic: ClassVar[bool] = False
     """Whether the loss is the natural logarithm of an error, and is told in dB."""
 
+    validated: ClassVar[str] = ""
+    """What the figures of `validate` are of, where their names do not say it."""
+
     multiple: ClassVar[int] = 1
     """Sides of crops must be multiples of it."""
 

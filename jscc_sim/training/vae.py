@@ -46,6 +46,7 @@ class VAELinkTask(Task[VAECoder]):
     summary: ClassVar[str] = "analog variational autoencoder, 2, 4 or 8 real latents per 4x4 pixels"
     crops: ClassVar[int] = 8
     side: ClassVar[int] = 128
+    validated: ClassVar[str] = f"{VALIDATION_SNR_DB:g} dB, no header"
     multiple: ClassVar[int] = COARSE_STEP
 
     def network(self) -> VAECoder:
