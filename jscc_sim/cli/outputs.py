@@ -53,7 +53,7 @@ def files_read(arguments: argparse.Namespace) -> Iterator[Path]:
         yield from recording_files(given["recording"])
     if "zoo" in given:
         yield from (Path(given["zoo"]) / name for name in (MANIFEST, WEIGHTS, CALIBRATION))
-    for name in ("policy", "complexity"):
+    for name in ("policy", "complexity", "channel", "system", "codec"):
         found = plugin_file(given.get(name, ""))
         if found is not None:
             yield found
