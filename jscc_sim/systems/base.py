@@ -88,8 +88,8 @@ class Reception:
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
     index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder,
-    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; None where the
-    system makes none."""
+    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; sent, received: the
+    symbols and what the receiver measured of them; None where the system makes no symbols."""
 
     picture: Picture
     uses: int
@@ -100,6 +100,8 @@ class Transmission:
     coder: str = ""
     papr_db: float | None = None
     header_snr_db: float | None = None
+    sent: Symbols | None = field(default=None, repr=False)
+    received: Received | None = field(default=None, repr=False)
 
 
 class System(ABC):
@@ -222,6 +224,8 @@ class LinkSystem(System):
             frame.coder,
             papr_db(frame.symbols),
             frame.header_snr_db,
+            frame.symbols,
+            received,
         )
 
 
