@@ -372,11 +372,24 @@ def undo(h: Any, symbols: Any, variance: Any, method: str) -> tuple[Any, Any, An
     return h.conj() * symbols / denominator, power / denominator, power * variance / denominator**2
 
 
-FORMS = (
-    *("awgn", "rayleigh-slow", "rayleigh-block:L", "rayleigh-fast", "rician-slow:K", "rician-block:K:L"),
-    *("rician-fast:K", "rayleigh-real-fast", "rician-real-fast:K"),
-)
-"""Names on the command line. L: uses that share one fade; K: a power ratio, linear, not in dB."""
+FORMS: Mapping[str, str] = {
+    "awgn": "White Gaussian noise.",
+    "rayleigh-slow": "Rayleigh fading, one fade a frame.",
+    "rayleigh-block:L": "Rayleigh fading in blocks.",
+    "rayleigh-fast": "Rayleigh fading, a fade for every use.",
+    "rician-slow:K": "Rician fading, one fade a frame.",
+    "rician-block:K:L": "Rician fading in blocks.",
+    "rician-fast:K": "Rician fading, a fade for every use.",
+    "rayleigh-real-fast": "The fade's amplitude alone, for every use, unknown to the receiver.",
+    "rician-real-fast:K": "The same of Rician fading.",
+}
+"""Forms of names on the command line, and what they are."""
+
+PARAMETERS = {
+    "K": "power of the fixed path over that of the scattered ones, linear, not in dB",
+    "L": "channel uses that share one fade",
+}
+"""Of the forms."""
 
 GROUP = "jscc_sim.channels"
 """Of the entry points by which installed packages add theirs."""

@@ -40,13 +40,14 @@ METRICS = "psnr, ssim, ms-ssim, gmsd, ciede2000"
 BLOCK_JSCC = "block-jscc"
 RECEIVER = "how the receiver undoes the fading that it knows of"
 CHANNELS = (
-    "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rayleigh-real-fast, rician-slow:K, "
-    "rician-block:K:L, rician-fast:K"
+    "awgn, rayleigh-slow, rayleigh-block:L, rayleigh-fast, rician-slow:K, rician-block:K:L, rician-fast:K, "
+    "rayleigh-real-fast, rician-real-fast:K"
 )
 FADING = (
-    "one fading a frame (slow), a new one every L uses (block) or every use (fast); K: power of the constant "
-    "path over that of the others, linear"
+    "one fading a frame (slow), a new one every L channel uses (block) or every use (fast); K: power of the "
+    "constant path over that of the others, linear"
 )
+CODECS = "gmm, jpeg, hevc, ..., see jscc-sim codecs, or a plug-in's package.module:Class or file.py:Class"
 
 
 def is_number(word: str) -> bool:
@@ -214,13 +215,14 @@ def _add_link(commands: Commands) -> None:
 
     compress = _command(commands, "compress", "files", "picture to a file, by any of the codecs")
     compress.add_argument("image", metavar="IMAGE")
-    compress.add_argument("--codec", default="gmm", metavar="NAME", help="gmm, jpeg, hevc, ... (gmm)")
+    compress.add_argument("--codec", default="gmm", metavar="NAME", help=f"{CODECS} (gmm)")
     compress.add_argument("--quality", type=float, default=4.0, help="1, the weakest, to 8 (4)")
     compress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
     compress.add_argument("-o", "--out", required=True, metavar="FILE.jsc", help=STREAM)
 
     decompress = _command(commands, "decompress", "files", "a file of compress to a picture")
     decompress.add_argument("file", metavar="FILE.jsc")
+    decompress.add_argument("--codec", default="", metavar="NAME", help="of a file of a plug-in: which one")
     decompress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
     decompress.add_argument("-o", "--out", required=True, metavar="PICTURE")
 
@@ -250,12 +252,16 @@ def _add_sweep(commands: Commands) -> None:
 
 
 def _add_listings(commands: Commands) -> None:
-    policies = _command(commands, "policies", "listing", "list the allocation policies")
-    policies.add_argument("--json", action="store_true", help="machine-readable")
-    metrics = _command(commands, "metrics", "listing", "list the metrics of picture quality")
-    metrics.add_argument("--json", action="store_true", help="machine-readable")
-    zoo = _command(commands, "zoo", "listing", "list the released weights: zoos, learned systems")
-    zoo.add_argument("--json", action="store_true", help="machine-readable")
+    for name, summary in (
+        ("policies", "list the allocation policies"),
+        ("channels", "list the channels"),
+        ("systems", "list the systems"),
+        ("codecs", "list the codecs of the digital chains and of compress"),
+        ("metrics", "list the metrics of picture quality"),
+        ("zoo", "list the released weights: zoos, learned systems"),
+    ):
+        listed = _command(commands, name, "listing", summary)
+        listed.add_argument("--json", action="store_true", help="machine-readable")
 
     bench = _command(commands, "bench", "bench", "seconds of each stage, megapixels per second, memory")
     bench.add_argument("--size", default="512x768", metavar="HxW")
@@ -381,7 +387,7 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument(
         "--snr-db", type=float, required=True, metavar="DB", help="Es/N0; average under fading"
     )
-    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}: {FADING} (awgn)")
+    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}: {FADING}; or {PLUGIN} (awgn)")
     parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
@@ -392,7 +398,7 @@ def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:
 
 
 def _system(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS} (block-jscc)")
+    parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

@@ -36,7 +36,7 @@ def decompress(arguments: argparse.Namespace) -> int:
         raise InputError(f"file {arguments.file} cannot be read: {error.strerror}") from None
     writable(arguments.out, picture=True)
     try:
-        codec, picture = unpack(content, arguments.zoo)
+        codec, picture = unpack(content, arguments.zoo, arguments.codec)
     except InputError as error:
         raise InputError(f"file {arguments.file}: {error}") from None
     write_picture(picture, arguments.out)

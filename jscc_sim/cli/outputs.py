@@ -14,7 +14,7 @@ from jscc_sim.files import check_apart, check_writable, is_stdout
 from jscc_sim.images import check_output_suffix
 from jscc_sim.plugins import plugin_file
 from jscc_sim.recording import recording_files
-from jscc_sim.sweep.store import store_files
+from jscc_sim.sweeps.store import store_files
 from jscc_sim.zoo import CALIBRATION
 
 Output = str | os.PathLike[str]
@@ -53,7 +53,7 @@ def files_read(arguments: argparse.Namespace) -> Iterator[Path]:
         yield from recording_files(given["recording"])
     if "zoo" in given:
         yield from (Path(given["zoo"]) / name for name in (MANIFEST, WEIGHTS, CALIBRATION))
-    for name in ("policy", "complexity"):
+    for name in ("policy", "complexity", "channel", "system", "codec"):
         found = plugin_file(given.get(name, ""))
         if found is not None:
             yield found

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from jscc_sim.codecs.base import Codec, check_codec
-from jscc_sim.codecs.catalogue import CODECS, LEARNED, codec_name, codec_names, find_codec
+from jscc_sim.codecs.catalogue import (
+    ALIASES,
+    CODECS,
+    GROUP,
+    LEARNED,
+    SUMMARIES,
+    codec_name,
+    codec_names,
+    find_codec,
+)
 
-__all__ = ["CODECS", "LEARNED", "Codec", "check_codec", "codec_name", "codec_names", "find_codec"]
+__all__ = [
+    "ALIASES",
+    "CODECS",
+    "GROUP",
+    "LEARNED",
+    "SUMMARIES",
+    "Codec",
+    "check_codec",
+    "codec_name",
+    "codec_names",
+    "find_codec",
+]

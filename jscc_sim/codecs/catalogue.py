@@ -14,7 +14,7 @@ from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
 from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
-from jscc_sim.plugins import UnknownNameError, installed_plugins, load_plugin
+from jscc_sim.plugins import UnknownNameError, installed_plugins, is_own, load_plugin
 
 LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM, Quantised, Digits)}
 """Codecs with weights, which may be in a folder of the user's."""
@@ -32,6 +32,19 @@ _KNOWN: tuple[Codec, ...] = (
 CODECS = {codec.name: codec for codec in _KNOWN}
 """By name. Their order is what frames and files say: new ones go to the end."""
 
+
+SUMMARIES = {
+    "jpeg": "JPEG, progressive, optimised codes; Pillow.",
+    "jpeg2000": "JPEG 2000, a bare code stream; Pillow.",
+    "webp": "Lossy WebP; Pillow.",
+    "avif": "AV1 still pictures, 4:4:4, tuned for PSNR; Pillow.",
+    "hevc": "HEVC stills (x265, 4:4:4), what BPG is made of; needs the extra hevc.",
+    "vvc": "VVC stills (libvvenc); needs the extra vvc.",
+    "gmm": "Learned: hyperprior, Gaussian mixtures; any rate with one network.",
+    "quantised": "Learned: latents of 2 to 8 bits, adaptive arithmetic coding.",
+    "digits": "Learned: handwritten digits of 8x8 pixels.",
+}
+"""Of the package's own, for listings."""
 
 GROUP = "jscc_sim.codecs"
 """Of the entry points by which installed packages add theirs."""
@@ -81,6 +94,8 @@ def _plugin(name: str) -> Codec:
             f"codec {name!r} is not one of {names}, package.module:Class or file.py:Class"
         ) from None
     check_codec(name, codec)
+    if codec.name in CODECS and not is_own(type(codec)):
+        raise InputError(f"codec {name}: its name is {codec.name}, which is the package's own")
     return codec
 
 

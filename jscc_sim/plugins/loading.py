@@ -107,9 +107,9 @@ def absolute(spec: str, folder: Path) -> str:
 
 
 def short(spec: str) -> str:
-    """A spec as tables show it: its Python file by its last name."""
+    """A spec as tables show it: its Python file by its last name; of an instance the name alone."""
     found = None if isinstance(spec, ByValue) else _FILE.fullmatch(spec)
-    return f"{Path(found['file']).name}{spec[found.end('file') :]}" if found else spec
+    return f"{Path(found['file']).name}{spec[found.end('file') :]}" if found else str(spec)
 
 
 def subclass(spec: str, found: object, base: type) -> type[typing.Any]:

@@ -43,6 +43,38 @@ GROUP = "jscc_sim.systems"
 
 CSIT = "csit"
 
+_ANALOG_OPTIONS = ("zoo", "equaliser", "header_margin_db")
+_CODED_OPTIONS = ("zoo", "equaliser")
+SYSTEMS = {
+    BLOCK_JSCC: (
+        ("zoo", "policy", "complexity", "companion", "equaliser", "side_info", "header_margin_db"),
+        "Adaptive block-wise JSCC, the project's own.",
+    ),
+    "CODEC+ldpc[:MODE|:csit]": (_CODED_OPTIONS, "A file of the codec, 5G LDPC and QAM, really decoded."),
+    "CODEC+ldpc-abstraction[:MODE|:csit]": (
+        _CODED_OPTIONS,
+        "The same, code blocks lost by lot as often as measured.",
+    ),
+    "CODEC+ideal[:csit]": (_CODED_OPTIONS, "A file of the codec at capacity: a bound, not realisable."),
+    UEP: (_ANALOG_OPTIONS, "The quantised autoencoder's bits, protected unequally."),
+    SOFTCAST: (("equaliser", "header_margin_db"), "Coefficients of a whole-image DCT as analog symbols."),
+    "vae:N": (_ANALOG_OPTIONS, "N = 2, 4 or 8 analog latents for 4x4 pixels."),
+    "digits": (_ANALOG_OPTIONS, "Handwritten digits as dithered analog latents."),
+    "generative": (_ANALOG_OPTIONS, "The linear coder's frames; a generative model is the receiver's prior."),
+}
+"""Form of the name -> options that it takes, and what it is."""
+
+OPTIONS = {
+    "zoo": "name or folder of weights",
+    "policy": "allocation of uses to blocks",
+    "complexity": "estimator of blocks",
+    "companion": "auto or none",
+    "equaliser": "none, zf or mmse",
+    "side_info": "transmitted or genie",
+    "header_margin_db": "dB below the sender's SNR that the header is made for",
+}
+"""Of the systems: options of `jscc-sim transmit`, keys of [[systems]]."""
+
 ANALOG = ("vae:2", "vae:4", "vae:8", "digits", "generative", UEP)
 """Learned systems that are no codec with a code."""
 

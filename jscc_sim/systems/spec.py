@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -133,16 +134,15 @@ class SystemSpec:
         if type(system) is BlockJSCC:
             zoo = system.zoo
             words |= {"zoo": zoo.name, "policy": system.policy, "complexity": system.estimator}
-            words |= {"side_info": SIDE_INFO[genie], "companion": COMPANIONS[len(zoo.family) == 1]}
-            name = BLOCK_JSCC
+            words["side_info"] = SIDE_INFO[genie]
+            name, companions = BLOCK_JSCC, list(COMPANIONS)
         else:
-            name, words["zoo"] = system_name(system)
-        try:
-            spec = cls(name, **words)
-            if Fingerprint.of(spec.load()) == Fingerprint.of(system):
-                return spec
-        except InputError:
-            pass
+            (name, words["zoo"]), companions = system_name(system), [""]
+        for companion in companions:
+            with suppress(InputError):
+                spec = cls(name, companion=companion, **words)
+                if Fingerprint.of(spec.load()) == Fingerprint.of(system):
+                    return spec
         carried = ByValue(system, None if name == BLOCK_JSCC else name)
         return cls(carried, equaliser=equaliser, header_margin_db=margin)
 
@@ -169,7 +169,7 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
     system = spec.load(_load_zoo(spec.zoo, spec.companion, fingerprint.zoo_sha256) if own else None)
     if Fingerprint.of(system) != fingerprint:
         shown = spec.label
-        what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {spec.name}"
+        what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {shown.name}"
         raise InputError(f"{what} changed since the sweep began")
     system.prepare()
     return system

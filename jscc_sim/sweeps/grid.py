@@ -30,9 +30,9 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.metrics import DEFAULT, Metric, load_metrics, metric_name
-from jscc_sim.plugins import ByValue, absolute, errors_named, plugin_sha256, short
-from jscc_sim.sweep.row import Row
-from jscc_sim.sweep.trial import Trial, pixels_sha256
+from jscc_sim.plugins import absolute, errors_named, plugin_sha256, short
+from jscc_sim.sweeps.row import Row
+from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
@@ -222,8 +222,8 @@ class Grid:
         """Rows must be told apart by what a table shows."""
         shown: dict[str, list[Hashable]] = {
             "images": [Path(path).name for path in self.images],
-            "systems": [tuple(map(_shown, dataclasses.astuple(system.label))) for system in self.specs],
-            "channels": [_shown(short(channel)) for channel in self._channels],
+            "systems": [dataclasses.astuple(system.label) for system in self.specs],
+            "channels": [short(channel) for channel in self._channels],
             **{name: list(getattr(self, name)) for name in ("csi", "snr_db", "cbr")},
         }
         for name, values in shown.items():
@@ -303,11 +303,6 @@ def _system_spec(value: object) -> SystemSpec:
     if isinstance(value, str):
         return SystemSpec(value)
     raise InputError(f"systems: {value!r} is neither a name, a SystemSpec nor a System")
-
-
-def _shown(value: Hashable) -> Hashable:
-    """What a table shows of it: two plug-ins of one name are there twice, whatever they do."""
-    return str(value) if isinstance(value, ByValue) else value
 
 
 def _cbr(value: object) -> Fraction:
