@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,16 @@ from jscc_sim.recording import (
     write_received,
     write_recording,
 )
-from jscc_sim.systems.base import System
+from jscc_sim.systems.base import LinkSystem, System
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
-from jscc_sim.zoo import load_zoo
 
 TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
 """Columns of the table for people in front of the metrics' own and the seconds."""
+
+MOST_PIXELS_PER_USE = 1e4
+"""That a frame of block-jscc may claim unless told otherwise."""
 
 
 def transmit(arguments: argparse.Namespace) -> int:
@@ -66,10 +67,11 @@ def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
     spec = _spec(arguments)
-    system = spec.load()
-    assert isinstance(system, BlockJSCC)
+    system = _link(spec)
+    system.check(belief)
     if system.needs_csit:
-        raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
+        what = f"policy {spec.policy}" if spec.policy else f"system {spec.name}"
+        raise InputError(f"{what} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
     picture = _picture(arguments.images[0])
@@ -102,16 +104,28 @@ def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
     replaces_nothing(arguments, arguments.out)
     most = arguments.most_pixels_per_use
-    if not most > 0:
+    if most is not None and not most > 0:
         raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
     received = read_received(arguments.recording)
     writable(arguments.out, picture=True)
-    system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser, most_pixels_per_use=most)
-    reception = system.decode(received)
+    system = _link(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
+    if isinstance(system, BlockJSCC):
+        system = replace(system, most_pixels_per_use=MOST_PIXELS_PER_USE if most is None else most)
+    elif most is not None:
+        raise InputError(f"system {arguments.system} has no --most-pixels-per-use {most:g}")
+    reception = system.read_frame(received)
     write_picture(reception.picture, arguments.out)
     height, width = reception.picture.shape[:2]
     say_written(arguments.out, f"{height}x{width} pixels")
     return 0
+
+
+def _link(spec: SystemSpec) -> LinkSystem:
+    """A system of two ends. Raises InputError for another."""
+    system = spec.load()
+    if not isinstance(system, LinkSystem):
+        raise InputError(f"system {spec.name} has no two ends: it works in transmit alone")
+    return system
 
 
 def _recording_output(path: str) -> None:
@@ -281,11 +295,10 @@ def _another_coder(coder: str, zoo: str) -> str:
 
 
 def _spec(arguments: argparse.Namespace) -> SystemSpec:
-    """The system that the options name; `encode` has no --system, and sends the header."""
-    name = getattr(arguments, "system", BLOCK_JSCC)
+    """The system that the options name; `encode` sends the header."""
     side_info = getattr(arguments, "side_info", SIDE_INFO[0])
     return SystemSpec(
-        name,
+        arguments.system,
         arguments.zoo,
         arguments.policy,
         arguments.complexity,
