@@ -39,7 +39,7 @@ class Impulsive(Channel):
 
 
 def main():
-    from jscc_sim.sweep import Grid, LocalProcesses, run, table
+    from jscc_sim.sweeps import Grid, LocalProcesses, run, table
 
     grid = Grid(
         images=["astronaut"],

@@ -13,7 +13,7 @@ from jscc_sim.coding.capacity import shannon_bits
 from jscc_sim.metrics import psnr_of_mse
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.statistics import gaussian_distortion
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.units import BLOCK_SAMPLES, db_to_power
 from jscc_sim.zoo import load_zoo
 

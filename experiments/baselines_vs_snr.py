@@ -8,7 +8,7 @@ from __future__ import annotations
 from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import outage_figure, quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 CBR, DESIGN_DB = "1/16", 10.0
 SNRS_DB = (0.0, 2.0, 4.0, 7.0, 9.0, 9.5, 10.0, 13.0, 16.0)

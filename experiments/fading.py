@@ -8,7 +8,7 @@ from __future__ import annotations
 from study import Study, guarded
 
 from jscc_sim.plots.curves import outage_figure, quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 CHANNELS = ("awgn", "rayleigh-slow", "rician-slow:4", "rayleigh-block:256")
 SNRS_DB = (4.0, 10.0, 16.0)

@@ -7,7 +7,7 @@ from study import Study, words_of
 
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.units import parse_cbr
 
 SNRS_DB = (1.0, 10.0, 20.0)

@@ -18,7 +18,7 @@ from jscc_sim.images import BUILTIN, Picture, read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 LEVELS = {
     "gmm": (0, 9, 18, 27, 36, 45, 54, 63),

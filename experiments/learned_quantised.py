@@ -13,7 +13,7 @@ from jscc_sim.codecs.quantised import Quantised, Rate, grid
 from jscc_sim.images import read_picture
 from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 BITS = (2, 4, 6, 8)
 CHANNELS = 16

@@ -15,7 +15,7 @@ from jscc_sim.metrics import psnr_between
 from jscc_sim.nn.patch_klt import PatchKLT
 from jscc_sim.nn.vae_link import CHOICES
 from jscc_sim.plots.lines import Panel, lines_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.systems.vae_link import VAE
 
 SNRS_DB = (-2.0, 0.0, 2.0, 5.0, 8.0, 10.0, 15.0, 20.0)

@@ -13,7 +13,7 @@ from jscc_sim.allocation import POLICIES
 from jscc_sim.plots.curves import gain_figure, quality_figure
 from jscc_sim.plots.gains import with_gains
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 SNR_DB, CBR = 10.0, "1/16"
 ENVELOPE = ("1/24", "1/16", "1/12")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import gain_figure, quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0)
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8")

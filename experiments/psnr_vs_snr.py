@@ -11,7 +11,7 @@ import pandas as pd
 from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.zoo import load_zoo, released_zoos, update_manifest
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jscc_sim.sweep import LocalProcesses, Row, SystemSpec, Trial, run, table
+from jscc_sim.sweeps import LocalProcesses, Row, SystemSpec, Trial, run, table
 from jscc_sim.systems.fingerprint import Fingerprint
 
 SYSTEM, MADE = SystemSpec("block-jscc"), Fingerprint("zoo", "policy", "complexity", True)

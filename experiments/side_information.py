@@ -14,7 +14,7 @@ from study import Study, guarded
 
 from jscc_sim.images import read_picture, write_picture
 from jscc_sim.plots.curves import overhead_figure, quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 SIDES = (64, 128, 256, 512)
 CBRS = ("1/48", "1/24", "1/16", "1/8")

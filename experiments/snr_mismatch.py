@@ -8,7 +8,7 @@ from __future__ import annotations
 from study import Study, guarded, means
 
 from jscc_sim.plots.curves import quality_figure
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 
 SNRS_DB = (0.0, 2.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
 BELIEFS_DB = (4.0, 10.0, 16.0)

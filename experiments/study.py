@@ -20,8 +20,8 @@ from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import Grid, LocalProcesses, Trial, run, table
-from jscc_sim.sweep.row import git_commit
+from jscc_sim.sweeps import Grid, LocalProcesses, Trial, run, table
+from jscc_sim.sweeps.row import git_commit
 
 REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
 REPLAYED = ("cbr_fraction", "format", "header_margin_db", "companion")
@@ -84,7 +84,7 @@ class Study:
         summary: Mapping[str, Any] | None = None,
     ) -> None:
         """`write` rows, with what is the same in all of them. `jscc-sim plot` and `report` read the CSV, and
-        any row of it can be sent again with `jscc_sim.sweep.replay`."""
+        any row of it can be sent again with `jscc_sim.sweeps.replay`."""
         shown = [column for column in rows.columns if column in CONTRACT or column in REPLAYED]
         own, baselines = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from processes import photograph, save
 
-from jscc_sim.sweep import SystemSpec, Trial, table
-from jscc_sim.sweep.row import OK
+from jscc_sim.sweeps import SystemSpec, Trial, table
+from jscc_sim.sweeps.row import OK
 from jscc_sim.systems.fingerprint import Fingerprint
 
 GRID = """
@@ -151,7 +151,7 @@ if __name__ == "__main__":
 
     import jscc_sim.cli.sweep
     from jscc_sim.cli import main
-    from jscc_sim.sweep import run
+    from jscc_sim.sweeps import run
 
     jscc_sim.cli.sweep.run = functools.partial(run, work=getattr(sweeps, sys.argv[1]))
     sys.exit(main(sys.argv[2:]))

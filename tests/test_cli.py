@@ -16,7 +16,7 @@ from processes import photograph, pixels, save
 
 from jscc_sim.allocation import POLICIES
 from jscc_sim.cli import bench, main
-from jscc_sim.sweep import Grid, SystemSpec
+from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.units import STANDARD_RATIOS
 
 COMMANDS = (

@@ -21,7 +21,7 @@ from jscc_sim.coding.parts import MOST_TAIL, Part, Parts, fullest
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.images import read_picture
-from jscc_sim.sweep import Grid, run_trial, table
+from jscc_sim.sweeps import Grid, run_trial, table
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import MID_GREY, LinkSystem
 from jscc_sim.systems.catalogue import load_baseline

@@ -6,10 +6,10 @@ import pytest
 from processes import photograph, save
 
 from jscc_sim.codecs.pillow import JPEG
-from jscc_sim.sweep import Grid, SystemSpec
-from jscc_sim.sweep import estimate as estimating
-from jscc_sim.sweep.estimate import estimate_seconds
-from jscc_sim.sweep.work import forget_frames
+from jscc_sim.sweeps import Grid, SystemSpec
+from jscc_sim.sweeps import estimate as estimating
+from jscc_sim.sweeps.estimate import estimate_seconds
+from jscc_sim.sweeps.work import forget_frames
 from jscc_sim.systems.block_jscc import BlockJSCC
 
 MAKING, LOADING, SENDING = 3.0, 100.0, 0.5

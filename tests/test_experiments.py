@@ -18,8 +18,8 @@ from tables import results
 
 from jscc_sim.plots.table import read_csv
 from jscc_sim.statistics import interval
-from jscc_sim.sweep import Given, replay, run
-from jscc_sim.sweep.row import git_commit
+from jscc_sim.sweeps import Given, replay, run
+from jscc_sim.sweeps.row import git_commit
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 STUDIES = (
@@ -78,10 +78,8 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
         assert "learned_codecs.py" in made["command"]
         assert (work / "out" / f"learned_codecs_quick_{section}.png").stat().st_size > 10_000
         assert len(pd.read_csv(work / "out" / f"learned_codecs_quick_{section}.csv"))
-        if section in ("gmm", "generative", "vae"):  # what stands beside what has its interval
-            assert re.search(
-                r"[+-]\d+\.\d\d ± \d+\.\d\d, above in \d of \d", json.dumps(made, ensure_ascii=False)
-            )
+        if section in ("gmm", "generative", "vae"):  # what stands beside what: three pictures are too few
+            assert re.search(r"[+-]\d+\.\d\d, above in \d of 3", json.dumps(made, ensure_ascii=False))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ SETTINGS = [
 SENT = """
 import contextlib, io, json, pathlib, sys
 from jscc_sim.cli import main
-from jscc_sim.sweep import Grid, run_trial
+from jscc_sim.sweeps import Grid, run_trial
 
 def say(*argv):
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -52,7 +52,7 @@ FORKED = """
 import multiprocessing, sys
 import torch
 from jscc_sim.channels import AWGN
-from jscc_sim.sweep import SystemSpec
+from jscc_sim.sweeps import SystemSpec
 from processes import photograph
 import numpy as np
 

@@ -25,7 +25,7 @@ LAYERS = (
     ("zoo", "codecs"),
     ("header", "recording"),
     ("systems",),
-    ("training", "testing", "sweep"),
+    ("training", "testing", "sweeps"),
     ("plots",),
     ("report",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),

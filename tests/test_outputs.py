@@ -19,8 +19,8 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart, check_writable, write_whole
 from jscc_sim.images import write_picture
 from jscc_sim.recording import write_recording
-from jscc_sim.sweep import export_csv, run, table
-from jscc_sim.sweep.store import Store, settled
+from jscc_sim.sweeps import export_csv, run, table
+from jscc_sim.sweeps.store import Store, settled
 from jscc_sim.zoo import load_zoo, save_calibration, update_manifest
 
 LINEAR = load_zoo("linear")

@@ -25,7 +25,7 @@ from jscc_sim.codecs import CODECS, Codec, find_codec
 from jscc_sim.complexity import GradientEnergy
 from jscc_sim.errors import InputError
 from jscc_sim.plugins import ByValue, plugin_sha256
-from jscc_sim.sweep import DaskCluster, Given, Grid, LocalProcesses, SystemSpec, run, run_trial, table
+from jscc_sim.sweeps import DaskCluster, Given, Grid, LocalProcesses, SystemSpec, run, run_trial, table
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, System, Transmission
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import load_baseline
@@ -210,7 +210,7 @@ def test_instances_of_the_packages_own_are_their_names(folder):
 SCRIPT = """
 if __name__ == "__main__":
     import sys
-    from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, run
+    from jscc_sim.sweeps import DaskCluster, Grid, LocalProcesses, run
     store, where = sys.argv[1:]
     given = Impulsive(0.0, rate=0.02)
     grid = Grid(["a.png"], ["grey.py:Grey"], [given], [5, 10], ["1/2"], repeats=3)

@@ -14,8 +14,8 @@ from processes import photograph, save
 
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN, write_picture
-from jscc_sim.sweep import Grid, SystemSpec, export_csv, replay, run_trial
-from jscc_sim.sweep.store import Store
+from jscc_sim.sweeps import Grid, SystemSpec, export_csv, replay, run_trial
+from jscc_sim.sweeps.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, EXPERIMENTS = ROOT / "results", ROOT / "experiments"

@@ -16,7 +16,7 @@ from jscc_sim.cli import main
 from jscc_sim.plots.table import read_references
 from jscc_sim.report import report
 from jscc_sim.statistics import interval
-from jscc_sim.sweep.row import git_commit
+from jscc_sim.sweeps.row import git_commit
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x>&\"'"

@@ -16,8 +16,8 @@ from jscc_sim.files import check_regular, read_regular
 from jscc_sim.plots import table as tables
 from jscc_sim.plots.table import read_csv
 from jscc_sim.recording import write_recording
-from jscc_sim.sweep import export_csv
-from jscc_sim.sweep.store import Store
+from jscc_sim.sweeps import export_csv
+from jscc_sim.sweeps.store import Store
 from jscc_sim.training.log import read_log
 from jscc_sim.zoo import load_zoo
 

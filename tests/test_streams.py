@@ -12,9 +12,9 @@ from sweeps import beside_progress, pretend, trial
 
 from jscc_sim.cli import listing, main
 from jscc_sim.errors import guarded, out_of_memory
-from jscc_sim.sweep import export_csv, run, table
-from jscc_sim.sweep.row import FAILED
-from jscc_sim.sweep.store import Store
+from jscc_sim.sweeps import export_csv, run, table
+from jscc_sim.sweeps.row import FAILED
+from jscc_sim.sweeps.store import Store
 from jscc_sim.training.data import split_folder
 
 ODD = os.fsdecode(b"p\xff\xc3\xa9.png")

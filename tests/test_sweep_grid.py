@@ -16,7 +16,7 @@ from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.images import BUILTIN
 from jscc_sim.metrics import PSNR
-from jscc_sim.sweep import Grid, SystemSpec, table
+from jscc_sim.sweeps import Grid, SystemSpec, table
 
 ISSUE = """
 seed = 0

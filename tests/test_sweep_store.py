@@ -16,10 +16,10 @@ from sweeps import beside_progress, command, pretend, trial, whole_table, write_
 
 from jscc_sim.errors import InputError
 from jscc_sim.plots.table import read_csv
-from jscc_sim.sweep import Row, export_csv, table
-from jscc_sim.sweep import store as storing
-from jscc_sim.sweep.row import FAILED, INFEASIBLE
-from jscc_sim.sweep.store import Claim, Result, Store, settled
+from jscc_sim.sweeps import Row, export_csv, table
+from jscc_sim.sweeps import store as storing
+from jscc_sim.sweeps.row import FAILED, INFEASIBLE
+from jscc_sim.sweeps.store import Claim, Result, Store, settled
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_claims(filled):
 
 HOLDER = """
 import sys, time
-from jscc_sim.sweep.store import Store
+from jscc_sim.sweeps.store import Store
 from sweeps import beside_progress, trial
 store = Store(sys.argv[1])
 store.claim(trial(5).key)

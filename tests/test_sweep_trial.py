@@ -13,9 +13,9 @@ from sweeps import trial, write_grid
 import jscc_sim
 from jscc_sim.cli import main
 from jscc_sim.images import read_picture
-from jscc_sim.sweep import Grid, SystemSpec, run_trial
-from jscc_sim.sweep.row import git_commit, versions
-from jscc_sim.sweep.work import _frame
+from jscc_sim.sweeps import Grid, SystemSpec, run_trial
+from jscc_sim.sweeps.row import git_commit, versions
+from jscc_sim.sweeps.work import _frame
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.zoo import load_zoo

@@ -14,7 +14,7 @@ from jscc_sim.files import check_apart, check_writable, is_stdout
 from jscc_sim.images import check_output_suffix
 from jscc_sim.plugins import plugin_file
 from jscc_sim.recording import recording_files
-from jscc_sim.sweep.store import store_files
+from jscc_sim.sweeps.store import store_files
 from jscc_sim.zoo import CALIBRATION
 
 Output = str | os.PathLike[str]

@@ -10,8 +10,8 @@ from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.cli.remarks import remark
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
-from jscc_sim.sweep import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
-from jscc_sim.sweep.store import check_store_path, settled, store_files
+from jscc_sim.sweeps import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
+from jscc_sim.sweeps.store import check_store_path, settled, store_files
 
 INFEASIBLE_SHOWN = 3
 """Trials that no frame fits, named one by one."""
@@ -70,7 +70,7 @@ def _workers(arguments: argparse.Namespace) -> Workers:
 
 def _dry_run(trials: list[Trial], store: str | None, workers: Workers) -> None:
     """The number of trials, and an estimate of the time."""
-    from jscc_sim.sweep.estimate import estimate_seconds
+    from jscc_sim.sweeps.estimate import estimate_seconds
 
     have = settled(store) if store is not None and Path(store).exists() else set()
     missing = [trial for trial in trials if trial.key not in have]

@@ -24,6 +24,6 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise InputError(f"table {path} cannot be read: {error.strerror}") from None
     if not stored:
         return read_csv(path)
-    from jscc_sim.sweep import table
+    from jscc_sim.sweeps import table
 
     return check_table(table(path), str(path))

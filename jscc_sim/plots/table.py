@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import read_regular
 from jscc_sim.spreadsheets import unquoted
-from jscc_sim.sweep.row import ROW_METRICS, Row
+from jscc_sim.sweeps.row import ROW_METRICS, Row
 
 LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
 """Of a table, and of one that comes packed."""

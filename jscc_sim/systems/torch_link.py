@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Channel, Equalised, symbols_of
+from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised, symbols_of
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import BitReader, Bits, to_bits
-from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError
+from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import building
@@ -61,6 +61,8 @@ class TorchLink(AnalogLink[Rate]):
     file is known of, and the file of a subclass; what else they depend on a subclass adds to `version`.
     """
 
+    own_bits: ClassVar[int] = RATE_BITS
+
     encoder: Network | Sequence[Network] | None = field(default=None, repr=False)
     decoder: Network | Sequence[Network] | None = field(default=None, repr=False)
     tile: int = 0
@@ -92,9 +94,9 @@ class TorchLink(AnalogLink[Rate]):
         """See System.version."""
         return self._sha256
 
-    def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
-        """See System.check_fits."""
-        self._rate(self.request(picture, budget, belief))
+    def least_uses(self, height: int, width: int) -> int:
+        """Of the least rate."""
+        return min(coder.uses(height, width) for coder in self._coders)
 
     @property
     def system_id(self) -> int:
@@ -103,7 +105,9 @@ class TorchLink(AnalogLink[Rate]):
 
     def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[Rate]:
         """See AnalogLink.payload."""
-        rate = self._rate(request)
+        room, size = self.room(request), (request.height, request.width)
+        rates = [Rate(number, coder.uses(*size)) for number, coder in enumerate(self._coders)]
+        rate = max((rate for rate in rates if rate.uses <= room), key=lambda rate: rate.uses)
         with watch.stage("encode"):
             latents = self._coders[rate.number].encode(picture, request.sender_snr_db)
         return Payload(symbols_of(latents), rate)
@@ -163,20 +167,6 @@ class TorchLink(AnalogLink[Rate]):
     @property
     def _sha256(self) -> str:
         return self._built[1]
-
-    def _rate(self, request: FrameRequest) -> Rate:
-        """The largest that fits. Raises BudgetError."""
-        height, width, budget = request.height, request.width, request.budget
-        front = request.header_uses(RATE_BITS)
-        rates = [Rate(number, coder.uses(height, width)) for number, coder in enumerate(self._coders)]
-        fitting = [rate for rate in rates if front + rate.uses <= budget]
-        if not fitting:
-            least = front + min(rate.uses for rate in rates)
-            raise BudgetError(
-                f"budget of {budget} uses is below the {least} uses that {self.name} needs for "
-                f"{height}x{width} pixels, {front} of them for the header"
-            )
-        return max(fitting, key=lambda rate: rate.uses)
 
 
 def _listed(networks: Network | Sequence[Network]) -> list[Network]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from jscc_sim.errors import InputError, printable
 from jscc_sim.files import check_apart, write_whole
 from jscc_sim.spreadsheets import quoted
-from jscc_sim.sweep.row import FAILED, Row
+from jscc_sim.sweeps.row import FAILED, Row
 
 if TYPE_CHECKING:
     import pandas as pd

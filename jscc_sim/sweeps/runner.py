@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import check_apart
-from jscc_sim.sweep.executors import GO_ON, LocalProcesses, Workers, end_if_imported
-from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, Row
-from jscc_sim.sweep.store import LEASE_S, Claim, Database, Store, check_store_path, store_files
-from jscc_sim.sweep.trial import Trial
-from jscc_sim.sweep.work import run_trial
+from jscc_sim.sweeps.executors import GO_ON, LocalProcesses, Workers, end_if_imported
+from jscc_sim.sweeps.row import FAILED, INFEASIBLE, OK, Row
+from jscc_sim.sweeps.store import LEASE_S, Claim, Database, Store, check_store_path, store_files
+from jscc_sim.sweeps.trial import Trial
+from jscc_sim.sweeps.work import run_trial
 
 AHEAD = 2
 """Trials handed out per worker, so that none waits for the next."""

@@ -31,8 +31,8 @@ from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.metrics import DEFAULT, Metric, load_metrics, metric_name
 from jscc_sim.plugins import absolute, errors_named, plugin_sha256, short
-from jscc_sim.sweep.row import Row
-from jscc_sim.sweep.trial import Trial, pixels_sha256
+from jscc_sim.sweeps.row import Row
+from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec

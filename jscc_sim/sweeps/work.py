@@ -18,8 +18,8 @@ from jscc_sim.images import Picture, read_picture
 from jscc_sim.inference import one_thread
 from jscc_sim.metrics import DEFAULT, Metric, load_metrics, measure
 from jscc_sim.plugins import plugin_sha256, short
-from jscc_sim.sweep.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
-from jscc_sim.sweep.trial import Trial, pixels_sha256
+from jscc_sim.sweeps.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
+from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import Frame, LinkSystem
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system

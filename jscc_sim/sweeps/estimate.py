@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from jscc_sim.codecs.cache import VARIABLE
-from jscc_sim.sweep.row import OK
-from jscc_sim.sweep.trial import Trial
-from jscc_sim.sweep.work import forget_frames, run_trial
+from jscc_sim.sweeps.row import OK
+from jscc_sim.sweeps.trial import Trial
+from jscc_sim.sweeps.work import forget_frames, run_trial
 from jscc_sim.systems.spec import SystemSpec
 
 TRIES = 5

@@ -11,7 +11,7 @@ from typing import Any
 from jscc_sim.channels import Channel, channel_label, parse_channel
 from jscc_sim.images import Picture
 from jscc_sim.plugins import digest, short
-from jscc_sim.sweep.row import Row
+from jscc_sim.sweeps.row import Row
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import budget_uses
