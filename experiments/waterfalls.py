@@ -2,7 +2,7 @@
 
 python experiments/waterfalls.py --out results
 
-Draws the measured table of the package (made by `python -m jscc_sim.coding.measure_waterfalls`), compares
+Draws the measured table of the package (made by `experiments/measure_waterfalls.py`), compares
 two modes with Sionna's own coded-AWGN simulation at an error rate of 1e-1, and sends frames near a mode's
 cliff by decoding and by lot.
 """

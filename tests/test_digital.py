@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measure_waterfalls import STEP_DB, TAIL, TARGET, failures
 from processes import photograph, program, save
 from scipy.stats import binomtest
 
 from jscc_sim.channels import AWGN, Equalised, Fading, Received, equalise
 from jscc_sim.codecs import find_codec
 from jscc_sim.coding import capacity, crc, mcs, transport
-from jscc_sim.coding.measure_waterfalls import STEP_DB, TAIL, TARGET, failures
 from jscc_sim.coding.parts import MOST_TAIL, Part, Parts, fullest
 from jscc_sim.coding.waterfalls import MODES, MOST_LOST, Mode, Waterfall, dependable_modes, waterfalls
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError

@@ -26,7 +26,7 @@ LAYERS = (
     ("header", "recording"),
     ("systems",),
     ("training", "testing", "sweeps"),
-    ("plots",),
+    ("plots", "listings"),
     ("report",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),
     ("__main__",),  # of layer 8 too: all it does is call cli

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from prune import main, prune
 
 from jscc_sim.errors import InputError, guarded
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
-from jscc_sim.training.prune import main, prune
 
 TINY = ConvArchitecture(fine=8, coarse=16, encoder_fine=1, encoder_coarse=1, decoder_coarse=1, decoder_fine=1)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from processes import photograph
+from quantised_ladder import front
 
 from jscc_sim.channels import AWGN, Equalised, Fading, Received
 from jscc_sim.checkpoint import Checkpoint
@@ -23,7 +24,6 @@ from jscc_sim.testing import SystemContract
 from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.quantised import QuantisedTask
-from jscc_sim.training.quantised_ladder import front
 from jscc_sim.zoo import load_zoo
 
 CODEC = Quantised()

@@ -454,6 +454,7 @@ def test_dask_makes_the_same_rows(real, cluster):
     dask = ["--executor", "dask", "--scheduler", cluster]
     ran = program("sweep", "grid.toml", "--store", "dask.sqlite", *dask, cwd=real)
     assert ran.code == 0, ran.err
+    assert all("infeasible: " in line for line in beside_progress(ran.err).splitlines()), ran.err
     pd.testing.assert_frame_equal(whole_table(real / "dask.sqlite"), whole_table(real / "one.sqlite"))
 
 

@@ -39,7 +39,7 @@ LADDER = (
     Rate(44, 8),
 )
 """The rates of the levels, of rising size and PSNR: those that no other beats at fewer bits on pictures held
-out, see training/quantised_ladder.py."""
+out, see experiments/quantised_ladder.py."""
 
 
 @dataclass(frozen=True, repr=False)

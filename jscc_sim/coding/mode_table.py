@@ -1,4 +1,4 @@
-"""SNR in dB that each code needs on AWGN; written by measure_modes.py, do not edit."""
+"""SNR in dB that each code needs on AWGN: of experiments/measure_modes.py, do not edit."""
 
 SMALL_BLOCK_DB = 3.55
 """One word of the small block code, wrong once in 10000."""

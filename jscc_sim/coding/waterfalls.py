@@ -1,4 +1,4 @@
-"""Block error rates as measured (waterfalls.csv, by measure_waterfalls.py), and the mode that they allow."""
+"""Block error rates (waterfalls.csv, measured by experiments/measure_waterfalls.py), and modes they allow."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def measured_text() -> str:
 
 
 def read_points(text: str) -> list[Point]:
-    """The rows of a table as measure_waterfalls.py writes it."""
+    """The rows of a table as experiments/measure_waterfalls.py writes it."""
     _, *rows = csv.reader(text.splitlines())
     return [Point(row[0], int(row[1]), float(row[2]), int(row[3]), int(row[4])) for row in rows]
 

@@ -117,7 +117,7 @@ def log_evidence(measured: Measurements, mean: Tensor | float, variance: Tensor 
     return -0.5 * (torch.log1p(spread) + misfit).sum(-1)  # type: ignore[arg-type]
 
 
-class Residual(ResidualPair):
+class PreactivatedResidual(ResidualPair):
     """x + conv(silu(conv(silu(x))))."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -145,10 +145,10 @@ class BlockVAE(nn.Module):
         bands, pixels = self.member.shape[1], 3 * CELL**2
         self.look = nn.Conv2d(pixels, a.recognition, 1)
         self.weigh = nn.Conv2d(2 * bands, a.recognition, 1)
-        self.compare = Residual(a.recognition)
+        self.compare = PreactivatedResidual(a.recognition)
         self.infer = nn.Conv2d(a.recognition, 2 * a.latents, 1)
         self.meet = nn.Conv2d(a.latents, a.width, 3, padding=1)
-        self.think = Residual(a.width)
+        self.think = PreactivatedResidual(a.width)
         self.draw = nn.Conv2d(a.width, pixels, 1)
         self.scale = nn.Conv2d(a.width, bands, 1)
         with torch.no_grad():

@@ -46,7 +46,7 @@ class MixtureArchitecture:
     anchors: int = 8
 
 
-class Residual(ResidualPair):
+class LeakyResidual(ResidualPair):
     """x + conv(leaky(conv(x)))."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -175,20 +175,20 @@ class MixtureCoder(nn.Module):
             nn.PixelUnshuffle(FINE_STEP),
             nn.Conv2d(pixels, a.fine, 3, padding=1),
             GDN(a.fine),
-            Residual(a.fine),
+            LeakyResidual(a.fine),
             nn.Conv2d(a.fine, a.middle, 2, stride=2),
             GDN(a.middle),
-            Residual(a.middle),
+            LeakyResidual(a.middle),
             Attention(a.middle),
             nn.Conv2d(a.middle, a.latents, 2, stride=2),
         )
         self.synthesis = nn.Sequential(
             Up(a.latents, a.middle),
             Attention(a.middle),
-            Residual(a.middle),
+            LeakyResidual(a.middle),
             GDN(a.middle, inverse=True),
             Up(a.middle, a.fine),
-            Residual(a.fine),
+            LeakyResidual(a.fine),
             GDN(a.fine, inverse=True),
             nn.Conv2d(a.fine, pixels, 3, padding=1),
             nn.PixelShuffle(FINE_STEP),

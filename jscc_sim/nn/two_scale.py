@@ -45,7 +45,7 @@ class ResidualPair(nn.Module, ABC):
             self.second.weight.mul_(0.2)
 
 
-class Residual(ResidualPair):
+class ModulatedResidual(ResidualPair):
     """x + conv(silu(modulated conv(x))): the modulation is constant over each block."""
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
@@ -96,13 +96,13 @@ class TwoScale(nn.Module, ABC):
         super().__init__()
         pixels = 3 * FINE_STEP**2
         self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
-        self.analysis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.encoder_fine))
+        self.analysis_fine = nn.ModuleList(ModulatedResidual(a.fine) for _ in range(a.encoder_fine))
         self.analysis_down = nn.Conv2d(a.fine, a.coarse, 2, stride=2)
-        self.analysis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.encoder_coarse))
+        self.analysis_coarse = nn.ModuleList(ModulatedResidual(a.coarse) for _ in range(a.encoder_coarse))
         self.make_heads()
-        self.synthesis_coarse = nn.ModuleList(Residual(a.coarse) for _ in range(a.decoder_coarse))
+        self.synthesis_coarse = nn.ModuleList(ModulatedResidual(a.coarse) for _ in range(a.decoder_coarse))
         self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
-        self.synthesis_fine = nn.ModuleList(Residual(a.fine) for _ in range(a.decoder_fine))
+        self.synthesis_fine = nn.ModuleList(ModulatedResidual(a.fine) for _ in range(a.decoder_fine))
         self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
         self.sender_widths = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
         self.receiver_widths = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine

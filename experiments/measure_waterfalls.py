@@ -1,4 +1,4 @@
-"""Measure block error rates on AWGN: python -m jscc_sim.coding.measure_waterfalls --workers 2 --out FILE
+"""Measure block error rates on AWGN: python experiments/measure_waterfalls.py --workers 2 --out FILE
 
 Each scheme and block length meets SNRs a quarter of a decibel apart, from where nearly all blocks fail to
 where no more than one in a thousand does. Blocks of random bits are coded, sent and decoded just as
@@ -13,6 +13,7 @@ import argparse
 import csv
 import io
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from importlib.resources import files
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -75,7 +76,7 @@ def main() -> None:
     """Measure what is missing of the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", default=str(Path(__file__).with_name("waterfalls.csv")))
+    parser.add_argument("--out", default=str(files("jscc_sim.coding") / "waterfalls.csv"))
     options = parser.parse_args()
     out = Path(options.out)
     points = read_points(out.read_text()) if out.exists() else []

@@ -1,6 +1,6 @@
-"""Measure from which SNR each code rate carries blocks: python -m jscc_sim.coding.measure_modes
+"""Measure from which SNR each code rate carries blocks: python experiments/measure_modes.py
 
-Prints mode_table.py. Blocks of random bits meet AWGN of SNRs drawn over a window; a probit
+Prints jscc_sim/coding/mode_table.py. Blocks of random bits meet AWGN of SNRs drawn over a window; a probit
 regression of what failed gives the SNR at which one block in a thousand does. Takes about three minutes.
 """
 
@@ -87,7 +87,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     preamble = threshold_db(small_block_fails, (-0.5, 3.5), PREAMBLE_TARGET, 40_000)
-    print('"""SNR in dB that each code needs on AWGN; written by measure_modes.py, do not edit."""\n')
+    print('"""SNR in dB that each code needs on AWGN: of experiments/measure_modes.py, do not edit."""\n')
     print(f"SMALL_BLOCK_DB = {preamble:.2f}")
     print(f'"""One word of the small block code, wrong once in {1 / PREAMBLE_TARGET:.0f}."""\n')
     print(f"BLOCK_BITS = {BLOCK_BITS}\n")

@@ -1,6 +1,6 @@
 """Fewer hidden units in the conditioning of a trained network, the others refitted by least squares.
 
-    python -m jscc_sim.training.prune ZOO NEW_ZOO --hidden 28
+    python experiments/prune.py ZOO NEW_ZOO --hidden 28
 
 The conditioning is a small function of a ratio and one or two SNRs, so what a unit is worth can be said
 exactly: backward elimination over a grid of all of them, weighted towards the SNRs that are in use. No
@@ -103,7 +103,7 @@ def main() -> None:
     zoo = load_zoo(options.zoo)
     small, errors = prune(conv_coder(zoo), options.hidden)
     print(", ".join(f"{name}: relative error {error:.4f}" for name, error in errors.items()))
-    pruned = f"python -m jscc_sim.training.prune --hidden {options.hidden}"
+    pruned = f"python experiments/prune.py --hidden {options.hidden}"
     low_db, high_db = zoo.manifest["snr_range_db"]
     notes = {**zoo.manifest["training"], "pruned": pruned}
     release_conv(small, Path(options.out), notes, (low_db, high_db))

@@ -1,6 +1,6 @@
 """Fit the linear baseline of `vae:N` and put it beside the link's weights.
 
-python -m jscc_sim.training.patch_klt FOLDER MODEL_FOLDER
+python experiments/fit_patch_klt.py FOLDER MODEL_FOLDER
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which rates of the quantised autoencoder are worth having: `python -m jscc_sim.training.quantised_ladder
+"""Which rates of the quantised autoencoder are worth having: `python experiments/quantised_ladder.py
 FOLDER [MODEL]`.
 
 Prints, for channels and bits, the mean PSNR of pictures held out and the bits per pixel in the adaptive code
