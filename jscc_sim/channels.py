@@ -156,7 +156,7 @@ class Channel(ABC):
         or breaks its promise."""
         name = type(self).__name__
         with errors_named(name):
-            received = self._disturb(symbols, fading, noise, estimation)
+            received = self._disturb(symbols.copy(), fading, noise, estimation)  # frames are shared
         _check_received(name, received, len(symbols))
         return received
 
@@ -168,7 +168,7 @@ class Channel(ABC):
         noise: np.random.Generator,
         estimation: np.random.Generator,
     ) -> Received:
-        """symbols: [uses] complex64, not to be changed. Returns [uses] complex64 as received, the mean
+        """symbols: [uses] complex64. Returns [uses] complex64 as received, the mean
         complex variance of the noise, and under fading that is estimated the estimate: [uses] or [1]
         complex64. Noise and fades of a frame's first uses do not depend on how many follow."""
 

@@ -90,6 +90,18 @@ def test_the_check_finds_what_it_should(unit, source, found):
     assert upward(unit, source) == found
 
 
+def test_nothing_unpickles_a_file():
+    """Pickles travel from a runner to its own workers, and are made and read in one module."""
+    reading = re.compile(
+        r"pickle\.(load|loads|Unpickler)\b|import .*\b(loads|Unpickler)\b.*|joblib|shelve|dill"
+    )
+    users = {str(path.relative_to(PACKAGE)) for _, path in sources() if reading.search(path.read_text())}
+    assert users == {"plugins/by_value.py"}
+    assert "open(" not in (PACKAGE / "plugins/by_value.py").read_text()
+    loads = [path for _, path in sources() if re.search(r"torch\.load\(", path.read_text())]
+    assert all("weights_only=True" in path.read_text() for path in loads)
+
+
 # --- packages -------------------------------------------------------------------------------------
 
 

@@ -371,6 +371,45 @@ def test_a_sweep_of_instances(folder):
         grid(systems=[find_codec("jpeg")])
 
 
+def test_an_instance_of_a_class_of_a_file_needs_no_file(folder):
+    """By value, code and all: the worker is a process that never saw it."""
+    channel = parse_channel("impulsive.py:Impulsive:rate=0.3", 5.0)
+    trial = only(channels=[channel], systems=[Digital(find_codec("means.py:Means"))], cbr=["1"])
+    here = run_trial(trial)
+    Path("impulsive.py").unlink()
+    Path("means.py").unlink()
+    code = (
+        "import pickle, sys; from jscc_sim.sweeps import run_trial;"
+        "row = run_trial(pickle.load(sys.stdin.buffer));"
+        "print(row.status, row.channel, row.system, row.mse, row.error)"
+    )
+    words = [sys.executable, "-c", code]
+    there = subprocess.run(words, input=pickle.dumps(trial), capture_output=True, check=True).stdout.decode()
+    assert here.status == "ok"
+    assert there.split("\n")[0] == f"ok {here.channel} {here.system} {here.mse} None"
+
+
+def test_tables_tell_apart_plugins_of_one_name(folder):
+    """Rows of two texts of one file in a table; the curves have names of their own."""
+    from jscc_sim.plots.table import check_table
+
+    channels = ["impulsive.py:Impulsive", "awgn"]
+
+    def again():
+        with ThreadPoolExecutor(1) as pool:
+            run(grid(channels=channels, systems=["grey.py:Grey"]).trials(), "rows.sqlite", Given(pool))
+
+    again()
+    assert set(check_table(table("rows.sqlite"))["channel"]) == set(channels)
+    Path("impulsive.py").write_text(EXAMPLE.read_text() + "# edited\n")
+    again()
+    rows = table("rows.sqlite")
+    named = {f"impulsive.py:Impulsive {sha[:7]}" for sha in rows["channel_sha256"] if sha}
+    assert len(rows) == 3
+    assert set(check_table(rows)["channel"]) == {"awgn", *named}
+    assert len(named) == 2
+
+
 def test_noisy_csi_of_plugins(folder):
     with pytest.raises(InputError, match="Impulsive has no channel estimate, so its CSI cannot be noisy:20"):
         parse_channel("impulsive.py:Impulsive", 10.0, "noisy:20")

@@ -267,7 +267,7 @@ def _send(
             printable(label), sent.picture, quality.psnr_db, index, uses, coder=coder, outage=sent.outage
         )
         save_figure(reception_figure(job.picture, [reconstruction]), arguments.figure)
-    print(json.dumps(row) if arguments.json else _table_row(row, spec.label.policy, metrics), flush=True)
+    print(json.dumps(row) if arguments.json else _table_row(row, str(spec.label.policy), metrics), flush=True)
 
 
 def _table_row(row: dict[str, Any], policy: str, metrics: Sequence[Metric]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
@@ -22,6 +23,11 @@ import numpy as np
 OWN = "jscc_sim"
 FROM_FILE = "__jscc_sim_file__"
 """Attribute of modules that were made of `file.py:Class`: no process finds them by their names."""
+
+HASH_DIGITS = 16
+"""Of a file's text, at the end of such a module's name, which is all that a class by value has of it."""
+
+_HASHED = re.compile(f"_[0-9a-f]{{{HASH_DIGITS}}}$")
 
 MAIN = ("__main__", "__mp_main__")
 """The program that was started, which no other process can import as what it is here."""
@@ -109,9 +115,9 @@ def _members(cls: type) -> Iterator[tuple[str, object]]:
 def class_sha256(cls: type) -> str:
     """Of the text of a class's file, or of its code where no other process could import it. A module of
     `file.py:Class` has its text's hash in its name already."""
-    if hasattr(sys.modules.get(cls.__module__), FROM_FILE):
-        return ""
-    return _module_sha256(cls.__module__) if is_importable(cls) else digest(_class_code(cls, set()))
+    if is_importable(cls):
+        return _module_sha256(cls.__module__)
+    return "" if _HASHED.search(cls.__module__) else digest(_class_code(cls, set()))
 
 
 @lru_cache(maxsize=64)

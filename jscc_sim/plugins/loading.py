@@ -20,7 +20,7 @@ from jscc_sim.errors import InputError
 from jscc_sim.files import read_regular
 from jscc_sim.plugins.by_value import ByValue
 from jscc_sim.plugins.guard import errors_named
-from jscc_sim.plugins.identity import FROM_FILE
+from jscc_sim.plugins.identity import FROM_FILE, HASH_DIGITS
 
 T = typing.TypeVar("T")
 
@@ -170,7 +170,7 @@ def _load_file(path: Path) -> ModuleType:
         text = read_regular(path, LARGEST_BYTES)
     except OSError as error:
         raise InputError(f"file {path} cannot be read: {error.strerror or error}") from None
-    name = f"{path.stem}_{hashlib.sha256(text).hexdigest()[:16]}"
+    name = f"{path.stem}_{hashlib.sha256(text).hexdigest()[:HASH_DIGITS]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jscc_sim.allocation import AllocationPolicy, load_policy, policy_name
 from jscc_sim.channels import EQUALISERS
@@ -45,8 +45,8 @@ class SystemSpec:
 
     name: str
     zoo: str = ""
-    policy: str = ""
-    complexity: str = ""
+    policy: str | AllocationPolicy = ""
+    complexity: str | ComplexityEstimator = ""
     equaliser: str = "mmse"
     side_info: str = "transmitted"
     companion: str = ""
@@ -111,8 +111,8 @@ class SystemSpec:
 
     @property
     def _plugins(self) -> tuple[str, str, str]:
-        """What a class of anybody's may be named by."""
-        return self.name, self.policy, self.complexity
+        """What a class of anybody's may be named by: text, as all of them are by now."""
+        return self.name, cast(str, self.policy), cast(str, self.complexity)
 
     @cached_property
     def label(self) -> SystemSpec:
