@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from jscc_sim.codecs.base import Codec
-from jscc_sim.codecs.catalogue import CODECS, LEARNED, find_codec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jscc_sim.codecs.base import Codec
+    from jscc_sim.codecs.catalogue import CODECS, LEARNED, find_codec
 
 __all__ = ["CODECS", "LEARNED", "Codec", "find_codec"]
+
+
+def __getattr__(name: str) -> Any:
+    """Of the catalogue, once asked for: it has the learned codecs, which need modules of this folder."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from jscc_sim.codecs import catalogue
+
+    return getattr(catalogue, name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from jscc_sim.codecs.base import Codec
-from jscc_sim.codecs.digits import Digits
-from jscc_sim.codecs.gmm import GMM
 from jscc_sim.codecs.hevc import HEVC
 from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
-from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
+from jscc_sim.learned.digits.codec import Digits
+from jscc_sim.learned.gmm.codec import GMM
+from jscc_sim.learned.quantised.codec import Quantised
 
 LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM, Quantised, Digits)}
 """Codecs with weights, which may be in a folder of the user's."""
