@@ -28,7 +28,7 @@ def run(*words, cwd):
 
 
 def test_the_example_prints_uses_and_psnr(tmp_path):
-    example = next(code for code in PYTHON if "read_picture" in code)
+    example = next(code for code in PYTHON if "jscc_sim.transmit" in code)
     uses, header_uses, psnr_db = run("-c", example, cwd=tmp_path).split()
     assert 0 < int(header_uses) < int(uses) <= 49152
     assert 26 < float(psnr_db) < 40
