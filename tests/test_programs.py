@@ -182,3 +182,56 @@ def test_a_recording_is_no_picture(tmp_path, capsys):
     image, named = save(photograph(), tmp_path / "image.png"), tmp_path / "tx.png"
     assert "named as a picture" in refused(capsys, "encode", image, *LINK, "--snr-db", 10, "--out", named)
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
+
+
+OWN = """
+from dataclasses import dataclass
+import numpy as np
+from jscc_sim.systems.base import Frame, LinkSystem, Reception
+
+@dataclass(frozen=True)
+class Grey(LinkSystem):
+    uses: int = 8
+
+    def encode(self, picture, budget, belief, csit=None):
+        phase = np.exp(1j * np.pi * picture.mean() / 255)
+        return Frame(np.full(self.uses, phase, np.complex64), 0, *picture.shape[:2])
+
+    def decode(self, received, genie=None):
+        level = np.clip(255 * np.angle(received.symbols.mean()) / np.pi, 0, 255)
+        return Reception(np.full((96, 128, 3), level, np.uint8))
+"""
+
+
+@pytest.mark.parametrize("system", ["softcast", "jpeg+ldpc", "vae:2", "grey.py:Grey:uses=20"])
+def test_every_system_of_two_ends(tmp_path, monkeypatch, system):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grey.py").write_text(OWN)
+    save(photograph(), "a.png")
+    air = ["--snr-db", "12", "--channel", "rician-block:4:64"]
+    sender = ["a.png", "--cbr", "1/6", "--system", system]
+    commands = (
+        ["encode", *sender, *air, "--out", "tx"],
+        ["channel", "tx.sigmf-meta", *air, "--seed", "5", "--out", "rx"],
+        ["decode", "rx.sigmf-meta", "--system", system, "--out", "b.png"],
+        ["transmit", *sender, *air, "--seed", "5", "--no-ssim", "--out", "c.png"],
+    )
+    assert [main(words) for words in commands] == [0] * 4
+    np.testing.assert_array_equal(pixels(tmp_path / "b.png"), pixels(tmp_path / "c.png"))
+
+
+def test_systems_without_two_ends(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(photograph(), "a.png")
+    sender = ["encode", "a.png", "--cbr", "1/6", "--snr-db", "10", "--out", "tx", "--system"]
+    for system, message in (
+        ("jpeg+ideal", "system jpeg+ideal has no symbols to send: it works in transmit alone"),
+        ("jpeg+ldpc:csit", "system jpeg+ldpc:csit knows the true channel: it works in transmit alone"),
+    ):
+        assert main([*sender, system]) == 2
+        assert message in capsys.readouterr().err
+    assert main([*sender, "softcast"]) == 0
+    assert main(["channel", "tx.sigmf-meta", "--snr-db", "10", "--out", "rx"]) == 0
+    capsys.readouterr()
+    assert main(["decode", "rx.sigmf-meta", "--out", "b.png", "--system", "vae:2"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

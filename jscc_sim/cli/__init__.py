@@ -188,7 +188,7 @@ def _add_link(commands: Commands) -> None:
     transmit.add_argument(
         "--sender-snr-db", type=float, metavar="DB", help="what the sender believes (the truth)"
     )
-    transmit.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
+    _system(transmit)
     transmit.add_argument("--side-info", choices=("transmitted", "genie"), default="transmitted",
                           help="genie: header free and error-free, for comparison only")  # fmt: skip
     transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
@@ -204,6 +204,7 @@ def _add_link(commands: Commands) -> None:
     _sender(encode)
     _channel(encode, seeded=False)
     _zoo(encode, default="")
+    _system(encode)
     _equaliser(encode, "what the sender expects of its receiver")
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
@@ -228,7 +229,8 @@ def _add_link(commands: Commands) -> None:
     decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
     decode.add_argument("recording", metavar="RX.sigmf-meta")
     _equaliser(decode, RECEIVER)
-    _zoo(decode)
+    _zoo(decode, default="")
+    _system(decode)
     decode.add_argument("--most-pixels-per-use", type=float, default=1e4, metavar="N",
                         help="refuse frames that claim more (10000)")  # fmt: skip
     decode.add_argument("--out", required=True, metavar="PICTURE")
@@ -389,6 +391,10 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
+
+
+def _system(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
 
 
 def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:

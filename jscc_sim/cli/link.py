@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
 from jscc_sim.metrics import Metric, load_metrics, measure
+from jscc_sim.plugins import field_names
 from jscc_sim.recording import (
     NOISE_VARIANCE,
     read_received,
@@ -29,12 +30,9 @@ from jscc_sim.recording import (
     write_received,
     write_recording,
 )
-from jscc_sim.systems.base import System
-from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.catalogue import BLOCK_JSCC
+from jscc_sim.systems.base import LinkSystem, System
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
-from jscc_sim.zoo import load_zoo
 
 TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
 """Columns of the table for people in front of the metrics' own and the seconds."""
@@ -66,10 +64,11 @@ def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
     spec = _spec(arguments)
-    system = spec.load()
-    assert isinstance(system, BlockJSCC)
+    system = _two_ends(spec)
     if system.needs_csit:
-        raise InputError(f"policy {arguments.policy} knows the true channel: it works in transmit alone")
+        what = f"policy {arguments.policy}" if arguments.policy else f"system {spec.label.name}"
+        raise InputError(f"{what} knows the true channel: it works in transmit alone")
+    system.check(belief)
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
     picture = _picture(arguments.images[0])
@@ -106,12 +105,22 @@ def decode(arguments: argparse.Namespace) -> int:
         raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
     received = read_received(arguments.recording)
     writable(arguments.out, picture=True)
-    system = BlockJSCC(load_zoo(arguments.zoo), equaliser=arguments.equaliser, most_pixels_per_use=most)
-    reception = system.decode(received)
+    system = _two_ends(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
+    if "most_pixels_per_use" in field_names(type(system)):
+        system = replace(system, most_pixels_per_use=most)  # type: ignore[type-var]
+    reception = system.receive(received)
     write_picture(reception.picture, arguments.out)
     height, width = reception.picture.shape[:2]
     say_written(arguments.out, f"{height}x{width} pixels")
     return 0
+
+
+def _two_ends(spec: SystemSpec) -> LinkSystem:
+    """The system of a spec. Raises InputError for one whose sender and receiver are no two programs."""
+    system = spec.load()
+    if not isinstance(system, LinkSystem):
+        raise InputError(f"system {spec.label.name} has no symbols to send: it works in transmit alone")
+    return system
 
 
 def _recording_output(path: str) -> None:
@@ -281,11 +290,10 @@ def _another_coder(coder: str, zoo: str) -> str:
 
 
 def _spec(arguments: argparse.Namespace) -> SystemSpec:
-    """The system that the options name; `encode` has no --system, and sends the header."""
-    name = getattr(arguments, "system", BLOCK_JSCC)
+    """The system that the options name; `encode` sends the header."""
     side_info = getattr(arguments, "side_info", SIDE_INFO[0])
     return SystemSpec(
-        name,
+        arguments.system,
         arguments.zoo,
         arguments.policy,
         arguments.complexity,

@@ -194,17 +194,24 @@ class LinkSystem(System):
         return frame
 
     @final
+    def receive(self, received: Received, genie: FrameHeader | None = None) -> Reception:
+        """What `decode` makes, checked. Raises OutageError if the header cannot be decoded, InputError where
+        a plug-in fails or breaks its promise."""
+        name = type(self).__name__
+        with errors_named(name):
+            reception = self.decode(received, genie)
+        check_picture(name, getattr(reception, "picture", None))
+        return reception
+
+    @final
     def send(self, frame: Frame, channel: Channel, rng: np.random.Generator) -> Transmission:
         """A frame over the channel and through the receiver."""
         watch = Stopwatch()
         with watch.stage("channel"):
             received = channel(frame.symbols, rng)
         outage = False
-        name = type(self).__name__
         try:
-            with errors_named(name):
-                reception = self.decode(received, frame.header if self.genie else None)
-            check_picture(name, getattr(reception, "picture", None))
+            reception = self.receive(received, frame.header if self.genie else None)
             if reception.picture.shape[:2] != (frame.height, frame.width):
                 raise ImpossibleFrameError("a header that the noise made of another")
         except OutageError:
