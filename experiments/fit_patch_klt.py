@@ -9,9 +9,9 @@ import argparse
 
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.errors import guarded
-from jscc_sim.nn.patch_klt import PatchKLT, fit_patch_klt
+from jscc_sim.learned.vae.patch_klt import PatchKLT, fit_patch_klt
+from jscc_sim.learned.vae.task import VAELinkTask
 from jscc_sim.training.data import load, split_folder
-from jscc_sim.training.vae import VAELinkTask
 
 
 def fit_beside(folder: str, model: str) -> PatchKLT:

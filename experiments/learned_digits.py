@@ -11,13 +11,13 @@ from digit_baseline import STEPS, PCABaseline
 from numpy.typing import NDArray
 from study import Study, means
 
-from jscc_sim.codecs.digits import Digits
 from jscc_sim.images import Picture, write_picture
+from jscc_sim.learned.digits.codec import Digits
+from jscc_sim.learned.digits.data import DigitSet, DigitSplit, load_digits
 from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweeps import Grid, SystemSpec
-from jscc_sim.training.digit_set import DigitSet, DigitSplit, load_digits
 
 RATES = (15.0, 20.0, 25.0, 30.0, 35.0)
 """Bits per digit at which the two are compared."""

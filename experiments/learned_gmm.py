@@ -13,8 +13,8 @@ from study import means as means_of
 
 from jscc_sim.codecs import find_codec
 from jscc_sim.codecs.file import HEADER_BYTES
-from jscc_sim.codecs.gmm import GMM
 from jscc_sim.images import BUILTIN, Picture, read_picture
+from jscc_sim.learned.gmm.codec import GMM
 from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from study import Study, means
 
-from jscc_sim.codecs.quantised import Quantised, Rate, grid
 from jscc_sim.images import read_picture
+from jscc_sim.learned.quantised.codec import Quantised, Rate, grid
 from jscc_sim.metrics import psnr_between
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweeps import Grid, SystemSpec

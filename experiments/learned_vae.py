@@ -11,12 +11,12 @@ from study import Study, words_of
 from jscc_sim.channels import AWGN, Channel
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.images import Picture, read_picture
+from jscc_sim.learned.vae.link import VAE
+from jscc_sim.learned.vae.network import CHOICES
+from jscc_sim.learned.vae.patch_klt import PatchKLT
 from jscc_sim.metrics import psnr_between
-from jscc_sim.nn.patch_klt import PatchKLT
-from jscc_sim.nn.vae_link import CHOICES
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweeps import Grid, SystemSpec
-from jscc_sim.systems.vae_link import VAE
 
 SNRS_DB = (-2.0, 0.0, 2.0, 5.0, 8.0, 10.0, 15.0, 20.0)
 NOISELESS_DB = 60.0

@@ -2,8 +2,8 @@
 FOLDER [MODEL]`.
 
 Prints, for channels and bits, the mean PSNR of pictures held out and the bits per pixel in the adaptive code
-and in fixed length, and marks the rates that no other beats at fewer bits. LADDER in codecs/quantised.py and
-RATES in systems/uep.py were chosen from the two marks.
+and in fixed length, and marks the rates that no other beats at fewer bits. The
+codec's LADDER and the link's RATES, both in learned/quantised, were chosen from the two marks.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jscc_sim.codecs.quantised import Quantised, Rate, grid
 from jscc_sim.errors import guarded
 from jscc_sim.images import Picture
+from jscc_sim.learned.quantised.codec import Quantised, Rate, grid
+from jscc_sim.learned.quantised.network import BITS
 from jscc_sim.metrics import psnr_between
-from jscc_sim.nn.quantised import BITS
 from jscc_sim.training.data import load, split_folder
 
 CHANNELS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48)

@@ -21,7 +21,7 @@ import numpy as np
 from jscc_sim.sweeps import LocalProcesses, Row, SystemSpec, Trial, run, table
 from jscc_sim.systems.fingerprint import Fingerprint
 
-SYSTEM, MADE = SystemSpec("block-jscc"), Fingerprint("zoo", "policy", "complexity", True)
+SYSTEM, MADE = SystemSpec("block-jscc"), Fingerprint(1, "zoo", "policy", "complexity", True)
 
 
 def main() -> None:

@@ -15,13 +15,14 @@ import torch
 
 from jscc_sim.channels import AWGN, Fading, Received
 from jscc_sim.checkpoint import Checkpoint
-from jscc_sim.codecs.digits import LEVELS, Digits, load_coder, prior_at, share
 from jscc_sim.coding import dither
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import encode_header
-from jscc_sim.metrics import mean_squared_error
-from jscc_sim.nn.digits import (
+from jscc_sim.learned.digits.codec import LEVELS, Digits, load_coder, prior_at, share
+from jscc_sim.learned.digits.data import load_digits
+from jscc_sim.learned.digits.link import DigitLink, TileLatents
+from jscc_sim.learned.digits.network import (
     TILE,
     DigitArchitecture,
     DigitCoder,
@@ -31,12 +32,11 @@ from jscc_sim.nn.digits import (
     tile_grid,
     tiles_of,
 )
+from jscc_sim.learned.digits.task import DeformedDigits, DigitTask, code
+from jscc_sim.metrics import mean_squared_error
 from jscc_sim.nn.pictures import unit_range
 from jscc_sim.systems.digital import Digital
-from jscc_sim.systems.digits import DigitLink, TileLatents
 from jscc_sim.testing import SystemContract, sample_picture
-from jscc_sim.training.digit_set import load_digits
-from jscc_sim.training.digits import DeformedDigits, DigitTask, code
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
 
@@ -208,7 +208,7 @@ def test_the_file_is_as_long_as_training_says(codec, sheet):
 def test_large_pictures_go_in_parts(codec, monkeypatch):
     picture = sample_picture(90, 141)
     before = codec.encode(picture, 40)
-    monkeypatch.setattr("jscc_sim.nn.digits.BATCH", 50)
+    monkeypatch.setattr("jscc_sim.learned.digits.network.BATCH", 50)
     found = latents_of(codec.coder, split(picture), share(40))
     assert found.shape == (12 * 18, 6)
     assert mean_squared_error(codec.decompress(codec.encode(picture, 40)), codec.decompress(before)) < 1

@@ -1,6 +1,7 @@
 """The example of a network of one's own, whole, with a few steps of training."""
 
 import csv
+import importlib
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from processes import one_process, photograph, save
+
+from jscc_sim.errors import InputError
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "deepjscc"
 
@@ -29,6 +32,17 @@ def folder(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     assert "deepjscc.safetensors written" in done.stdout
     return folder
+
+
+@pytest.mark.parametrize("option", [("--minutes", "0"), ("--minutes", "nan"), ("--steps", "0")])
+def test_no_training(option, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLE)
+    for name in ("train", "deepjscc"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    train = importlib.import_module("train")
+    monkeypatch.setattr(sys, "argv", ["train.py", *option])
+    with pytest.raises(InputError, match=r"minutes and .* steps are no training"):
+        train.main()
 
 
 def test_its_rows_beside_ours(folder):

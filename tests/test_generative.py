@@ -15,16 +15,22 @@ from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, Equalised, Fading, Received, complex_normal
 from jscc_sim.coding.interleaving import places
 from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
-from jscc_sim.nn import latent_search
-from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, log_evidence
-from jscc_sim.nn.latent_search import criterion, measure, search
+from jscc_sim.learned.generative import search as latent_search
+from jscc_sim.learned.generative import task as training
+from jscc_sim.learned.generative.link import Generative
+from jscc_sim.learned.generative.network import (
+    BlockVAE,
+    BlockVAEArchitecture,
+    Gaussian,
+    Measurements,
+    log_evidence,
+)
+from jscc_sim.learned.generative.search import criterion, measure, search
+from jscc_sim.learned.generative.task import GenerativeTask
 from jscc_sim.nn.pictures import image_of
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.generative import Generative
 from jscc_sim.testing import SystemContract, sample_picture
-from jscc_sim.training import generative as training
 from jscc_sim.training.data import Crops
-from jscc_sim.training.generative import GenerativeTask
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
 from jscc_sim.units import BLOCK_SAMPLES, noise_variance

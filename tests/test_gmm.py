@@ -19,19 +19,19 @@ from jscc_sim.codecs.file import pack, unpack
 from jscc_sim.coding import mixture
 from jscc_sim.errors import InputError
 from jscc_sim.images import read_picture
-from jscc_sim.nn.exact import ExactConv
-from jscc_sim.nn.gdn import GDN
-from jscc_sim.nn.gmm import (
+from jscc_sim.learned.gmm.exact import ExactConv
+from jscc_sim.learned.gmm.gdn import GDN
+from jscc_sim.learned.gmm.network import (
     MixtureArchitecture,
     MixtureCoder,
     between,
     first_pass,
     mixture_bits,
 )
+from jscc_sim.learned.gmm.task import MixtureTask, code
 from jscc_sim.systems.catalogue import load_baseline
 from jscc_sim.testing import SystemContract, sample_picture
 from jscc_sim.training.data import Crops
-from jscc_sim.training.gmm import MixtureTask, code
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
 
@@ -211,7 +211,7 @@ def test_files_decode_to_what_the_encoder_saw(codec, size):
 
 
 def test_strips_of_latents_are_the_same_as_all_at_once(codec, monkeypatch):
-    from jscc_sim.codecs import gmm
+    from jscc_sim.learned.gmm import codec as gmm
 
     picture = sample_picture(420, 70)
     before = codec.encode(picture, 20)

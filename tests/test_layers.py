@@ -29,16 +29,35 @@ LAYERS = (
     ("plots", "listings"),
     ("report",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),
+    ("api",),  # of layer 8 too: trainings are run as the command line runs them
     ("__main__",),  # of layer 8 too: all it does is call cli
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}
 
+LEARNED = {
+    **dict.fromkeys(("network", "exact", "gdn", "patch_klt", "search"), "nn"),
+    "codec": "codecs",
+    "link": "systems",
+    **dict.fromkeys(("task", "data"), "training"),
+}
+"""A folder of `learned` is one idea through several layers. Each of its files is of the unit of its kind."""
+
+
+def unit_of(module):
+    """A unit is a file or a folder; but for the folders of `learned`, whose files are each of another unit.
+    module: its names below the package's. None for what is of no unit: the package itself, and folders of
+    `learned`, which hold nothing but a line that says what they are."""
+    if not module or module[0] == "__init__":
+        return None
+    if module[0] == "learned":
+        return LEARNED[module[2]] if len(module) > 2 and module[2] != "__init__" else None
+    return module[0]
+
 
 def sources():
-    """(unit, path): a unit is a file or a folder."""
+    """(unit, path) of all that is of one."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        unit = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if unit != "__init__":
+        if unit := unit_of(path.relative_to(PACKAGE).with_suffix("").parts):
             yield unit, path
 
 
@@ -48,12 +67,14 @@ def imported_units(source):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports are not in use here"
             module = node.module or ""
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == "jscc_sim" else [module]
+            whole = re.fullmatch(r"jscc_sim(\.learned(\.\w+)?)?", module)
+            names = [f"{module}.{alias.name}" for alias in node.names] if whole else [module]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
-        yield from (name.split(".")[1] for name in names if name.startswith("jscc_sim."))
+        found = (unit_of(name.split(".")[1:]) for name in names if name.startswith("jscc_sim."))
+        yield from filter(None, found)
 
 
 def upward(unit, source):
@@ -82,6 +103,10 @@ def test_imports_point_to_lower_layers(unit, path):
         ("nn", "from jscc_sim.nn.bank import Bank\nfrom jscc_sim.coding import crc", ["coding"]),
         ("nn", "import numpy, jscc_sim.systems.base as b", ["systems"]),
         ("metrics", "from jscc_sim.images import Picture", []),
+        ("nn", "from jscc_sim.learned.gmm.network import MixtureCoder", []),
+        ("nn", "from jscc_sim.learned.gmm import network, codec", ["codecs"]),
+        ("codecs", "import jscc_sim.learned.vae.link as link", ["systems"]),
+        ("systems", "from jscc_sim.learned.vae.task import VAELinkTask", ["training"]),
         ("images", "from jscc_sim.blocks import BlockGrid", ["blocks"]),
     ],
 )
@@ -99,6 +124,18 @@ def test_nothing_unpickles_a_file():
     assert "open(" not in (PACKAGE / "plugins/by_value.py").read_text()
     loads = [path for _, path in sources() if re.search(r"torch\.load\(", path.read_text())]
     assert all("weights_only=True" in path.read_text() for path in loads)
+
+
+def test_folders_of_learned_are_apart():
+    """Each is read by itself, and says in one line what it is."""
+    folder = PACKAGE / "learned"
+    for path in folder.rglob("*.py"):
+        own = path.relative_to(folder).parts[0]
+        others = re.findall(r"jscc_sim\.learned\.(\w+)", path.read_text())
+        assert set(others) <= {own}, path
+        if path.name == "__init__.py":
+            (line,) = ast.parse(path.read_text()).body
+            assert isinstance(line, ast.Expr)
 
 
 # --- packages -------------------------------------------------------------------------------------
@@ -145,6 +182,8 @@ failed = {}
 for package in sys.argv[2:]:
     folder = importlib.import_module(package)
     for module in pkgutil.walk_packages(folder.__path__, package + "."):
+        if module.name.rpartition(".")[2] in ("codec", "link"):
+            continue
         try:
             importlib.import_module(module.name)
         except ModuleNotFoundError as error:
@@ -166,7 +205,8 @@ FEW = ("torch", "numpy", "numba", "pillow", "tqdm", "safetensors")
 
 
 def test_training_needs_few_packages():
-    assert failed_imports(FEW, "jscc_sim.training", "jscc_sim.nn") == []
+    """Networks and tasks of learned systems too; files and frames are no part of it."""
+    assert failed_imports(FEW, "jscc_sim.training", "jscc_sim.nn", "jscc_sim.learned") == []
 
 
 def test_the_blocker_blocks():

@@ -9,17 +9,17 @@ from processes import photograph
 from jscc_sim.channels import AWGN
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.images import read_picture
-from jscc_sim.metrics import mean_squared_error
-from jscc_sim.nn.patch_klt import (
+from jscc_sim.learned.vae.link import VAE
+from jscc_sim.learned.vae.network import CHOICES, latent_count
+from jscc_sim.learned.vae.patch_klt import (
     PATCH_SAMPLES,
     PatchKLT,
     fit_patch_klt,
     patches_of,
     picture_of_patches,
 )
-from jscc_sim.nn.vae_link import CHOICES, latent_count
+from jscc_sim.metrics import mean_squared_error
 from jscc_sim.nn.water_filling import water_filled
-from jscc_sim.systems.vae_link import VAE
 from jscc_sim.testing import sample_picture
 
 PICTURE = read_picture("coffee")[64:192, 128:320]

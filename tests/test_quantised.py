@@ -11,19 +11,25 @@ from quantised_ladder import front
 from jscc_sim.channels import AWGN, Equalised, Fading, Received
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.codecs.learned import HEADER_BYTES
-from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import context_coder, mcs, qam, soft_transport, transport
 from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import FrameHeader, encode_header
+from jscc_sim.learned.quantised.codec import LADDER, Quantised, Rate, grid
+from jscc_sim.learned.quantised.link import RATES, PlaneGroup, QuantisedUEP, expected_symbols, planes_of
+from jscc_sim.learned.quantised.network import (
+    BITS,
+    QuantisedArchitecture,
+    QuantisedCoder,
+    symbols_of,
+    values_of,
+)
+from jscc_sim.learned.quantised.task import QuantisedTask
 from jscc_sim.metrics import measure
-from jscc_sim.nn.quantised import BITS, QuantisedArchitecture, QuantisedCoder, symbols_of, values_of
 from jscc_sim.systems.digital import Digital
-from jscc_sim.systems.uep import RATES, PlaneGroup, QuantisedUEP, expected_symbols, planes_of
 from jscc_sim.testing import SystemContract
 from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
-from jscc_sim.training.quantised import QuantisedTask
 from jscc_sim.zoo import load_zoo
 
 CODEC = Quantised()

@@ -58,7 +58,7 @@ def picture_of(name, folder):
         return name
     if name == "held_out_digits.png":
         pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
-        from jscc_sim.training.digit_set import load_digits
+        from jscc_sim.learned.digits.data import load_digits
 
         write_picture(load_digits().held_out.sheet(), folder / name)
         return str(folder / name)

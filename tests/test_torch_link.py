@@ -200,6 +200,8 @@ def test_the_largest_rate_that_fits_is_taken():
     for budget, count in ((3000, 8), (1900, 8), (1700, 4), (400, 2)):
         found = sent(link, budget=budget)
         assert found.uses - found.header_uses == blocks * 3 * count**2 // 2
+        assert found.coder == f"rate {(2, 8, 4).index(count)}"
+    assert sent(LINK).coder == ""
     with pytest.raises(BudgetError, match="budget of 120 uses is below"):
         sent(link, budget=120)
 

@@ -17,22 +17,22 @@ from jscc_sim.coding.protection import Protection
 from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import FrameHeader, encode_header
 from jscc_sim.images import read_picture
-from jscc_sim.metrics import mean_squared_error, psnr_of_mse
-from jscc_sim.nn.loading import loaded
-from jscc_sim.nn.patch_klt import (
+from jscc_sim.learned.vae import link as vae_link
+from jscc_sim.learned.vae.link import CHOICE_BITS, VAE, LatentCount, VAELink
+from jscc_sim.learned.vae.network import CHOICES, VAEArchitecture, VAECoder, latent_count, latents_of
+from jscc_sim.learned.vae.patch_klt import (
     KLT_FILE,
     PatchKLT,
     fit_patch_klt,
 )
-from jscc_sim.nn.vae_link import CHOICES, VAEArchitecture, VAECoder, latent_count, latents_of
-from jscc_sim.systems import vae_link
+from jscc_sim.learned.vae.task import VAELinkTask, receive
+from jscc_sim.metrics import mean_squared_error, psnr_of_mse
+from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.catalogue import load_baseline
-from jscc_sim.systems.vae_link import CHOICE_BITS, VAE, LatentCount, VAELink
 from jscc_sim.testing import SystemContract
 from jscc_sim.training.data import Crops
 from jscc_sim.training.loop import Recipe, Trainer
 from jscc_sim.training.release import release_model
-from jscc_sim.training.vae import VAELinkTask, receive
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = VAELinkTask(VAEArchitecture(fine=8, coarse=8, decoder_fine=1, embedding=8, hidden=8))

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from jscc_sim.channels import parse_channel
-from jscc_sim.errors import guarded
+from jscc_sim.errors import InputError, guarded
 from jscc_sim.images import BUILTIN, read_picture
 from jscc_sim.nn.channel import send
 from jscc_sim.nn.pictures import unit_range
@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10**9, help="at most so many")
     parser.add_argument("--channel", default="awgn", help="as for jscc-sim transmit")
     arguments = parser.parse_args()
+    if not arguments.minutes > 0 or arguments.steps < 1:
+        raise InputError(f"{arguments.minutes:g} minutes and {arguments.steps} steps are no training")
     channel = parse_channel(arguments.channel, SNR_DB[1])
     if arguments.folder:
         pictures = load(split_folder(arguments.folder).training)

@@ -23,8 +23,8 @@ SECONDS = (
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
     "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
-    "equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may be plug-ins, as in "
-    "transmit."
+    "equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may be plug-ins, "
+    "as in transmit."
 )
 
 Commands = Any
@@ -205,8 +205,8 @@ def _add_link(commands: Commands) -> None:
     _sender(encode)
     _channel(encode, seeded=False)
     _zoo(encode, default="")
-    _system(encode)
     _equaliser(encode, "what the sender expects of its receiver")
+    _system(encode)
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
     channel = _command(commands, "channel", "link", "radio channel: one SigMF recording to another")
@@ -232,8 +232,8 @@ def _add_link(commands: Commands) -> None:
     _equaliser(decode, RECEIVER)
     _zoo(decode, default="")
     _system(decode)
-    decode.add_argument("--most-pixels-per-use", type=float, default=1e4, metavar="N",
-                        help="refuse frames that claim more (10000)")  # fmt: skip
+    decode.add_argument("--most-pixels-per-use", type=float, metavar="N",
+                        help="of block-jscc: refuse frames that claim more (10000)")  # fmt: skip
     decode.add_argument("--out", required=True, metavar="PICTURE")
 
 
@@ -394,12 +394,12 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
 
 
-def _system(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
-
-
 def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:
     parser.add_argument("--zoo", default=default, help="released zoo or folder of one (conv)")
+
+
+def _system(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

@@ -21,7 +21,6 @@ from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
 from jscc_sim.metrics import Metric, load_metrics, measure
-from jscc_sim.plugins import field_names
 from jscc_sim.recording import (
     NOISE_VARIANCE,
     read_received,
@@ -31,11 +30,15 @@ from jscc_sim.recording import (
     write_recording,
 )
 from jscc_sim.systems.base import LinkSystem, System
+from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
 
 TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
 """Columns of the table for people in front of the metrics' own and the seconds."""
+
+MOST_PIXELS_PER_USE = 1e4
+"""That a frame of block-jscc may claim unless told otherwise."""
 
 
 def transmit(arguments: argparse.Namespace) -> int:
@@ -64,11 +67,11 @@ def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
     belief, _ = _channels(arguments)
     spec = _spec(arguments)
-    system = _two_ends(spec)
-    if system.needs_csit:
-        what = f"policy {arguments.policy}" if arguments.policy else f"system {spec.label.name}"
-        raise InputError(f"{what} knows the true channel: it works in transmit alone")
+    system = _link(spec)
     system.check(belief)
+    if system.needs_csit:
+        what = f"policy {spec.policy}" if spec.policy else f"system {spec.name}"
+        raise InputError(f"{what} knows the true channel: it works in transmit alone")
     cbr = parse_cbr(arguments.cbr)
     replaces_nothing(arguments, *recording_files(arguments.out))
     picture = _picture(arguments.images[0])
@@ -101,25 +104,27 @@ def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
     replaces_nothing(arguments, arguments.out)
     most = arguments.most_pixels_per_use
-    if not most > 0:
+    if most is not None and not most > 0:
         raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
     received = read_received(arguments.recording)
     writable(arguments.out, picture=True)
-    system = _two_ends(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
-    if "most_pixels_per_use" in field_names(type(system)):
-        system = replace(system, most_pixels_per_use=most)  # type: ignore[type-var]
-    reception = system.receive(received)
+    system = _link(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
+    if isinstance(system, BlockJSCC):
+        system = replace(system, most_pixels_per_use=MOST_PIXELS_PER_USE if most is None else most)
+    elif most is not None:
+        raise InputError(f"system {arguments.system} has no --most-pixels-per-use {most:g}")
+    reception = system.read_frame(received)
     write_picture(reception.picture, arguments.out)
     height, width = reception.picture.shape[:2]
     say_written(arguments.out, f"{height}x{width} pixels")
     return 0
 
 
-def _two_ends(spec: SystemSpec) -> LinkSystem:
-    """The system of a spec. Raises InputError for one whose sender and receiver are no two programs."""
+def _link(spec: SystemSpec) -> LinkSystem:
+    """A system of two ends. Raises InputError for another."""
     system = spec.load()
     if not isinstance(system, LinkSystem):
-        raise InputError(f"system {spec.label.name} has no symbols to send: it works in transmit alone")
+        raise InputError(f"system {spec.name} has no two ends: it works in transmit alone")
     return system
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from jscc_sim.codecs.base import Codec, check_codec
-from jscc_sim.codecs.catalogue import (
-    ALIASES,
-    CODECS,
-    GROUP,
-    LEARNED,
-    SUMMARIES,
-    codec_name,
-    codec_names,
-    find_codec,
-)
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jscc_sim.codecs.base import Codec, check_codec
+    from jscc_sim.codecs.catalogue import (
+        ALIASES,
+        CODECS,
+        GROUP,
+        LEARNED,
+        SUMMARIES,
+        codec_name,
+        codec_names,
+        find_codec,
+    )
 
 __all__ = [
     "ALIASES",
@@ -26,3 +29,12 @@ __all__ = [
     "codec_names",
     "find_codec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Of the catalogue, once asked for: it has the learned codecs, which need modules of this folder."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from jscc_sim.codecs import catalogue
+
+    return getattr(catalogue, name)

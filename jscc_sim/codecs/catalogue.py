@@ -6,14 +6,14 @@ import logging
 from functools import cache
 
 from jscc_sim.codecs.base import Codec, check_codec
-from jscc_sim.codecs.digits import Digits
-from jscc_sim.codecs.gmm import GMM
 from jscc_sim.codecs.hevc import HEVC
 from jscc_sim.codecs.learned import LearnedCodec
 from jscc_sim.codecs.pillow import AVIF, JPEG, JPEG2000, WebP
-from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.codecs.vvc import VVC
 from jscc_sim.errors import InputError
+from jscc_sim.learned.digits.codec import Digits
+from jscc_sim.learned.gmm.codec import GMM
+from jscc_sim.learned.quantised.codec import Quantised
 from jscc_sim.plugins import UnknownNameError, installed_plugins, is_own, load_plugin
 
 LEARNED: dict[str, type[LearnedCodec]] = {codec.name: codec for codec in (GMM, Quantised, Digits)}

@@ -88,8 +88,8 @@ class Reception:
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
     index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder,
-    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; None where the
-    system makes none."""
+    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; sent, received: the
+    symbols and what the receiver measured of them; None where the system makes no symbols."""
 
     picture: Picture
     uses: int
@@ -100,6 +100,8 @@ class Transmission:
     coder: str = ""
     papr_db: float | None = None
     header_snr_db: float | None = None
+    sent: Symbols | None = field(default=None, repr=False)
+    received: Received | None = field(default=None, repr=False)
 
 
 class System(ABC):
@@ -194,9 +196,9 @@ class LinkSystem(System):
         return frame
 
     @final
-    def receive(self, received: Received, genie: FrameHeader | None = None) -> Reception:
-        """What `decode` makes, checked. Raises OutageError if the header cannot be decoded, InputError where
-        a plug-in fails or breaks its promise."""
+    def read_frame(self, received: Received, genie: FrameHeader | None = None) -> Reception:
+        """What `decode` makes, checked. Raises OutageError as it does, InputError where a plug-in fails or
+        breaks its promise."""
         name = type(self).__name__
         with errors_named(name):
             reception = self.decode(received, genie)
@@ -211,7 +213,7 @@ class LinkSystem(System):
             received = channel(frame.symbols, rng)
         outage = False
         try:
-            reception = self.receive(received, frame.header if self.genie else None)
+            reception = self.read_frame(received, frame.header if self.genie else None)
             if reception.picture.shape[:2] != (frame.height, frame.width):
                 raise ImpossibleFrameError("a header that the noise made of another")
         except OutageError:
@@ -229,6 +231,8 @@ class LinkSystem(System):
             frame.coder,
             papr_db(frame.symbols),
             frame.header_snr_db,
+            frame.symbols,
+            received,
         )
 
 

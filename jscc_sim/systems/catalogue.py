@@ -20,19 +20,19 @@ from typing import Any
 
 from jscc_sim.channels import check_equaliser
 from jscc_sim.codecs import LEARNED, codec_name, codec_names, find_codec
-from jscc_sim.codecs.quantised import Quantised
 from jscc_sim.coding.mcs import find_scheme
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.errors import InputError
+from jscc_sim.learned.digits.link import DigitLink
+from jscc_sim.learned.quantised.codec import Quantised
+from jscc_sim.learned.quantised.link import UEP, QuantisedUEP
 from jscc_sim.plugins import ByValue, UnknownNameError, field_names, find_plugin, is_own, label, load_plugin
 from jscc_sim.systems.abstraction import DigitalAbstraction
 from jscc_sim.systems.base import System
 from jscc_sim.systems.digital import Digital
-from jscc_sim.systems.digits import DigitLink
 from jscc_sim.systems.ideal import IdealDigital
 from jscc_sim.systems.payload import SOFTCAST
 from jscc_sim.systems.softcast import SoftCast
-from jscc_sim.systems.uep import UEP, QuantisedUEP
 
 BLOCK_JSCC = "block-jscc"
 CODES = ("ldpc", "ldpc-abstraction", "ideal")
@@ -179,9 +179,9 @@ def _load_analog(name: str, equaliser: str, zoo: str, margin_db: float | None) -
     if name == "digits":
         return DigitLink(zoo, equaliser, margin_db)
     if name == "generative":
-        from jscc_sim.systems.generative import Generative
+        from jscc_sim.learned.generative.link import Generative
 
         return Generative(zoo, equaliser, header_margin_db=margin_db)
-    from jscc_sim.systems.vae_link import VAELink
+    from jscc_sim.learned.vae.link import VAELink
 
     return VAELink(int(name.partition(":")[2]), zoo, equaliser, margin_db)

@@ -110,7 +110,7 @@ class TorchLink(AnalogLink[Rate]):
         rate = max((rate for rate in rates if rate.uses <= room), key=lambda rate: rate.uses)
         with watch.stage("encode"):
             latents = self._coders[rate.number].encode(picture, request.sender_snr_db)
-        return Payload(symbols_of(latents), rate)
+        return Payload(symbols_of(latents), rate, coder=f"rate {rate.number}" if len(rates) > 1 else "")
 
     def fields(self, header: FrameHeader) -> Rate:
         """See AnalogLink.fields."""

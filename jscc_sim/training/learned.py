@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from jscc_sim.training.task import Task
 
 LEARNED = {
-    "digits": "digits:DigitTask",
-    "gmm": "gmm:MixtureTask",
-    "generative": "generative:GenerativeTask",
-    "quantised": "quantised:QuantisedTask",
-    "vae": "vae:VAELinkTask",
+    "digits": "DigitTask",
+    "gmm": "MixtureTask",
+    "generative": "GenerativeTask",
+    "quantised": "QuantisedTask",
+    "vae": "VAELinkTask",
 }
-"""System: module and class of its task. Loaded by name, so that the command line need not load torch."""
+"""System: class of its task, in its folder of `learned`. Loaded by name, so that the command line need not
+load torch."""
 
 WITHOUT_PICTURES = ("digits",)
 """Systems that bring their own training material."""
@@ -23,5 +24,5 @@ WITHOUT_PICTURES = ("digits",)
 
 def learned_task(system: str) -> Task[Any]:
     """The task of a system, with the architecture of its released weights."""
-    module, _, name = LEARNED[system].partition(":")
-    return getattr(importlib.import_module(f"jscc_sim.training.{module}"), name)()  # type: ignore[no-any-return]
+    module = importlib.import_module(f"jscc_sim.learned.{system}.task")
+    return getattr(module, LEARNED[system])()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The dithered digit codec (see nn/digits.py and coding/dither.py): a grey picture, tile by tile, as bytes.
+"""The dithered digit codec (see network.py and coding/dither.py): a grey picture, tile by tile, as bytes.
 
 After the first bytes of every learned codec: the arithmetic code of the tiles' latents, tile by tile.
 It takes any picture, but what it knows is handwritten digits of 8x8 pixels.
@@ -19,14 +19,14 @@ from jscc_sim.coding import dither
 from jscc_sim.images import Picture
 
 if TYPE_CHECKING:
-    from jscc_sim.nn.digits import DigitCoder
+    from jscc_sim.learned.digits.network import DigitCoder
 
 LEVELS = 64
 
 
 @dataclass(frozen=True, repr=False)
 class Digits(LearnedCodec):
-    """Levels go through all lambdas of training, see training/digits.py."""
+    """Levels go through all lambdas of training, see task.py."""
 
     name: ClassVar[str] = "digits"
     levels: ClassVar[int] = LEVELS
@@ -36,7 +36,7 @@ class Digits(LearnedCodec):
     @property
     def tile(self) -> int:
         """See LearnedCodec.tile."""
-        from jscc_sim.nn.digits import TILE
+        from jscc_sim.learned.digits.network import TILE
 
         return TILE
 
@@ -47,7 +47,7 @@ class Digits(LearnedCodec):
 
     def encode_latents(self, picture: Picture, level: int) -> bytes:
         """See LearnedCodec.encode_latents."""
-        from jscc_sim.nn.digits import latents_of, split
+        from jscc_sim.learned.digits.network import latents_of, split
 
         latents = latents_of(self.coder, split(picture), share(level))
         phase = dither.phases(*latents.shape)
@@ -55,7 +55,7 @@ class Digits(LearnedCodec):
 
     def decode_latents(self, data: bytes, level: int, height: int, width: int) -> Picture:
         """See LearnedCodec.decode_latents."""
-        from jscc_sim.nn.digits import join, tile_grid, tiles_of
+        from jscc_sim.learned.digits.network import join, tile_grid, tiles_of
 
         rows, columns = tile_grid(height, width)
         phase = dither.phases(rows * columns, self.coder.architecture.latents)
@@ -65,7 +65,7 @@ class Digits(LearnedCodec):
 
     def generate(self, count: int, level: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """[count, 64] in 0 to 1: tiles decoded from latents that are drawn from the prior."""
-        from jscc_sim.nn.digits import tiles_of
+        from jscc_sim.learned.digits.network import tiles_of
 
         return tiles_of(self.coder, prior_at(self.model, level).draw(count, rng), share(level))
 
@@ -77,7 +77,7 @@ def share(level: int) -> float:
 
 def load_coder(model: Checkpoint) -> DigitCoder:
     """The network of these weights. Raises InputError where they are not what the manifest says."""
-    from jscc_sim.nn.digits import DigitArchitecture, DigitCoder
+    from jscc_sim.learned.digits.network import DigitArchitecture, DigitCoder
     from jscc_sim.nn.loading import loaded
 
     return loaded(model, DigitArchitecture, DigitCoder)

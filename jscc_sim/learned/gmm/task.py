@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.gmm import (
+from jscc_sim.learned.gmm.network import (
     HYPER_STRIDE,
     MixtureArchitecture,
     MixtureCoder,

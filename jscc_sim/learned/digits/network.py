@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from jscc_sim.images import Picture
 from jscc_sim.inference import inference
-from jscc_sim.nn.gmm import between
+from jscc_sim.nn.levels import between
 from jscc_sim.units import DECODED, check_finite
 
 TILE = 8

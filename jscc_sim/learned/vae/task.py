@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
+from jscc_sim.learned.vae.network import CHOICES, SNR_RANGE_DB, VAEArchitecture, VAECoder
 from jscc_sim.nn.pictures import image_of
 from jscc_sim.nn.two_scale import COARSE_STEP
-from jscc_sim.nn.vae_link import CHOICES, SNR_RANGE_DB, VAEArchitecture, VAECoder
 from jscc_sim.training.task import Task, middles
 from jscc_sim.units import noise_variance
 

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture, Gaussian, Measurements, cosines
+from jscc_sim.learned.generative.network import (
+    BlockVAE,
+    BlockVAEArchitecture,
+    Gaussian,
+    Measurements,
+    cosines,
+)
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.pictures import image_of
 from jscc_sim.training.task import Task

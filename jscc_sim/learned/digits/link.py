@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import AWGN, Equalised, EqualisedReals, equalise, symbols_of
 from jscc_sim.checkpoint import Checkpoint
-from jscc_sim.codecs.digits import LEVELS, load_coder, prior_at, share
 from jscc_sim.coding import ldpc
 from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import ImpossibleFrameError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
+from jscc_sim.learned.digits.codec import LEVELS, load_coder, prior_at, share
 from jscc_sim.nn.bank import pool_gain
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import Stopwatch, own_stream
 from jscc_sim.systems.payload import read_fields, write_fields
 
 if TYPE_CHECKING:
-    from jscc_sim.nn.digits import DigitCoder
+    from jscc_sim.learned.digits.network import DigitCoder
 
 Array = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ class DigitLink(AnalogLink[TileLatents]):
 
     def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[TileLatents]:
         """See AnalogLink.payload."""
-        from jscc_sim.nn.digits import latents_of, split
+        from jscc_sim.learned.digits.network import latents_of, split
 
         number = _tiles(request.height, request.width)
         count, snr_db = min(self._latents, 2 * self.room(request) // number), request.belief.snr_db
@@ -146,7 +146,7 @@ class DigitLink(AnalogLink[TileLatents]):
         self, heard: Equalised, header: FrameHeader, fields: TileLatents, watch: Stopwatch
     ) -> Picture:
         """See AnalogLink.picture."""
-        from jscc_sim.nn.digits import join, tiles_of
+        from jscc_sim.learned.digits.network import join, tiles_of
 
         with watch.stage("decode"):
             scaling = self._scaling(fields.level, fields.count)
@@ -174,7 +174,7 @@ class DigitLink(AnalogLink[TileLatents]):
 
     def _trial_error(self, tiles: NDArray[np.float32], level: int, count: int, snr_db: float) -> float:
         """Mean squared error of tiles [N, 64] under noise of the sender's own."""
-        from jscc_sim.nn.digits import latents_of, tiles_of
+        from jscc_sim.learned.digits.network import latents_of, tiles_of
 
         scaling = self._scaling(level, count)
         symbols = symbols_of(scaling.sent(latents_of(self._coder, tiles, share(level))))
@@ -186,6 +186,6 @@ class DigitLink(AnalogLink[TileLatents]):
 
 def _tiles(height: int, width: int) -> int:
     """Of a picture."""
-    from jscc_sim.nn.digits import tile_grid
+    from jscc_sim.learned.digits.network import tile_grid
 
     return math.prod(tile_grid(height, width))

@@ -1,4 +1,4 @@
-"""The quantised autoencoder (see nn/quantised.py) as an image codec: latents in an adaptive arithmetic code.
+"""The quantised autoencoder (see network.py) as an image codec: latents in an adaptive arithmetic code.
 
 After the first bytes of every learned codec: the code of the latents, channel by channel (see
 coding/context_coder.py). The level says how many channels there are and how many bits each latent has.
@@ -22,7 +22,7 @@ from jscc_sim.units import ENCODED, check_finite
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jscc_sim.nn.quantised import QuantisedCoder
+    from jscc_sim.learned.quantised.network import QuantisedCoder
 
 
 class Rate(NamedTuple):
@@ -54,15 +54,15 @@ class Quantised(LearnedCodec):
     @property
     def tile(self) -> int:
         """See LearnedCodec.tile."""
-        from jscc_sim.nn.quantised import STRIDE
+        from jscc_sim.learned.quantised.network import STRIDE
 
         return STRIDE
 
     @cached_property
     def coder(self) -> QuantisedCoder:
         """The network."""
+        from jscc_sim.learned.quantised.network import QuantisedArchitecture, QuantisedCoder
         from jscc_sim.nn.loading import loaded
-        from jscc_sim.nn.quantised import QuantisedArchitecture, QuantisedCoder
 
         return loaded(self.model, QuantisedArchitecture, QuantisedCoder)
 
@@ -86,8 +86,8 @@ class Quantised(LearnedCodec):
     def symbols(self, picture: Picture, rate: Rate) -> NDArray[np.int64]:
         """[channels, ceil(H / 8), ceil(W / 8)] the latents as whole numbers, 0 to 2**bits - 1."""
 
+        from jscc_sim.learned.quantised.network import STRIDE, symbols_of
         from jscc_sim.nn.pictures import image_of
-        from jscc_sim.nn.quantised import STRIDE, symbols_of
 
         with inference():
             channels, bits = _condition(rate)
@@ -101,8 +101,8 @@ class Quantised(LearnedCodec):
         may be expected values and need not be whole."""
         import torch
 
+        from jscc_sim.learned.quantised.network import values_of
         from jscc_sim.nn.pictures import picture_of
-        from jscc_sim.nn.quantised import values_of
 
         with inference():
             channels, bits = _condition(rate)
@@ -114,7 +114,7 @@ class Quantised(LearnedCodec):
 
 def grid(rate: Rate, height: int, width: int) -> tuple[int, int, int]:
     """The latents' shape."""
-    from jscc_sim.nn.quantised import STRIDE
+    from jscc_sim.learned.quantised.network import STRIDE
 
     return rate.channels, -(-height // STRIDE), -(-width // STRIDE)
 

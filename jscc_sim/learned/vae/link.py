@@ -1,7 +1,7 @@
 """The analog VAE link: N real latents per 4x4 pixels as symbols, two reals in each.
 
 A payload: the latents of a picture, N/32 uses per pixel of it padded to multiples of 8. The rest of the
-budget is not sent. The header's own field: N. The network: nn/vae_link.py.
+budget is not sent. The header's own field: N. The network: network.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
-from jscc_sim.nn.loading import loaded
-from jscc_sim.nn.vae_link import (
+from jscc_sim.learned.vae.network import (
     CHOICES,
     SNR_RANGE_DB,
     VAEArchitecture,
@@ -29,6 +28,7 @@ from jscc_sim.nn.vae_link import (
     latent_count,
     latents_of,
 )
+from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import Stopwatch
 from jscc_sim.systems.payload import read_fields, write_fields

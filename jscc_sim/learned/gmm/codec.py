@@ -1,4 +1,4 @@
-"""The learned image codec with a Gaussian-mixture entropy model (see nn/gmm.py), as real bytes.
+"""The learned image codec with a Gaussian-mixture entropy model (see network.py), as real bytes.
 
 One range-coded stream: hyperlatents, the latents of the chequerboard's first places, those of the others.
 The entropy model runs in exact arithmetic, so that a file decodes on any machine, not just on its own.
@@ -22,7 +22,7 @@ from jscc_sim.units import ENCODED, check_finite
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from jscc_sim.nn.gmm import MixtureCoder
+    from jscc_sim.learned.gmm.network import MixtureCoder
 
 STRIP, HALO = 16, 2
 """Rows of latents whose parameters are in memory at once, and what they see beyond (an even number, for
@@ -31,7 +31,7 @@ the chequerboard's sake)."""
 
 @dataclass(frozen=True, repr=False)
 class GMM(LearnedCodec):
-    """Levels go from lambda 0.0006 to 0.2, see training/gmm.py."""
+    """Levels go from lambda 0.0006 to 0.2, see task.py."""
 
     name: ClassVar[str] = "gmm"
     levels: ClassVar[int] = 64
@@ -41,14 +41,14 @@ class GMM(LearnedCodec):
     @property
     def tile(self) -> int:
         """See LearnedCodec.tile."""
-        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.learned.gmm.network import HYPER_STRIDE
 
         return HYPER_STRIDE
 
     @cached_property
     def coder(self) -> MixtureCoder:
         """The network, its entropy model in double precision."""
-        from jscc_sim.nn.gmm import MixtureArchitecture, MixtureCoder
+        from jscc_sim.learned.gmm.network import MixtureArchitecture, MixtureCoder
         from jscc_sim.nn.loading import loaded
 
         coder = loaded(self.model, MixtureArchitecture, MixtureCoder)
@@ -75,7 +75,7 @@ class GMM(LearnedCodec):
         """See LearnedCodec.decode_latents."""
         import torch
 
-        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.learned.gmm.network import HYPER_STRIDE
         from jscc_sim.nn.pictures import picture_of
 
         decoder = range_coder.decoder(data)
@@ -97,7 +97,7 @@ class GMM(LearnedCodec):
         """What the network takes the latents' bits to be, before they are coded."""
         import torch
 
-        from jscc_sim.nn.gmm import mixture_bits
+        from jscc_sim.learned.gmm.network import mixture_bits
 
         with inference():
             at = self._level(level)
@@ -113,7 +113,7 @@ class GMM(LearnedCodec):
 
     def _rounded(self, picture: Picture, level: int) -> tuple[Tensor, Tensor]:
         """Latents and hyperlatents as whole numbers."""
-        from jscc_sim.nn.gmm import HYPER_STRIDE
+        from jscc_sim.learned.gmm.network import HYPER_STRIDE
         from jscc_sim.nn.pictures import image_of
 
         found = self.coder.analyse(image_of(picture, HYPER_STRIDE), self._level(level).float())
@@ -149,7 +149,7 @@ class Passes:
         [H, W] bool, the places to code."""
         import torch
 
-        from jscc_sim.nn.gmm import first_pass
+        from jscc_sim.learned.gmm.network import first_pass
 
         first = first_pass(latents)
         yield torch.zeros_like(latents, dtype=torch.float64), first.numpy()

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.pictures import image_of
-from jscc_sim.nn.quantised import (
+from jscc_sim.learned.quantised.network import (
     BITS,
     STRIDE,
     QuantisedArchitecture,
@@ -22,6 +21,7 @@ from jscc_sim.nn.quantised import (
     symbols_of,
     values_of,
 )
+from jscc_sim.nn.pictures import image_of
 from jscc_sim.training.task import Task, middles
 
 FEWEST_CHANNELS = 2

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Channel, Received, equalise
 from jscc_sim.codecs.learned import MOST_PIXELS
-from jscc_sim.codecs.quantised import LADDER, Quantised, Rate, grid
 from jscc_sim.coding import ldpc, soft_transport, transport
 from jscc_sim.coding.bits import BitReader, Bits
 from jscc_sim.coding.capacity import QAMS
@@ -36,6 +35,7 @@ from jscc_sim.header import (
     quantise_snr_db,
 )
 from jscc_sim.images import Picture
+from jscc_sim.learned.quantised.codec import LADDER, Quantised, Rate, grid
 from jscc_sim.systems.base import ChannelProbe, Frame, LinkSystem, Reception, Stopwatch
 from jscc_sim.systems.link_quality import planning_snr_db
 from jscc_sim.systems.payload import check_system, header_protection, part_of, write_fields

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jscc_sim.images import Picture
-from jscc_sim.nn.digits import TILE, DigitArchitecture, DigitCoder, split
+from jscc_sim.learned.digits.data import load_digits
+from jscc_sim.learned.digits.network import TILE, DigitArchitecture, DigitCoder, split
 from jscc_sim.training.data import Split
-from jscc_sim.training.digit_set import load_digits
 from jscc_sim.training.task import Batches, Task
 
 WEAKEST, STRONGEST = 8e-5, 3e-3

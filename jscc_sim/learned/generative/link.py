@@ -2,7 +2,7 @@
 
 The sender is block JSCC's with the zoo `linear`, frame for frame: header, ratio map and all. The
 receiver takes each block's coefficients for Gaussians given latents that it searches by gradient
-descent, see nn/latent_search.py, and keeps the linear estimate where the search does not win.
+descent, see search.py, and keeps the linear estimate where the search does not win.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from jscc_sim.channels import Channel, Equalised
 from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
-from jscc_sim.nn.block_vae import BlockVAE, BlockVAEArchitecture
-from jscc_sim.nn.latent_search import STEPS, decode
+from jscc_sim.learned.generative.network import BlockVAE, BlockVAEArchitecture
+from jscc_sim.learned.generative.search import STEPS, decode
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.nn.loading import loaded
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload

@@ -22,8 +22,8 @@ from torch import Tensor
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import LEAST_VARIANCE, Equalised, reals_of
 from jscc_sim.inference import one_thread
+from jscc_sim.learned.generative.network import BlockVAE, Measurements, Posterior, log_evidence
 from jscc_sim.nn.bank import block_slices
-from jscc_sim.nn.block_vae import BlockVAE, Measurements, Posterior, log_evidence
 from jscc_sim.nn.conv_bank import strips
 from jscc_sim.nn.linear import LinearBank
 from jscc_sim.units import BLOCK_SAMPLES

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jscc_sim.nn.exact import ChequeredConv, ExactConv, step
-from jscc_sim.nn.gdn import GDN
+from jscc_sim.learned.gmm.exact import ChequeredConv, ExactConv, step
+from jscc_sim.learned.gmm.gdn import GDN
+from jscc_sim.nn.levels import between
 from jscc_sim.nn.two_scale import FINE_STEP, ResidualPair
 
 COMPONENTS = 3
@@ -155,13 +156,6 @@ def first_pass(latents: Tensor) -> Tensor:
 def factor(table: Tensor, level: Tensor) -> Tensor:
     """[A, C] natural logarithms -> [B, C, 1, 1] factors at levels [B]."""
     return step(between(table, level).exp())[..., None, None]
-
-
-def between(table: Tensor, level: Tensor) -> Tensor:
-    """[A, C] rows for levels 0 to 1, and levels [B] -> [B, C], by linear interpolation."""
-    place = level.clamp(0, 1) * (len(table) - 1)
-    low = place.floor().clamp(max=len(table) - 2).long()
-    return torch.lerp(table[low], table[low + 1], (place - low).to(table)[:, None])
 
 
 class MixtureCoder(nn.Module):

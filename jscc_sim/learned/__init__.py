@@ -1,0 +1,1 @@
+"""Learned systems besides block JSCC, a folder each: network, codec or link, training task."""

@@ -1,0 +1,1 @@
+"""The coder of digits: as a codec with dither, and as analog symbols."""

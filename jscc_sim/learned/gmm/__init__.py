@@ -1,0 +1,1 @@
+"""The image codec `gmm`: transforms, a hyperprior, Gaussian mixtures."""

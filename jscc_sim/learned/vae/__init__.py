@@ -1,0 +1,1 @@
+"""The analog variational autoencoder `vae:N`, and its linear baseline."""

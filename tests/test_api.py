@@ -1,0 +1,232 @@
+"""The package in a few calls: the ten jobs of the page, and what `transmit` and `sweep` take and refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from processes import photograph, save
+
+import jscc_sim
+from jscc_sim.cli import main
+from jscc_sim.errors import BudgetError, InputError
+from jscc_sim.images import BUILTIN
+from jscc_sim.metrics import GMSD
+from jscc_sim.systems.softcast import SoftCast
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "ten_jobs.md").read_text()
+HEAD, *BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+TITLES = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+MOST_LINES = 5
+SMALL = {"snr_db": 10, "cbr": "1/4", "zoo": "linear"}
+
+
+def statements(code):
+    """Lines of a job besides the class of one's own and what is empty."""
+    lines = [line for line in code.splitlines() if line.strip()]
+    own = [line for line in lines if line.startswith((" ", "@", "class "))]
+    return len(lines) - len(own), len(own)
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    save(photograph(96, 128), tmp_path / "photo.png")
+    for number, name in enumerate(("coffee", "chelsea")):
+        save(photograph(160 + 32 * number, 192, name), tmp_path / "photos" / f"{name}.png")
+    save(photograph(128, 160, "rocket"), tmp_path / "photos" / "deep" / "rocket.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("title", "code"), list(zip(TITLES, BLOCKS, strict=True)), ids=TITLES)
+def test_a_job_of_the_page(photos, title, code, capsys):
+    if "training" in code:
+        (photos / "training").mkdir()
+        for name in BUILTIN:
+            jscc_sim.write_picture(jscc_sim.read_picture(name), photos / "training" / f"{name}.png")
+    lines, own = statements(code)
+    assert lines <= MOST_LINES
+    assert own <= MOST_LINES + 1
+    namespace = {"__name__": "jobs"}
+    exec(compile(HEAD + code, title, "exec"), namespace)
+    assert capsys.readouterr().out or title in (
+        "Plot and report",
+        "Your own data",
+        "Your own allocation policy",
+        "Your own autoencoder",
+    )
+    for name in re.findall(r'"(\w+\.(?:png|pdf|html))"', code):
+        assert (photos / name).stat().st_size > 1000
+    rows = namespace.get("rows")
+    if rows is not None:
+        assert (rows["status"] != "failed").all(), rows["error"].tolist()
+        assert (rows["status"] == "ok").mean() > 0.6, "these pictures are small"
+
+
+def test_there_are_ten():
+    assert len(BLOCKS) == 10
+
+
+def test_what_is_lazy_is_there():
+    for name in jscc_sim.__all__:
+        assert getattr(jscc_sim, name) is not None
+    assert set(jscc_sim.__all__) == {"__version__", *jscc_sim._HOME}
+    with pytest.raises(AttributeError, match="no attribute 'transmitt'"):
+        _ = jscc_sim.transmitt
+
+
+def test_the_import_loads_nothing():
+    heavy = {"numpy", "torch", "pandas", "numba", "argparse"}
+    code = f"import sys, jscc_sim; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- transmit ---------------------------------------------------------------------------------------
+
+
+def test_the_same_as_the_command(photos, capsys):
+    options = {"channel": "rayleigh-block:64", "csi": "noisy:20", "seed": 7, "policy": "quintiles"}
+    sent = jscc_sim.transmit("photo.png", **SMALL, **options)
+    words = [
+        word
+        for name, value in {**SMALL, **options}.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    assert main(["transmit", "photo.png", *words, "--json", "--out", "got.png"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    np.testing.assert_array_equal(jscc_sim.read_picture("got.png"), sent.picture)
+    for name in (
+        "uses",
+        "header_uses",
+        "budget_uses",
+        "cbr",
+        "outage",
+        "psnr_db",
+        "papr_db",
+        "header_snr_db",
+    ):
+        assert getattr(sent, name) == row[name]
+    assert sent.metrics["ssim"] == row["ssim"]
+    assert sent.allocation.shape == (3, 4)
+    assert sent.allocation.sum() == sent.uses - sent.header_uses
+    assert len(sent.sent) == len(sent.received.symbols) == sent.uses
+
+
+@pytest.mark.parametrize("kind", ["path", "pixels", "Pillow"])
+def test_pictures_of_any_kind(photos, kind):
+    from PIL import Image
+
+    path = photos / "photo.png"
+    with Image.open(path) as opened:
+        picture = {"path": path, "pixels": jscc_sim.read_picture(path), "Pillow": opened.convert("RGB")}[kind]
+    assert jscc_sim.transmit(picture, **SMALL).psnr_db == jscc_sim.transmit("photo.png", **SMALL).psnr_db
+
+
+def test_instances_and_names_are_the_same(photos):
+    named = jscc_sim.transmit("photo.png", snr_db=10, cbr=0.25, system="softcast", channel="rician-slow:4")
+    given = jscc_sim.transmit(
+        "photo.png",
+        snr_db=10,
+        cbr=0.25,
+        system=SoftCast(),
+        channel=jscc_sim.Fading(3.0, 4.0),
+        metrics=[GMSD()],
+    )
+    np.testing.assert_array_equal(named.picture, given.picture)
+    assert list(given.metrics) == ["gmsd"]
+    assert given.allocation is None
+    assert "softcast" in repr(named)
+
+
+def test_an_outage_is_told(photos):
+    lost = jscc_sim.transmit("photo.png", **{**SMALL, "snr_db": -25}, sender_snr_db=15, header_margin_db=0)
+    assert lost.outage
+    assert "OUTAGE" in repr(lost)
+    assert (lost.picture == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "error", "why"),
+    [
+        ("nowhere.png", {}, InputError, "nowhere.png"),
+        (np.zeros((4, 5)), {}, InputError, r"shape \[4, 5\] and type float64 is not \[H, W, 3\] of uint8"),
+        ("photo.png", {"cbr": "1/3000"}, BudgetError, "budget"),
+        ("photo.png", {"cbr": -1}, InputError, "CBR"),
+        (
+            "photo.png",
+            {"system": SoftCast(), "zoo": "linear"},
+            InputError,
+            "zoo = .linear. belongs into the system",
+        ),
+        ("photo.png", {"system": 3}, InputError, "system 3 is neither a name"),
+        ("photo.png", {"channel": "awgnn"}, InputError, "awgnn"),
+        ("photo.png", {"metrics": "lpips"}, InputError, "lpips"),
+    ],
+)
+def test_what_will_not_do(photos, picture, options, error, why):
+    with pytest.raises(error, match=why):
+        jscc_sim.transmit(picture, **{**SMALL, **({"zoo": ""} if "system" in options else {}), **options})
+
+
+# --- sweep ------------------------------------------------------------------------------------------
+
+
+def test_rows_are_those_of_the_command(photos, capsys):
+    rows = jscc_sim.sweep("photos", snr_db=[5, 10], cbr="1/4", systems="softcast", store="mine.sqlite")
+    axes = 'images = "photos"\nchannels = ["awgn"]\nsnr_db = [5, 10]\ncbr = ["1/4"]\n'
+    text = axes + '[[systems]]\nname = "softcast"\n'
+    (photos / "grid.toml").write_text(text)
+    assert main(["sweep", "grid.toml", "--store", "theirs.sqlite"]) == 0
+    theirs = jscc_sim.load("theirs.sqlite")
+    same = ["key", "image", "uses", "psnr_db", "ssim", "seed"]
+    pd.testing.assert_frame_equal(rows[same], theirs[same], check_dtype=False)
+    again = jscc_sim.sweep("photos", snr_db=5, cbr=1 / 4, systems=SoftCast(), store="mine.sqlite")
+    assert again["key"].tolist() == rows[rows["snr_db"] == 5]["key"].tolist()
+
+
+def test_a_class_of_a_function_is_in_the_rows(photos):
+    @dataclass(frozen=True)
+    class Quiet(jscc_sim.Channel):
+        def _disturb(self, symbols, fading, noise, estimation):
+            return jscc_sim.AWGN(30.0).disturb(symbols, fading, noise, estimation)
+
+    rows = jscc_sim.sweep("photo.png", snr_db=1, cbr="1/4", systems="softcast", channels=["awgn", Quiet(1.0)])
+    psnr_db = rows.set_index("channel")["psnr_db"]
+    assert psnr_db["Quiet()"] > psnr_db["awgn"] + 5
+
+
+def test_patterns_that_match_nothing(photos):
+    with pytest.raises(InputError, match=r"no file matches photos/\*\*/\*\.tif"):
+        jscc_sim.sweep("photos/**/*.tif", snr_db=5, cbr="1/4", systems="softcast")
+
+
+def test_a_failed_trial_is_a_row_and_said(photos, caplog):
+    @dataclass(frozen=True)
+    class Fussy(jscc_sim.Channel):
+        def _disturb(self, symbols, fading, noise, estimation):
+            raise ValueError("not today")
+
+    rows = jscc_sim.sweep("photo.png", snr_db=1, cbr="1/4", systems="softcast", channels=[Fussy(1.0)])
+    assert rows["status"].tolist() == ["failed"]
+    assert "not today" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["systems", "channels", "policies", "codecs", "metrics", "zoos"])
+def test_lists(kind):
+    found = getattr(jscc_sim, f"list_{kind}")()
+    assert len(found) >= 5
+    assert found["summary"].str.len().min() > 10
+
+
+def test_options_of_a_training_that_do_not_exist(photos):
+    with pytest.raises(InputError, match="are not those of jscc-sim train"):
+        jscc_sim.train("training", "out", minuts=3)
