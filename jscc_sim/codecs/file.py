@@ -67,6 +67,8 @@ def unpack(content: bytes, folder: str = "", plugin: str = "") -> tuple[Codec, P
 def _unpack_plugin(data: bytes, plugin: str) -> tuple[Codec, Picture]:
     length = data[0] if data else 0
     name = data[1 : 1 + length].decode("ascii", "replace")
+    if not name.isprintable() or len(name) != length or not length:
+        raise InputError(f"of codec {PLUGIN}, a plug-in's, whose name is not in it")
     if not plugin and name not in codec_names():
         raise InputError(f"of codec {name!r}, which is a plug-in: say which with --codec")
     codec = find_codec(plugin or name)
