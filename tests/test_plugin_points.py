@@ -183,6 +183,10 @@ def test_an_edited_channel_is_another_trial_with_the_same_seed(folder):
     assert len({first.key, with_field.key, edited.key, only().key}) == 4
     assert edited.seed == first.seed != with_field.seed
     assert run_trial(first).error == "channel impulsive.py:Impulsive changed since the sweep began"
+    Path("impulsive.py").write_text("1 / 0\n")
+    broken = run_trial(first)
+    assert (broken.status, broken.seed) == ("failed", first.seed)
+    assert broken.error.endswith("impulsive.py raised ZeroDivisionError: division by zero")
 
 
 def test_keys_of_what_was_there_before_stay():
@@ -314,12 +318,16 @@ def test_a_system_from_a_file_with_its_options(folder, capsys):
     ):
         assert main([*words, "--system", "grey.py:Grey", *more]) == 2
         assert message in capsys.readouterr().err
-    axes = 'images = ["a.png"]\nchannels = ["awgn"]\nsnr_db = [10]\ncbr = ["1/2"]\n'
+    axes = 'images = ["a.png"]\nchannels = ["sub/impulsive.py:Impulsive"]\nsnr_db = [10]\ncbr = ["1/2"]\n'
     Path("grid.toml").write_text(axes + '[[systems]]\nname = "sub/grey.py:Grey"\n')
     (folder / "sub").mkdir()
-    shutil.move("grey.py", "sub/grey.py")
-    (trial,) = Grid.from_toml("grid.toml").trials()
-    assert run_trial(trial).system == "grey.py:Grey"
+    for name in ("grey.py", "impulsive.py"):
+        shutil.move(name, f"sub/{name}")
+    os.chdir("sub")
+    (trial,) = Grid.from_toml("../grid.toml").trials()
+    os.chdir("..")
+    row = run_trial(trial)
+    assert (row.status, row.system, row.channel) == ("ok", "grey.py:Grey", "impulsive.py:Impulsive")
 
 
 def test_an_edited_system_is_another_trial(folder):
@@ -408,6 +416,46 @@ def test_tables_tell_apart_plugins_of_one_name(folder):
     assert len(rows) == 3
     assert set(check_table(rows)["channel"]) == {"awgn", *named}
     assert len(named) == 2
+
+
+NOTEBOOK = """
+from dataclasses import dataclass
+import sys
+import numpy as np
+from jscc_sim.channels import Channel, Received
+from jscc_sim.sweeps import Grid, LocalProcesses, run, table
+from jscc_sim.systems.base import System, Transmission
+
+@dataclass(frozen=True)
+class Silent(Channel):
+    def _disturb(self, symbols, fading, noise, estimation):
+        return Received(symbols, 0.0)
+
+def half(picture):
+    return picture // {divisor}
+
+@dataclass(frozen=True)
+class Dark(System):
+    def _transmit(self, picture, channel, budget, rng, belief):
+        return Transmission(half(picture), 1, 0, False)
+
+outcome = run(Grid(["a.png"], [Dark()], [Silent(0.0)], [5], ["1/2"]).trials(), sys.argv[1], LocalProcesses(1))
+print(outcome.ran, outcome.ok, list(table(sys.argv[1])["key"]))
+"""
+
+
+def test_classes_of_a_program_without_a_file(folder):
+    """As in a notebook: again is the same trial, and an edited helper of theirs another."""
+
+    def ran(divisor):
+        words = [sys.executable, "-c", NOTEBOOK.format(divisor=divisor), "rows.sqlite"]
+        out = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder).stdout
+        return out.split(maxsplit=2)
+
+    first, again, edited = ran(2), ran(2), ran(3)
+    assert (first[:2], again[:2], edited[:2]) == (["1", "1"], ["0", "1"], ["1", "1"])
+    assert first[2] == again[2]
+    assert len(edited[2].split(",")) == 2
 
 
 def test_noisy_csi_of_plugins(folder):

@@ -244,3 +244,39 @@ def test_a_recording_is_no_picture(tmp_path, capsys):
     image, named = save(photograph(), tmp_path / "image.png"), tmp_path / "tx.png"
     assert "named as a picture" in refused(capsys, "encode", image, *LINK, "--snr-db", 10, "--out", named)
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
+
+
+OWN = """
+from dataclasses import dataclass
+import numpy as np
+from jscc_sim.systems.base import Frame, LinkSystem, Reception
+
+@dataclass(frozen=True)
+class Grey(LinkSystem):
+    uses: int = 8
+
+    def encode(self, picture, budget, belief, csit=None):
+        phase = np.exp(1j * np.pi * picture.mean() / 255)
+        return Frame(np.full(self.uses, phase, np.complex64), 0, *picture.shape[:2])
+
+    def decode(self, received, genie=None):
+        level = np.clip(255 * np.angle(received.symbols.mean()) / np.pi, 0, 255)
+        return Reception(np.full((96, 128, 3), level, np.uint8))
+"""
+
+
+def test_a_plugin_of_two_ends(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grey.py").write_text(OWN)
+    save(photograph(), "a.png")
+    system = "grey.py:Grey:uses=20"
+    air = ["--snr-db", "12", "--channel", "rician-block:4:64"]
+    sender = ["a.png", "--cbr", "1/6", "--system", system]
+    commands = (
+        ["encode", *sender, *air, "--out", "tx"],
+        ["channel", "tx.sigmf-meta", *air, "--seed", "5", "--out", "rx"],
+        ["decode", "rx.sigmf-meta", "--system", system, "--out", "b.png"],
+        ["transmit", *sender, *air, "--seed", "5", "--no-ssim", "--out", "c.png"],
+    )
+    assert [main(words) for words in commands] == [0] * 4
+    np.testing.assert_array_equal(pixels(tmp_path / "b.png"), pixels(tmp_path / "c.png"))

@@ -23,7 +23,8 @@ SECONDS = (
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
     "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
-    "equaliser, side_info, companion, sender_snr_db, header_margin_db."
+    "equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may be plug-ins, "
+    "as in transmit."
 )
 
 Commands = Any

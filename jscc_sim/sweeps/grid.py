@@ -19,6 +19,7 @@ import numpy as np
 from jscc_sim.channels import (
     PERFECT,
     Channel,
+    channel_label,
     channel_name,
     channel_sha256,
     is_built_in,
@@ -163,10 +164,7 @@ class Grid:
         they would be one trial."""
         systems = []
         air = [(absolute(channel, Path()), csi) for channel, csi in self.air]
-        hashes = {
-            channel: "" if is_built_in(channel) else channel_sha256(parse_channel(channel, 0.0))
-            for channel, _ in air
-        }
+        known = {channel: _known(channel) for channel, _ in air}
         for system in self.specs:
             with errors_named(f"system {system.label.name}, policy {system.label.policy}"):
                 spec = system.within(Path())
@@ -199,8 +197,9 @@ class Grid:
                     cbr,
                     repeat,
                     self.seed,
-                    hashes[channel],
-                    metrics,
+                    channel_sha256=known[channel][0],
+                    channel_label=known[channel][1],
+                    metrics=metrics,
                 )
                 trials.setdefault(trial.key, trial)
         return list(trials.values())
@@ -293,6 +292,14 @@ def _images(value: object, folder: Path) -> list[str]:
 
 def _channel_name(value: object) -> object:
     return channel_name(value) if isinstance(value, Channel) else value
+
+
+def _known(channel: str) -> tuple[str, str]:
+    """(hash, label) of a channel that is a plug-in."""
+    if is_built_in(channel):
+        return "", ""
+    plugin = parse_channel(channel, 0.0)
+    return channel_sha256(plugin), channel_label(plugin)
 
 
 def _system_spec(value: object) -> SystemSpec:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from jscc_sim.channels import Channel, channel_label, parse_channel
+from jscc_sim.channels import Channel, parse_channel
 from jscc_sim.images import Picture
 from jscc_sim.plugins import digest, short
 from jscc_sim.sweeps.row import Row
@@ -26,8 +26,9 @@ SEED_DIGITS = 12
 @dataclass(frozen=True)
 class Trial:
     """One transmission of one picture. image: its name in tables; path: where a worker finds it;
-    cbr: the budget; repeat: 0, 1, ... for further draws of the channel; channel_sha256: of one that is a
-    plug-in; metrics: what is measured, each with the hash of what it is; none for the usual ones."""
+    cbr: the budget; repeat: 0, 1, ... for further draws of the channel; channel_sha256, channel_label: of one
+    that is a plug-in, what it is known by and its class with fields; metrics: what is measured, each with the
+    hash of what it is; none for the usual ones."""
 
     system: SystemSpec
     fingerprint: Fingerprint
@@ -44,6 +45,7 @@ class Trial:
     root_seed: int
     channel_sha256: str = ""
     metrics: tuple[tuple[str, str], ...] = ()
+    channel_label: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -61,7 +63,7 @@ class Trial:
     def seed(self) -> int:
         """Seed of fading and noise: system, budget, worker and order never enter, nor where a plug-in comes
         from."""
-        channel = channel_label(self.sent_over) if self.channel_sha256 else self.channel
+        channel = self.channel_label or self.channel
         parts = (self.root_seed, self.pixels_sha256, self.snr_db, channel, self.repeat)
         return int(digest("seed", *parts)[:SEED_DIGITS], 16)
 

@@ -1,0 +1,63 @@
+"""The radio channel: white noise, fading, channel estimates, equalisers; and any channel by its name."""
+
+from jscc_sim.channels.base import Channel, Received, Symbols, complex_normal, papr_db, reals_of, symbols_of
+from jscc_sim.channels.catalogue import (
+    ELSEWHERE,
+    FORMS,
+    GROUP,
+    PARAMETERS,
+    PERFECT,
+    channel_label,
+    channel_name,
+    channel_sha256,
+    is_built_in,
+    parse_channel,
+    parse_csi,
+    takes_noisy_csi,
+)
+from jscc_sim.channels.equalisation import (
+    EQUALISERS,
+    LEAST_GAIN,
+    LEAST_VARIANCE,
+    WEAKEST_POWER,
+    Equalised,
+    EqualisedReals,
+    check_equaliser,
+    equalise,
+    undo,
+)
+from jscc_sim.channels.flat import AWGN, OUTAGE_SHARE, Fading
+
+__all__ = [
+    "AWGN",
+    "ELSEWHERE",
+    "EQUALISERS",
+    "FORMS",
+    "GROUP",
+    "LEAST_GAIN",
+    "LEAST_VARIANCE",
+    "OUTAGE_SHARE",
+    "PARAMETERS",
+    "PERFECT",
+    "WEAKEST_POWER",
+    "Channel",
+    "Equalised",
+    "EqualisedReals",
+    "Fading",
+    "Received",
+    "Symbols",
+    "channel_label",
+    "channel_name",
+    "channel_sha256",
+    "check_equaliser",
+    "complex_normal",
+    "equalise",
+    "is_built_in",
+    "papr_db",
+    "parse_channel",
+    "parse_csi",
+    "reals_of",
+    "symbols_of",
+    "takes_noisy_csi",
+    "undo",
+]

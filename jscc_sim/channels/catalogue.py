@@ -1,0 +1,181 @@
+"""Channels by name, as the command line and grids know them; plug-ins too."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from jscc_sim.channels.base import Channel
+from jscc_sim.channels.flat import AWGN, Fading
+from jscc_sim.errors import InputError
+from jscc_sim.plugins import (
+    ByValue,
+    UnknownNameError,
+    errors_named,
+    field_names,
+    find_plugin,
+    label,
+    load_plugin,
+    plugin_sha256,
+)
+from jscc_sim.units import check_snr_db
+
+PERFECT = "perfect"
+
+FORMS: Mapping[str, str] = {
+    "awgn": "White Gaussian noise.",
+    "rayleigh-slow": "Rayleigh fading, one fade a frame.",
+    "rayleigh-block:L": "Rayleigh fading in blocks.",
+    "rayleigh-fast": "Rayleigh fading, a fade for every use.",
+    "rician-slow:K": "Rician fading, one fade a frame.",
+    "rician-block:K:L": "Rician fading in blocks.",
+    "rician-fast:K": "Rician fading, a fade for every use.",
+    "rayleigh-real-fast": "The fade's amplitude alone, for every use, unknown to the receiver.",
+    "rician-real-fast:K": "The same of Rician fading.",
+}
+"""Forms of names on the command line, and what they are."""
+
+PARAMETERS = {
+    "K": "power of the fixed path over that of the scattered ones, linear, not in dB",
+    "L": "channel uses that share one fade",
+}
+"""Of the forms."""
+
+GROUP = "jscc_sim.channels"
+"""Of the entry points by which installed packages add theirs."""
+
+ELSEWHERE = ("snr_db", "csi_db")
+"""Fields of a channel that are not in its name."""
+
+
+def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
+    """A channel from its command-line name, such as `awgn`, `rayleigh-block:64` or `rician-slow:4`, or a
+    plug-in's: an installed one's name, package.module:Class or file.py:Class, with :key=value,... or without.
+
+    csi: `perfect`, or `noisy:DB` where there is fading to estimate. Raises InputError for anything else.
+    """
+    csi_db = parse_csi(csi)
+    kind, *arguments = name.split(":")
+    if not is_built_in(name):
+        return _plugin(name, snr_db, csi_db)
+    if kind == "awgn":
+        if arguments:
+            raise InputError(_not_one_of(name))
+        _check_csi(name, csi_db)
+        return AWGN(snr_db)
+    family, _, speed = kind.partition("-")
+    if len(arguments) != (family == "rician") + (speed == "block"):
+        raise InputError(_not_one_of(name))
+    try:
+        k_factor = float(arguments[0]) if family == "rician" else 0.0
+        coherence = {"slow": None, "block": 0}.get(speed, 1)
+        if coherence == 0:
+            coherence = int(arguments[-1])
+    except ValueError:
+        raise InputError(f"channel {name!r}: K is a number and L a whole number of uses") from None
+    real = speed == "real-fast"
+    if real:
+        _check_csi(name, csi_db)
+    return Fading(snr_db, k_factor, coherence, csi_db, real)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is that of one of the package's own channels, whatever follows it."""
+    kinds = {form.partition(":")[0] for form in FORMS}
+    return not isinstance(name, ByValue) and name.partition(":")[0] in kinds
+
+
+def channel_name(channel: Channel) -> str:
+    """The name that `parse_channel` makes the same channel of, at its SNR and CSI; of a plug-in the instance
+    by value. Raises InputError for one that cannot be sent to workers."""
+    if type(channel) is AWGN:
+        return "awgn"
+    if type(channel) is Fading:
+        family = f":{_number(channel.k_factor)}" if channel.k_factor else ""
+        kind = "rician" if family else "rayleigh"
+        if channel.real and channel.coherence == 1:
+            return f"{kind}-real-fast{family}"
+        if not channel.real:
+            speed = {None: "slow", 1: "fast"}.get(channel.coherence, "block")
+            return f"{kind}-{speed}{family}" + (f":{channel.coherence}" if speed == "block" else "")
+    return ByValue(channel, without=ELSEWHERE)
+
+
+def channel_label(channel: Channel) -> str:
+    """A plug-in by class and fields, wherever it comes from."""
+    return label(channel, ELSEWHERE)
+
+
+def channel_sha256(channel: Channel) -> str:
+    """What a plug-in is known by, whatever its SNR and CSI."""
+    return plugin_sha256(channel, ELSEWHERE)
+
+
+def takes_noisy_csi(channel: Channel) -> bool:
+    """Whether a receiver of it can have noisy CSI."""
+    return channel.estimated and "csi_db" in field_names(type(channel))
+
+
+_NO_NAMES: Mapping[str, type[Channel]] = {}
+"""Of plug-ins: the package's own channels have names of another form."""
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
+    """Raises InputError for what is no channel, or plans with what is no SNR."""
+    given: dict[str, Any] = {"snr_db": snr_db} | ({} if csi_db is None else {"csi_db": csi_db})
+    try:
+        if isinstance(name, ByValue):
+            channel: Channel = load_plugin(name, _NO_NAMES, Channel)
+            own = field_names(type(channel))
+            with errors_named(f"channel {name}"):
+                channel = replace(channel, **{k: v for k, v in given.items() if k in own})
+        else:
+            own = field_names(find_plugin(name, _NO_NAMES, Channel, GROUP)[0])
+            given = {field: value for field, value in given.items() if field in own}
+            channel = load_plugin(name, _NO_NAMES, Channel, GROUP, given)
+    except UnknownNameError as error:
+        raise InputError(_not_one_of(name, error.installed)) from None
+    if csi_db is not None and not takes_noisy_csi(channel):
+        what = "field csi_db" if channel.estimated else "channel estimate"
+        raise InputError(f"channel {name} has no {what}, so its CSI cannot be noisy:{csi_db:g}")
+    with errors_named(f"channel {name}"):
+        for field in fields(channel):
+            if not isinstance(getattr(channel, field.name), Hashable):
+                raise InputError(
+                    f"channel {name}: field {field.name} is a {type(getattr(channel, field.name)).__name__}, "
+                    "which changes: a tuple or a number does not"
+                )
+        planned = np.asarray([*channel.effective_snrs_db(), channel.outage_snr_db()], np.float64)
+    if len(planned) < 2 or not np.isfinite(planned).all():
+        raise InputError(f"channel {name} plans with {planned.tolist()} dB, not with finite SNRs")
+    return channel
+
+
+def _not_one_of(name: str, installed: Sequence[str] = ()) -> str:
+    known = ", ".join([*FORMS, *installed])
+    return f"channel {name!r} is none of {known}, package.module:Class or file.py:Class"
+
+
+def _check_csi(name: str, csi_db: float | None) -> None:
+    if csi_db is not None:
+        raise InputError(f"channel {name} has no channel estimate, so its CSI cannot be noisy:{csi_db:g}")
+
+
+def parse_csi(text: str) -> float | None:
+    """Quality of a channel estimate in dB, None for perfect. Raises InputError for anything else."""
+    if text == PERFECT:
+        return None
+    kind, _, quality = text.partition(":")
+    try:
+        if kind == "noisy":
+            return check_snr_db(float(quality), "CSI quality")
+    except ValueError:
+        pass
+    raise InputError(f"CSI {text!r} is neither perfect nor noisy:DB")
