@@ -318,7 +318,7 @@ def test_a_long_policy_keeps_its_beginning(folder, capsys):
     assert "a.png                    my_long_policy.py:MyPoli " in capsys.readouterr().out
 
 
-def test_policies_of_installed_packages_are_listed(capsys, monkeypatch):
+def test_policies_of_installed_packages_are_listed(capsys, caplog, monkeypatch):
     group = "jscc_sim.policies"
     installed = [
         importlib.metadata.EntryPoint("theirs", "jscc_sim.allocation.random:Random", group),
@@ -329,7 +329,7 @@ def test_policies_of_installed_packages_are_listed(capsys, monkeypatch):
     assert main(["policies"]) == 0
     shown = capsys.readouterr()
     assert [line.split()[0] for line in shown.out.splitlines()] == [*POLICIES, "theirs"]
-    gone, number = shown.err.splitlines()
+    gone, number = (record.getMessage() for record in caplog.records)
     assert "policy gone: no_such_package:Policy raised ModuleNotFoundError" in gone
     assert "jscc_sim.units:BLOCK: 32 is no subclass of AllocationPolicy" in number
 
