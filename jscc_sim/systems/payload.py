@@ -18,6 +18,10 @@ SOFTCAST, SOFTCAST_ID = "softcast", 0x50FC
 """A system without weights, and the id that its frames have in place of theirs."""
 
 
+DECODED_BY = {"digits": "digits", "quantised": "quantised+uep", "vae": "vae:2"}
+"""Released weights -> a system that reads frames of theirs."""
+
+
 def header_protection(belief: Channel, budget: int, margin_db: float | None, payload: int = 0) -> Protection:
     """What a sender makes its header for. payload: uses that the payload cannot do without."""
     return Protection(belief.outage_snr_db(), budget, margin_db, payload)
@@ -58,11 +62,14 @@ def part_of(equalised: Equalised, start: int, uses: int) -> Equalised:
 def _maker(system_id: int) -> tuple[str, str]:
     """What makes frames of such an id, in words, and what a receiver of them is to be told."""
     if system_id == SOFTCAST_ID:
-        return SOFTCAST, ""
+        return SOFTCAST, f": use --system {SOFTCAST}"
     for name in released_zoos():
         if load_zoo(name).id == system_id:
             return f"zoo {name}", f": use --zoo {name}"
     for name in released("system"):
         if Checkpoint.find(name).id == system_id:
-            return f"the weights of {name}", ""
+            return (
+                f"the weights of {name}",
+                f": use --system {DECODED_BY[name]}" if name in DECODED_BY else "",
+            )
     return "unknown weights", ""
