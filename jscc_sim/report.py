@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import psnr_of_mse
-from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.curves import NAMES, gain_figure, outage_figure, quality_figure
 from jscc_sim.plots.gains import with_gains
 from jscc_sim.plots.series import Curves, coders
 from jscc_sim.plots.style import figure_bytes
@@ -161,9 +161,11 @@ def _figure(draw: Callable[[], Figure], words: str) -> str:
 
 def _points(table: pd.DataFrame) -> str:
     """Every point of every curve, with what the figures do not show."""
+    known = [name for name in (*MEASURES, *further_metrics(table)) if table[name].notna().any()]
+    measured = [name for name in known if name != "psnr_db"]
     head = ["scheme", "SNR dB", "CBR budget", "images", "frames", "CBR spent", "header", "PSNR dB",
-            "of mean MSE", "without outages", "SSIM", "MS-SSIM", "outage", "coder", "PAPR dB",
-            "seconds"]  # fmt: skip
+            "of mean MSE", "without outages", *(NAMES.get(name, name) for name in measured), "outage",
+            "coder", "PAPR dB", "seconds"]  # fmt: skip
     rows = []
     for (scheme, snr_db, budget), group in _places(table, table):
         good = group[group["status"] == "ok"]
@@ -175,7 +177,9 @@ def _points(table: pd.DataFrame) -> str:
             len(good),
         ]
         if not len(good):
-            rows.append([*where, *[""] * 10, "/".join(sorted(set(group["status"])))])
+            rows.append(
+                [*where, *[""] * (len(head) - len(where) - 1), "/".join(sorted(set(group["status"])))]
+            )
             continue
         each = good.groupby("image")
         arrived = good[~good["outage"]]
@@ -189,7 +193,7 @@ def _points(table: pd.DataFrame) -> str:
                 _spread(_of_images(good, "psnr_db"), 2),
                 "" if psnr_mse is None else f"{psnr_mse:.2f}",
                 f"{_spread(kept, 2)}, {len(arrived)} frames" if 0 < len(arrived) < len(good) else "",
-                *(_spread(_of_images(good, y), 4) for y in ("ssim", "ms_ssim")),
+                *(_spread(_of_images(good, y), 4) for y in measured),
                 f"{good['outage'].mean():.2%}",
                 _coders(good),
                 _spread(each["papr_db"].mean(), 1),

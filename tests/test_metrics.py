@@ -339,3 +339,10 @@ def test_metrics_by_the_command_line(mine, capsys, tmp_path):
     assert float(line[: len(heading)].split()[-3]) == pytest.approx(row["gmsd"], abs=1e-4)
     assert main(["metrics"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(METRICS)
+
+
+def test_a_column_of_the_row_itself_is_refused(mine, capsys):
+    path = mine(text=MINE.replace('"largest"', '"uses"'))
+    words = ["transmit", "astronaut", "--zoo", "linear", "--cbr", "1/48", "--snr-db", "5"]
+    assert main([*words, "--metrics", path]) == 2
+    assert "column uses of Mine" in capsys.readouterr().err

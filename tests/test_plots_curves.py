@@ -740,3 +740,17 @@ def test_any_metric_of_the_table_is_drawn():
         quality_figure(table, y="lpips")
     with pytest.raises(InputError, match="'seconds' is none of the table's metrics"):
         quality_figure(table, y="seconds")
+    figure = quality_figure(table, y="mine", label="root of the error")
+    assert figure.axes[0].get_ylabel() == "root of the error"
+
+
+def test_a_legend_of_long_names_fits():
+    table = results()
+    table["policy"] = (
+        table["policy"] + "_of_somebody_whose_class_has_a_very_long_name_indeed:parameter=0.123456789"
+    )
+    figure = quality_figure(table)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width

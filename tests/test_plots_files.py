@@ -1,6 +1,7 @@
 """Figures as files: pictures side by side, sizes, the same bytes, and `jscc-sim plot`."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -293,3 +294,14 @@ def test_a_users_matplotlibrc_changes_nothing(tmp_path):
         assert ran.code == 0, ran.err
         drawn.append((tmp_path / f"{name}.svg").read_bytes())
     assert drawn[0] == drawn[1]
+
+
+def test_long_titles_are_wrapped(reconstructions):
+    original, (first, *_) = reconstructions[0], reconstructions[1]
+    long = replace(
+        first, label="a policy of somebody:overlap=0.2, channel.py:Impulsive:rate=0.01 10 dB, CBR 1/16"
+    )
+    figure = reception_figure(original, [long])
+    (title,) = [axes.get_title() for axes in figure.axes if "somebody" in axes.get_title()]
+    assert max(map(len, title.splitlines())) <= 44
+    assert " ".join(title.split()).startswith(long.label)

@@ -277,6 +277,7 @@ def _add_plotting(commands: Commands) -> None:
     plot.add_argument("--x", choices=("cbr", "snr_db"), default="cbr", help="axis (cbr)")
     plot.add_argument("--y", default="psnr_db", metavar="COLUMN",
                       help="drawn over it: a metric's column, gain_db or outage (psnr_db)")  # fmt: skip
+    plot.add_argument("--y-label", default="", metavar="TEXT", help="of that axis, where a metric is yours")
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
     plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")

@@ -29,6 +29,7 @@ from jscc_sim.recording import (
     write_received,
     write_recording,
 )
+from jscc_sim.sweeps.row import check_columns
 from jscc_sim.systems.base import LinkSystem, System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
@@ -48,6 +49,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     system = spec.load()
     system.check(channel)
     metrics = load_metrics("psnr" if arguments.no_ssim else arguments.metrics)
+    check_columns(metrics)
     jobs = _jobs(arguments)
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent

@@ -46,6 +46,7 @@ def plot(arguments: argparse.Namespace) -> int:
             parents=parents,
             outages=outages,
             bands=not arguments.no_bands,
+            label=arguments.y_label,
         )
     save_figure(figure, arguments.out)
     print(arguments.out)

@@ -77,10 +77,11 @@ def quality_figure(
     parents: Mapping[str, str] | None = None,
     outages: bool = True,
     bands: bool = True,
+    label: str = "",
 ) -> Figure:
-    """Mean quality, y the column of any metric, over CBR (as spent) or SNR, with 95 % bands over images, or,
-    of fewer than FEWEST, a thin line for each; of a curve that is one point a bar, or dots; bands: whether
-    there are any. The axis is scaled by the lines.
+    """Mean quality, y the column of any metric, called `label` on the axis, over CBR (as spent) or SNR, with
+    95 % bands over images, or, of fewer than FEWEST, a thin line for each; of a curve that is one point a bar,
+    or dots; bands: whether there are any. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
     published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
@@ -113,7 +114,7 @@ def quality_figure(
         page.place(axes)
         if references is not None:
             _draw_references(page, axes, value, rows, references, sources)
-        axes.set_ylabel(style.plain(NAMES.get(y, y)) + ("" if outages else ", without outages"))
+        axes.set_ylabel(style.plain(label or NAMES.get(y, y)) + ("" if outages else ", without outages"))
         return drawn
 
     page.draw(draw)

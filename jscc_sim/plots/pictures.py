@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,10 @@ class Reconstruction:
     cbr: float | None = None
     coder: str = ""
     outage: bool = False
+
+
+TITLE_LETTERS = 44
+"""Of a line above a panel."""
 
 
 def reception_figure(original: Picture, reconstructions: Sequence[Reconstruction]) -> Figure:
@@ -239,7 +244,8 @@ def _spread(values: NDArray[np.int64], height: int, width: int) -> NDArray[np.fl
 
 def _show(axes: Axes, picture: Picture, title: str) -> None:
     axes.imshow(picture, interpolation="nearest")
-    axes.set_title(plain(title), fontsize=10)
+    lines = [textwrap.fill(line, TITLE_LETTERS) for line in title.splitlines()]
+    axes.set_title(plain("\n".join(lines)), fontsize=10)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -132,18 +132,25 @@ def plain(text: str) -> str:
     return (" " * seen.startswith("_") + seen).replace("$", r"\$")
 
 
+SHORTEST_LABEL = 12
+"""Letters of a legend's line, at the least."""
+
+
 def _widest_legend(figure: Figure, entries: Mapping[str, Artist], width: float) -> Legend:
-    """The legend of as many columns as fit."""
-    for columns in range(min(len(entries), 5), 0, -1):
+    """The legend of as many columns as fit; long names in several lines where one column is too wide."""
+    whole = max(map(len, entries), default=0)
+    shapes = [(columns, whole) for columns in range(min(len(entries), 5), 0, -1)]
+    shapes += [(1, letters) for letters in range(60, SHORTEST_LABEL - 1, -6)]
+    for columns, letters in shapes:
         legend = figure.legend(
             entries.values(),
-            [plain(label) for label in entries],
+            [plain(label if len(label) <= letters else textwrap.fill(label, letters)) for label in entries],
             loc="lower center",
             ncols=columns,
             borderaxespad=0,
             borderpad=0.2,
         )
-        if columns == 1 or _size(legend)[0] < width:
+        if letters == SHORTEST_LABEL or _size(legend)[0] < width:
             break
         legend.remove()
     return legend

@@ -32,7 +32,7 @@ from jscc_sim.files import read_regular
 from jscc_sim.images import BUILTIN, list_pictures, read_picture
 from jscc_sim.metrics import DEFAULT, Metric, load_metrics, metric_name
 from jscc_sim.plugins import absolute, errors_named, plugin_sha256, short
-from jscc_sim.sweeps.row import Row
+from jscc_sim.sweeps.row import check_columns
 from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
@@ -211,10 +211,7 @@ class Grid:
         metrics = load_metrics(names)
         if set(metrics) == set(DEFAULT):
             return ()
-        taken = {field.name for field in dataclasses.fields(Row)}
-        for metric in metrics:
-            if metric.column in taken and metric not in DEFAULT:
-                raise InputError(f"metrics: column {metric.column} of {metric} is one that every table has")
+        check_columns(metrics)
         return tuple((name, plugin_sha256(metric)) for name, metric in zip(names, metrics, strict=True))
 
     def _check_doubles(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
 import jscc_sim
+from jscc_sim.errors import InputError
+from jscc_sim.metrics import DEFAULT, Metric
 from jscc_sim.versions import version_of
 
 OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
@@ -114,3 +116,11 @@ class Row:
     stage_seconds: Mapping[str, float] | None = None
     versions: Mapping[str, str] = field(default_factory=versions)
     git_commit: str | None = field(default_factory=git_commit)
+
+
+def check_columns(metrics: Sequence[Metric]) -> None:
+    """Raises InputError for a metric whose column is a row's own."""
+    taken = {field.name for field in fields(Row)}
+    for metric in metrics:
+        if metric.column in taken and metric not in DEFAULT:
+            raise InputError(f"metrics: column {metric.column} of {metric} is one that every table has")
