@@ -26,6 +26,7 @@ from jscc_sim.plugins import (
     label,
     load_plugin,
     plugin_sha256,
+    set_beside,
 )
 from jscc_sim.units import check_snr_db, db_to_power, noise_variance, power_to_db
 
@@ -458,7 +459,7 @@ def channel_label(channel: Channel) -> str:
 
 def channel_sha256(channel: Channel) -> str:
     """What a plug-in is known by, whatever its SNR and CSI."""
-    return plugin_sha256(channel, ELSEWHERE)
+    return plugin_sha256(channel, (*ELSEWHERE, *set_beside(channel)))
 
 
 def takes_noisy_csi(channel: Channel) -> bool:
@@ -482,6 +483,7 @@ def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
             channel: Channel = load_plugin(name, _NO_NAMES, Channel)
             own = field_names(type(channel))
             with errors_named(f"channel {name}"):
+                _check_all_fields(name, channel)
                 channel = replace(channel, **{k: v for k, v in given.items() if k in own})
         else:
             own = field_names(find_plugin(name, _NO_NAMES, Channel, GROUP)[0])
@@ -503,6 +505,17 @@ def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
     if len(planned) < 2 or not np.isfinite(planned).all():
         raise InputError(f"channel {name} plans with {planned.tolist()} dB, not with finite SNRs")
     return channel
+
+
+def _check_all_fields(name: str, channel: Channel) -> None:
+    """Raises InputError for what the same channel at another SNR would lose: what was set beside the fields,
+    and does not follow from them."""
+    beside = set_beside(channel)
+    if beside and plugin_sha256(replace(channel)) != plugin_sha256(channel):
+        raise InputError(
+            f"channel {name}: {', '.join(beside)} is no field: write @dataclass(frozen=True) above the "
+            f"class, and {beside[0]}: float or the like in it, in place of __init__"
+        )
 
 
 def _not_one_of(name: str, installed: Sequence[str] = ()) -> str:

@@ -24,6 +24,7 @@ from jscc_sim.cli import main
 from jscc_sim.codecs import CODECS, Codec, find_codec
 from jscc_sim.complexity import GradientEnergy
 from jscc_sim.errors import InputError
+from jscc_sim.metrics import Metric
 from jscc_sim.plugins import ByValue, plugin_sha256
 from jscc_sim.sweeps import DaskCluster, Given, Grid, LocalProcesses, SystemSpec, run, run_trial, table
 from jscc_sim.systems.base import Frame, LinkSystem, Reception, System, Transmission
@@ -900,3 +901,80 @@ def test_an_instance_that_cannot_be_sent(folder):
         pytest.raises(InputError, match=r"Open\(.*cannot be sent to workers: TypeError"),
     ):
         grid(systems=[Open(handle)])
+
+
+class OwnInit(Channel):
+    """Not a dataclass of its own."""
+
+    def __init__(self, snr_db, rate=0.1):
+        super().__init__(snr_db)
+        self.rate = rate
+
+    def _disturb(self, symbols, fading, noise, estimation):
+        return Received(symbols, 0.1)
+
+
+@dataclass(frozen=True)
+class Derived(OwnInit):
+    """What it sets follows from its fields."""
+
+    share: float = 0.5
+
+    def __post_init__(self):
+        object.__setattr__(self, "table", (self.snr_db, self.share))
+
+
+class Weighted(Metric):
+    """Not a dataclass of its own either."""
+
+    column, label = "weighted", "weighted"
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def _measure(self, picture, reference):
+        return self.weight
+
+
+def test_what_an_init_of_ones_own_sets_is_known(folder):
+    """Two instances that differ are two, and no row of one is taken for the other's."""
+    found = []
+    for weight in (1.0, 2.0):
+        trials = grid(metrics=[Weighted(weight)]).trials()
+        run(trials, folder / "rows.sqlite", Given(ThreadPoolExecutor(1)))
+        rows = table(folder / "rows.sqlite")
+        found += list(rows[rows["key"] == trials[0].key]["weighted"])
+    assert found == [1.0, 2.0]
+
+
+def test_a_channel_whose_state_is_no_field(folder):
+    """At another SNR it would be another channel."""
+    assert grid(channels=[OwnInit(10.0)]).trials()
+    with pytest.raises(InputError, match=r"channel OwnInit\(rate=0.5\): rate is no field: write @dataclass"):
+        grid(channels=[OwnInit(10.0, 0.5)])
+    (row,) = (run_trial(trial) for trial in grid(channels=[Derived(10.0)]).trials())
+    assert row.status == "ok"
+
+
+@dataclass(frozen=True)
+class Drawing(Metric):
+    """A field that Python writes with its address in memory."""
+
+    column, label = "drawing", "drawing"
+    rng: object = None
+
+    def _measure(self, picture, reference):
+        return 1.0
+
+
+class Addressed:
+    def __repr__(self):
+        return object.__repr__(self)
+
+
+@pytest.mark.parametrize("make", [lambda: np.random.default_rng(1), Addressed])
+def test_no_address_is_in_a_key(make):
+    assert plugin_sha256(Drawing(make())) == plugin_sha256(Drawing(make()))
+    assert plugin_sha256(Drawing(np.random.default_rng(1))) != plugin_sha256(
+        Drawing(np.random.default_rng(2))
+    )
