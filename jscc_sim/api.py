@@ -30,6 +30,7 @@ from jscc_sim.complexity import ComplexityEstimator
 from jscc_sim.errors import InputError, JsccError
 from jscc_sim.images import BUILTIN, Picture, list_pictures, read_picture, write_picture
 from jscc_sim.metrics import DEFAULT, Metric, Quality, load_metrics, measure
+from jscc_sim.plugins import errors_named
 from jscc_sim.systems.base import System
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
@@ -157,7 +158,8 @@ def transmit(
     measured = load_metrics(metrics)
     name = channel_name(channel) if isinstance(channel, Channel) else channel
     truth = parse_channel(name, float(snr_db), csi)
-    made.check(truth)
+    with errors_named(type(made).__name__):
+        made.check(truth)
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
     height, width = pixels.shape[:2]
     budget = budget_uses(_cbr(cbr), height, width)

@@ -18,12 +18,13 @@ import pandas as pd
 import pytest
 from processes import photograph, pixels, save
 
+import jscc_sim
 from jscc_sim.allocation import AllocationPolicy, Lagrangian, Random, Uniform, load_policy, policy_name
 from jscc_sim.channels import AWGN, Channel, Fading, Received, channel_name, parse_channel
 from jscc_sim.cli import main
 from jscc_sim.codecs import CODECS, Codec, find_codec
 from jscc_sim.complexity import GradientEnergy
-from jscc_sim.errors import InputError
+from jscc_sim.errors import BudgetError, InputError, OutageError
 from jscc_sim.metrics import Metric
 from jscc_sim.plugins import ByValue, plugin_sha256
 from jscc_sim.sweeps import DaskCluster, Given, Grid, LocalProcesses, SystemSpec, run, run_trial, table
@@ -34,6 +35,7 @@ from jscc_sim.systems.digital import Digital
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.ideal import IdealDigital
 from jscc_sim.systems.softcast import SoftCast
+from jscc_sim.units import RatioSet
 from jscc_sim.zoo import load_zoo
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "impulsive.py"
@@ -684,6 +686,9 @@ class Slashed(Nameless):
 class Levelless(Nameless):
     name, levels = "x", 0
 
+class Looking(Nameless):
+    name, look_ahead = "looking", "far"
+
 class Versionless(Nameless):
     name = "x"
     def version(self): return 3
@@ -717,6 +722,7 @@ class Other:
         ("--system", "bad.py:Slashed+ldpc", "its name is '../x', not letters"),
         ("--system", "bad.py:Levelless+ideal", "levels = 0 is no number from 1 to"),
         ("--system", "bad.py:Versionless+ideal", "its version is a int, not text"),
+        ("--system", "bad.py:Looking+ideal", "look_ahead = 'far' is no number from 0 to 1048576"),
         ("--system", "bad.py:Failing+ideal", "codec bad.py:Failing raised OSError: no library"),
         ("--system", "bad.py:Jpeg+ideal", "its name is jpeg, which is the package's own"),
         ("--system", "bad.py:Lazy+ideal", "Lazy is no subclass of Codec"),
@@ -735,6 +741,13 @@ def test_plugins_that_cannot_be_used(folder, capsys, option, spec, message):
 def test_a_channel_that_plans_with_no_snr():
     with pytest.raises(InputError, match=r"plans with \[0.0, nan\] dB, not with finite SNRs"):
         grid(channels=[Broken(0.0, "plans")])
+
+
+class Ending(BaseException):
+    """No Exception, and without words."""
+
+    def __str__(self):
+        raise RuntimeError
 
 
 @dataclass(frozen=True)
@@ -760,6 +773,12 @@ class BrokenLink(LinkSystem):
                 raise RuntimeError("encoder")
             case "tuple":
                 return symbols
+            case "ends":
+                raise Ending
+            case "notes":
+                return Frame(symbols, 0, *picture.shape[:2], seconds={"encode": "long"})
+            case "half":
+                return Frame(symbols, 1.5, *picture.shape[:2])
         return Frame(symbols, 50 if self.how == "header" else 0, *picture.shape[:2])
 
     def decode(self, received, genie=None):
@@ -769,7 +788,7 @@ class BrokenLink(LinkSystem):
             return None
         kind = np.float32 if self.how == "float" else np.uint8
         shape = (40, 64) if self.how == "grey" else (40, 64, 3)
-        return Reception(np.zeros(shape, kind))
+        return Reception(np.zeros(shape, kind), None if self.how == "timeless" else {})
 
 
 @pytest.mark.parametrize(
@@ -787,6 +806,10 @@ class BrokenLink(LinkSystem):
         ("nothing", "BrokenLink made NoneType of a picture, not an array of uint8"),
         ("float", "BrokenLink made an array of float32 of a picture, not an array of uint8"),
         ("grey", "BrokenLink made a picture of shape [40, 64], not [H, W, 3]"),
+        ("ends", "BrokenLink raised Ending: Ending without words"),
+        ("notes", "BrokenLink took 'long' seconds to encode, which is no time"),
+        ("half", "BrokenLink says that 1.5 of 40 uses are the header"),
+        ("timeless", "BrokenLink says None of its seconds, not how many by stage"),
     ],
 )
 def test_a_link_that_breaks_its_promise(folder, how, message):
@@ -797,9 +820,21 @@ def test_a_link_that_breaks_its_promise(folder, how, message):
     assert str(caught.value) == message
 
 
+NOTES = {
+    "timeless": {"seconds": None},
+    "coder": {"coder": 5},
+    "papr": {"papr_db": "low"},
+    "made": {"header_snr_db": "high"},
+    "index": {"index": "ABC"},
+    "outside": {"index": np.array([0, 2, 0, 1])},
+}
+
+
 @dataclass(frozen=True)
 class BrokenSystem(System):
     """A system that does what it is told."""
+
+    ratios = RatioSet((16, 32))
 
     how: str = ""
 
@@ -818,7 +853,24 @@ class BrokenSystem(System):
                 return replace(right, seconds={"encode": float("nan")})
             case "none":
                 return None
+            case "spoils":
+                picture[:] = 0
+                return right
+            case "numpy":
+                levels = {"papr_db": np.float32(3), "header_snr_db": np.float64(4)}
+                whole = {"uses": np.int64(10), "header_uses": np.int16(5)}
+                return replace(right, seconds={"encode": np.float32(1)}, **whole, **levels)
+        if self.how in NOTES:
+            return replace(right, **NOTES[self.how])
         raise ValueError("sorry")
+
+    def prepare(self):
+        if self.how == "prepare":
+            raise OSError("no weights")
+
+    def check(self, channel):
+        if self.how == "check":
+            raise KeyError("channel")
 
     def version(self):
         return 5 if self.how == "version" else "1"
@@ -834,10 +886,93 @@ class BrokenSystem(System):
         ("seconds", "BrokenSystem took nan seconds to encode, which is no time"),
         ("none", "BrokenSystem returned a NoneType, not a Transmission"),
         ("raises", "BrokenSystem raised ValueError: sorry"),
+        ("timeless", "BrokenSystem says None of its seconds, not how many by stage"),
+        ("coder", "BrokenSystem says that 5 coded the picture, which is no name"),
+        ("papr", "BrokenSystem says that its PAPR is 'low', which is no number of dB"),
+        ("made", "BrokenSystem made its header for 'high', which is no number of dB"),
+        ("index", "BrokenSystem made an index that is str, not whole numbers [4]"),
+        ("outside", "BrokenSystem made an index outside 0 to 1, its ratios"),
+        ("prepare", "BrokenSystem raised OSError: no weights"),
     ],
 )
 def test_a_system_that_breaks_its_promise(folder, how, message):
     row = run_trial(only(systems=[BrokenSystem(how)]))
+    assert (row.status, row.error) == ("failed", message)
+
+
+def test_a_system_that_spoils_its_picture_is_measured_against_what_was_sent(folder):
+    picture = photograph(40, 64)
+    sent = jscc_sim.transmit(picture, snr_db=10, cbr="1/2", system=BrokenSystem("spoils"))
+    assert np.array_equal(picture, photograph(40, 64))
+    assert sent.psnr_db is None  # it took its copy before
+    assert run_trial(only(systems=[Black()])).psnr_db < 20
+
+
+@dataclass(frozen=True)
+class Black(System):
+    """Gives what it was given, which it has painted black."""
+
+    def _transmit(self, picture, channel, budget, rng, belief):
+        picture[:] = 0
+        return Transmission(picture, 10, 5, False)
+
+
+def test_numbers_of_numpy_go_into_tables(folder):
+    sent = jscc_sim.transmit("a.png", snr_db=10, cbr="1/2", system=BrokenSystem("numpy"))
+    json.dumps([sent.uses, sent.header_uses, sent.papr_db, sent.header_snr_db, dict(sent.seconds)])
+    rows = jscc_sim.sweep("a.png", snr_db=10, cbr="1/2", systems=BrokenSystem("numpy"))
+    assert list(rows["status"]) == ["ok"]
+    assert list(rows["papr_db"]) == [3.0]
+
+
+def test_a_check_that_fails_is_named(folder):
+    with pytest.raises(InputError, match="BrokenSystem raised KeyError: 'channel'"):
+        jscc_sim.transmit("a.png", snr_db=10, cbr="1/2", system=BrokenSystem("check"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("format", "two", "Odd has format = 'two', which is no whole number"),
+        ("realisable", "no", "Odd has realisable = 'no', not True or False"),
+    ],
+)
+def test_what_a_class_says_of_itself(folder, field, value, message):
+    odd = type("Odd", (Black,), {field: value})()
+    with pytest.raises(InputError, match=message):
+        grid(systems=[odd]).trials()
+
+
+@dataclass(frozen=True)
+class BrokenMetric(Metric):
+    """A metric that does what it is told."""
+
+    column, label = "broken", "broken"
+    how: str = ""
+
+    def _measure(self, picture, reference):
+        match self.how:
+            case "huge":
+                return 10**400
+            case "budget":
+                raise BudgetError("mine")
+            case "outage":
+                raise OutageError("mine")
+        raise Ending
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("huge", "metric BrokenMetric raised OverflowError: int too large to convert to float"),
+        ("budget", "metric BrokenMetric raised BudgetError: mine"),
+        ("outage", "metric BrokenMetric raised OutageError: mine"),
+        ("ends", "metric BrokenMetric raised Ending: Ending without words"),
+    ],
+)
+def test_a_metric_that_breaks_its_promise(folder, how, message):
+    """No outage, and no budget that is too small."""
+    row = run_trial(only(metrics=[BrokenMetric(how)]))
     assert (row.status, row.error) == ("failed", message)
 
 
@@ -854,6 +989,12 @@ class BrokenCodec(Codec):
     def encode(self, picture, level):
         if self.how == "raises":
             raise ValueError("encoder")
+        if self.how == "ending":
+            raise Ending
+        if self.how == "nothing":
+            return b""
+        if self.how == "spoils":
+            picture[:] = 0
         return "text" if self.how == "text" else bytes([40, 64, level])
 
     def size(self, data):
@@ -875,6 +1016,8 @@ class BrokenCodec(Codec):
     [
         ("raises", "broken cannot code 40x64 pixels: encoder"),
         ("text", "broken encodes to a str, not to bytes"),
+        ("ending", "broken cannot code 40x64 pixels: Ending without words"),
+        ("nothing", "broken encodes to no bytes at all"),
         ("half", "not a broken file: 'float' object cannot be interpreted as an integer"),
         ("ends", "broken file cannot be decoded: 1"),
         ("float", "broken file decodes to float64, not to an array of uint8"),
@@ -886,6 +1029,12 @@ def test_a_codec_that_breaks_its_promise(folder, how, message):
     with pytest.raises(InputError) as caught:
         codec.decompress(codec.compress(photograph(40, 64), 800))
     assert str(caught.value) == message
+
+
+def test_a_codec_that_spoils_its_picture(folder):
+    picture = photograph(40, 64)
+    type("BrokenCodec", (BrokenCodec,), {"how": "spoils"})().compress(picture, 800)
+    assert np.array_equal(picture, photograph(40, 64))
 
 
 def test_an_instance_that_cannot_be_sent(folder):
