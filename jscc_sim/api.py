@@ -27,15 +27,15 @@ from jscc_sim.allocation import AllocationPolicy
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import PERFECT, Channel, Received, Symbols, channel_name, parse_channel
 from jscc_sim.complexity import ComplexityEstimator
-from jscc_sim.errors import InputError, JsccError
+from jscc_sim.errors import InputError, JsccError, one_line
 from jscc_sim.images import BUILTIN, Picture, list_pictures, read_picture, write_picture
-from jscc_sim.metrics import DEFAULT, Metric, Quality, load_metrics, measure
+from jscc_sim.metrics import DEFAULT, Metric, Quality, load_metrics, measure, named
 from jscc_sim.plugins import errors_named
 from jscc_sim.systems.base import System
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
-from jscc_sim.units import budget_uses, cbr_of, parse_cbr
+from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, number, parse_cbr, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,8 @@ def transmit(
 
     Raises InputError for what cannot be used, BudgetError if no frame fits.
     """
-    pixels = _pixels(picture)
+    pixels, snr_db, share = _pixels(picture), number("snr_db", snr_db), _cbr(cbr)
+    whole("seed", seed, 0, LARGEST_SEED)
     options = {
         "zoo": zoo,
         "policy": policy,
@@ -155,14 +156,17 @@ def transmit(
     }
     spec = _spec(system, options)
     made = spec.within(Path()).load()
-    measured = load_metrics(metrics)
+    measured = load_metrics(_metrics(metrics))
     name = channel_name(channel) if isinstance(channel, Channel) else channel
-    truth = parse_channel(name, float(snr_db), csi)
+    for what, value in (("channel", name), ("csi", csi)):
+        if not isinstance(value, str):
+            raise InputError(f"{what} = {value!r} is not a string" + " or a Channel" * (what == "channel"))
+    truth = parse_channel(name, snr_db, csi)
     with errors_named(type(made).__name__):
         made.check(truth)
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
     height, width = pixels.shape[:2]
-    budget = budget_uses(_cbr(cbr), height, width)
+    budget = budget_uses(share, height, width)
     ready = load_system(spec.within(Path()), Fingerprint.of(made))
     sent = ready.transmit(pixels, truth, budget, np.random.default_rng(seed), belief)
     allocation = None
@@ -214,8 +218,11 @@ def sweep(
     fail are rows, and said. Raises InputError.
     """
     from jscc_sim.sweeps import Given, Grid, LocalProcesses, run, table
+    from jscc_sim.sweeps.executors import MOST_WORKERS
 
-    measured = metrics.split(",") if isinstance(metrics, str) else metrics
+    workers = whole("workers", workers, 1, MOST_WORKERS)
+    if not isinstance(store, str | os.PathLike | None):
+        raise InputError(f"store = {store!r} is no name of a file")
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         grid = Grid(
@@ -227,7 +234,7 @@ def sweep(
             _several(csi),
             repeats,
             seed,
-            list(measured),
+            _metrics(metrics),
         )
         trials = grid.trials()
         kept = scratch / "rows.sqlite" if store is None else store
@@ -357,11 +364,22 @@ def _spec(system: AnySystem, options: Mapping[str, Any]) -> SystemSpec:
 
 
 def _cbr(value: Real | str) -> Fraction:
-    return parse_cbr(value if isinstance(value, str | Fraction) else float(value))
+    return parse_cbr(value if isinstance(value, str | Fraction) else number("cbr", value))
+
+
+def _metrics(metrics: Any) -> list[Any]:
+    """One metric, or several in a list or in text with commas, as a list."""
+    if isinstance(metrics, str):
+        return named(metrics)
+    if not isinstance(metrics, Metric | Iterable):
+        raise InputError(f"metrics = {metrics!r} is neither a name nor a Metric, nor a list of them")
+    return [metrics] if isinstance(metrics, Metric) else list(metrics)
 
 
 def _several(values: Any) -> list[Any]:
     """One value, or a list or an array of them, as a list."""
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
     if isinstance(values, str | SystemSpec | System | Channel) or not isinstance(values, Iterable):
         return [values]
     return list(values)
@@ -371,7 +389,10 @@ def _pixels(picture: AnyPicture) -> Picture:
     """[H, W, 3] uint8 of whatever holds a picture. Raises InputError."""
     if isinstance(picture, str | os.PathLike):
         return read_picture(picture)
-    pixels = np.asarray(picture)
+    try:
+        pixels = np.asarray(picture)
+    except Exception as error:
+        raise InputError(f"a {type(picture).__name__} is no picture: {one_line(error)}") from None
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
             f"picture of shape {list(pixels.shape)} and type {pixels.dtype} is not [H, W, 3] of uint8"
@@ -382,15 +403,18 @@ def _pixels(picture: AnyPicture) -> Picture:
 def _images(images: AnyPicture | Iterable[AnyPicture], scratch: Path) -> list[str]:
     """Names of files. Pixels are written down without loss, so that workers can read them."""
     found: list[str] = []
-    one = isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    one = isinstance(images, str | os.PathLike) or not isinstance(images, Iterable)
+    one = one or getattr(images, "ndim", None) in (2, 3)
     several: Any = [images] if one else images
-    for number, image in enumerate(several):
+    for place, image in enumerate(several):
         if not isinstance(image, str | os.PathLike):
-            path = scratch / f"picture-{number}.png"
+            path = scratch / f"picture-{place}.png"
             write_picture(_pixels(image), path)
             found.append(str(path))
             continue
         name = os.fspath(image)
+        if not name:
+            raise InputError("images: an empty name is that of no picture")
         if Path(name).is_dir():
             found += map(str, list_pictures(name))
         elif glob.has_magic(name) and not Path(name).exists():
