@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import partial
+from inspect import signature
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -221,8 +223,8 @@ def sweep(
     from jscc_sim.sweeps.executors import MOST_WORKERS
 
     workers = whole("workers", workers, 1, MOST_WORKERS)
-    if not isinstance(store, str | os.PathLike | None):
-        raise InputError(f"store = {store!r} is no name of a file")
+    if store is not None:
+        _check_path("store", store)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         grid = Grid(
@@ -256,6 +258,7 @@ def load(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Rows of a sweep: of its store, or of a CSV that was made of it. Raises InputError."""
     from jscc_sim.plots.results_file import read_results
 
+    _check_path("table", path)
     return read_results(path)
 
 
@@ -273,14 +276,15 @@ def plot(
     from jscc_sim.plots import check_figure_path, save_figure
     from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 
+    _check_rows(table)
     if out is not None:
+        _check_path("figure", out)
         check_figure_path(out)
-    if y == "outage":
-        figure = outage_figure(table, x, **options)
-    elif y == "gain_db":
-        figure = gain_figure(table, x, **options)
-    else:
-        figure = quality_figure(table, x, y, **options)
+    draw = {"outage": outage_figure, "gain_db": gain_figure}.get(y, partial(quality_figure, y=y))
+    taken = [name for name in signature(draw).parameters if name not in ("table", "x", "y")]
+    for name in options.keys() - taken:
+        raise InputError(f"plot of {y} has no option {name}: its options are {', '.join(taken)}")
+    figure = draw(table, x, **options)
     if out is not None:
         save_figure(figure, out)
     return figure
@@ -290,9 +294,11 @@ def report(table: pd.DataFrame, out: str | os.PathLike[str], title: str = "Resul
     """All tables and figures of rows on one HTML page. Raises InputError."""
     from jscc_sim.files import write_whole
     from jscc_sim.plots.table import check_table
-    from jscc_sim.report import report as page
+    from jscc_sim.reports import report as page
 
-    text = page(check_table(table), title)
+    _check_rows(table)
+    _check_path("report", out)
+    text = page(check_table(table), str(title))
     write_whole(out, lambda handle: handle.write(text.encode()))
 
 
@@ -376,6 +382,20 @@ def _metrics(metrics: Any) -> list[Any]:
     return [metrics] if isinstance(metrics, Metric) else list(metrics)
 
 
+def _check_path(what: str, path: object) -> None:
+    """Raises InputError for what is no name of a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{what} = {path!r} is no name of a file")
+
+
+def _check_rows(table: object) -> None:
+    """Raises InputError for what is no table at all."""
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"a {type(table).__name__} is no table of results, which sweep and load give")
+
+
 def _several(values: Any) -> list[Any]:
     """One value, or a list or an array of them, as a list."""
     if isinstance(values, np.ndarray):
@@ -433,6 +453,8 @@ def _command(name: Literal["train", "calibrate"], folder: Any, **options: Any) -
     """A command of the command line, with its options and their defaults."""
     from jscc_sim.cli import build_parser, training
 
+    if folder is not None:
+        _check_path("folder", folder)
     words = [name] + ([] if folder is None else [os.fspath(folder)])
     for option, value in options.items():
         if value is None or value is False:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any, final
@@ -496,15 +496,24 @@ def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
         raise InputError(f"channel {name} has no {what}, so its CSI cannot be noisy:{csi_db:g}")
     with errors_named(f"channel {name}"):
         for field in fields(channel):
-            if not isinstance(getattr(channel, field.name), Hashable):
+            if not _is_hashable(getattr(channel, field.name)):
                 raise InputError(
                     f"channel {name}: field {field.name} is a {type(getattr(channel, field.name)).__name__}, "
-                    "which changes: a tuple or a number does not"
+                    "which changes or holds what does: a tuple of numbers does not"
                 )
         planned = np.asarray([*channel.effective_snrs_db(), channel.outage_snr_db()], np.float64)
     if len(planned) < 2 or not np.isfinite(planned).all():
         raise InputError(f"channel {name} plans with {planned.tolist()} dB, not with finite SNRs")
     return channel
+
+
+def _is_hashable(value: object) -> bool:
+    """With all that is in it: a tuple may hold a list."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_all_fields(name: str, channel: Channel) -> None:

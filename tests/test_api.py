@@ -83,6 +83,13 @@ def test_what_is_lazy_is_there():
         _ = jscc_sim.transmitt
 
 
+def test_no_name_is_a_module_too():
+    """Whoever imports the module would find it in place of the name."""
+    package = Path(jscc_sim.__file__).parent
+    modules = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not modules & set(jscc_sim.__all__)
+
+
 def test_the_import_loads_nothing():
     heavy = {"numpy", "torch", "pandas", "numba", "argparse"}
     code = f"import sys, jscc_sim; print(sorted({heavy} & set(sys.modules)))"
@@ -262,6 +269,31 @@ class Mine(Metric):
     def _measure(self, picture, reference):
         return self.high - self.low
 """
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda rows: jscc_sim.plot(None), "a NoneType is no table of results"),
+        (lambda rows: jscc_sim.plot("rows.csv"), "a str is no table of results"),
+        (lambda rows: jscc_sim.plot(rows, out=3), "figure = 3 is no name of a file"),
+        (lambda rows: jscc_sim.plot(rows, wide=True), "plot of psnr_db has no option wide: its options are "),
+        (lambda rows: jscc_sim.report([], "page.html"), "a list is no table of results"),
+        (lambda rows: jscc_sim.report(rows, None), "report = None is no name of a file"),
+        (lambda rows: jscc_sim.load(None), "table = None is no name of a file"),
+        (lambda rows: jscc_sim.train(3, "zoo"), "folder = 3 is no name of a file"),
+    ],
+)
+def test_tables_that_will_not_do(photos, call, why):
+    with pytest.raises(InputError, match=why):
+        call(pd.DataFrame())
+
+
+def test_a_report_twice(photos):
+    rows = jscc_sim.sweep("photo.png", snr_db=10, cbr=["1/4", "1/3"], systems="softcast", metrics="psnr")
+    for _ in range(2):
+        jscc_sim.report(rows, "page.html")
+    assert callable(jscc_sim.report)
 
 
 def test_patterns_that_match_nothing(photos):

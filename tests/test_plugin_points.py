@@ -709,7 +709,7 @@ class Other:
     ("option", "spec", "message"),
     [
         ("--channel", "bad.py:Lazy", "bad.py:Lazy: Lazy is abstract, it does not define _disturb"),
-        ("--channel", "bad.py:Listing", "field taps is a list, which changes: a tuple or a number does not"),
+        ("--channel", "bad.py:Listing", "field taps is a list, which changes or holds what does"),
         ("--channel", "bad.py:Other", "bad.py:Other: Other is no subclass of Channel"),
         ("--channel", "bad.py:Nothing", "there is no class Nothing in"),
         ("--channel", "bad.py", "no class is named; write bad.py:CLASS: there is Lazy, Listing"),
@@ -736,6 +736,19 @@ def test_plugins_that_cannot_be_used(folder, capsys, option, spec, message):
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
+
+
+def test_a_tuple_that_holds_a_list(folder):
+    with pytest.raises(InputError, match="field by is a tuple, which changes or holds what does"):
+        grid(channels=[Held(10.0, ([1],))])
+
+
+@dataclass(frozen=True)
+class Held(Channel):
+    by: tuple = ()
+
+    def _disturb(self, symbols, fading, noise, estimation):
+        return Received(symbols, 0.1)
 
 
 def test_a_channel_that_plans_with_no_snr():
@@ -941,6 +954,23 @@ def test_what_a_class_says_of_itself(folder, field, value, message):
     odd = type("Odd", (Black,), {field: value})()
     with pytest.raises(InputError, match=message):
         grid(systems=[odd]).trials()
+
+
+@dataclass(frozen=True)
+class Masked(Metric):
+    """A field that has no hash."""
+
+    column, label = "masked", "masked"
+    mask: object = None
+
+    def _measure(self, picture, reference):
+        return float(np.sum(self.mask))
+
+
+def test_a_metric_of_arrays(folder):
+    (trial,) = grid(metrics=[Masked(np.ones(3))]).trials()
+    assert run_trial(trial).metrics == {"masked": 3.0}
+    assert trial.key != grid(metrics=[Masked(np.zeros(3))]).trials()[0].key
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     for column, digest in DIGESTS.items():
         if digest not in table:
             continue
-        named, known = table[column] != "", table[digest].fillna("").astype(str) != ""
+        named, known = table[column] != "", table[digest].astype(object).fillna("").astype(str) != ""
         for told, rows in ((column, named & known), ("system", ~named & known & (column == "zoo"))):
             if (table[rows].groupby([told, "companion"])[digest].nunique() > 1).any():
                 table.loc[rows, told] += " " + table.loc[rows, digest].astype(str).str[:7]

@@ -210,7 +210,7 @@ class Grid:
         cannot be used, or whose column is another's."""
         names = [absolute(name, Path()) for name in cast(tuple[str, ...], self.metrics)]
         metrics = load_metrics(names)
-        if set(metrics) == set(DEFAULT):
+        if len(metrics) == len(DEFAULT) and all(metric in DEFAULT for metric in metrics):
             return ()
         taken = {field.name for field in dataclasses.fields(Row)}
         for metric in metrics:
