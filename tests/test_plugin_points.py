@@ -23,7 +23,7 @@ from jscc_sim.allocation import AllocationPolicy, Lagrangian, Random, Uniform, l
 from jscc_sim.channels import AWGN, Channel, Fading, Received, channel_name, parse_channel
 from jscc_sim.cli import main
 from jscc_sim.codecs import CODECS, Codec, find_codec
-from jscc_sim.complexity import GradientEnergy
+from jscc_sim.complexity import ComplexityEstimator, GradientEnergy
 from jscc_sim.errors import BudgetError, InputError, OutageError
 from jscc_sim.metrics import Metric
 from jscc_sim.plugins import ByValue, plugin_sha256
@@ -1065,6 +1065,42 @@ def test_a_codec_that_spoils_its_picture(folder):
     picture = photograph(40, 64)
     type("BrokenCodec", (BrokenCodec,), {"how": "spoils"})().compress(picture, 800)
     assert np.array_equal(picture, photograph(40, 64))
+
+
+class Painting(ComplexityEstimator):
+    def _score(self, blocks):
+        blocks[:] = 0
+        return np.ones(len(blocks))
+
+
+@dataclass(frozen=True)
+class Constant(ComplexityEstimator):
+    def _score(self, blocks):
+        return np.ones(len(blocks))
+
+
+class Levelling(AllocationPolicy):
+    """Forgets all errors and then allocates as the default does."""
+
+    needs = Lagrangian.needs
+
+    def _allocate(self, blocks, ratios, budget):
+        index = Lagrangian().allocate(blocks, ratios, budget)
+        for known in (blocks.score, blocks.mse, blocks.energy):
+            if known is not None:
+                known[:] = 0
+        return index
+
+
+def test_what_plugins_do_to_their_arguments_stays_with_them(folder):
+    """The sender still has its picture, and the zoo its table."""
+
+    def psnr_db(**more):
+        return jscc_sim.transmit("a.png", snr_db=10, cbr="1/4", zoo="linear", **more).psnr_db
+
+    assert psnr_db(complexity=Painting()) == psnr_db(complexity=Constant())
+    before = psnr_db()
+    assert [psnr_db(policy=Levelling()), psnr_db()] == [before, before]
 
 
 def test_an_instance_that_cannot_be_sent(folder):
