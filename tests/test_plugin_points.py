@@ -800,7 +800,7 @@ class BrokenLink(LinkSystem):
         if self.how == "nothing":
             return None
         kind = np.float32 if self.how == "float" else np.uint8
-        shape = (40, 64) if self.how == "grey" else (40, 64, 3)
+        shape = {"grey": (40, 64), "empty": (0, 64, 3)}.get(self.how, (40, 64, 3))
         return Reception(np.zeros(shape, kind), None if self.how == "timeless" else {})
 
 
@@ -819,6 +819,7 @@ class BrokenLink(LinkSystem):
         ("nothing", "BrokenLink made NoneType of a picture, not an array of uint8"),
         ("float", "BrokenLink made an array of float32 of a picture, not an array of uint8"),
         ("grey", "BrokenLink made a picture of shape [40, 64], not [H, W, 3]"),
+        ("empty", "BrokenLink made a picture of shape [0, 64, 3], not [H, W, 3]"),
         ("ends", "BrokenLink raised Ending: Ending without words"),
         ("notes", "BrokenLink took 'long' seconds to encode, which is no time"),
         ("half", "BrokenLink says that 1.5 of 40 uses are the header"),
@@ -965,6 +966,39 @@ class Masked(Metric):
 
     def _measure(self, picture, reference):
         return float(np.sum(self.mask))
+
+
+METRICS = """
+from dataclasses import dataclass
+from jscc_sim.metrics import Metric
+
+class Loud(Metric):
+    column, label = "snr_db", "loud"
+    def _measure(self, picture, reference): return 1.0
+
+class Psnr(Loud):
+    column = "psnr_db"
+
+class Lines(Loud):
+    column, label = "lines", "two\\nlines"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Loud", "metrics: column snr_db of Loud() is one that every row has"),
+        ("Psnr", "metrics: column psnr_db of Psnr() is one that every row has"),
+        ("Lines", "metric Lines: label 'two\\nlines' is no line that can be printed"),
+    ],
+)
+def test_columns_that_are_there_already(folder, capsys, name, message):
+    (folder / "loud.py").write_text(METRICS)
+    words = ["transmit", "a.png", "--snr-db", "10", "--cbr", "1/2", "--system", "softcast", "--json"]
+    assert main([*words, "--metrics", f"loud.py:{name}"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert message in err
 
 
 def test_a_metric_of_arrays(folder):

@@ -21,7 +21,7 @@ from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
 from jscc_sim.metrics import Metric, load_metrics, measure
-from jscc_sim.plugins import errors_named
+from jscc_sim.plugins import errors_named, is_own
 from jscc_sim.recording import (
     NOISE_VARIANCE,
     read_received,
@@ -224,7 +224,7 @@ def _send(
         sent = system.transmit(job.picture, channel, job.budget, rng, belief)
     quality = measure(sent.picture, job.picture, metrics)
     ratios, index = system.ratios, sent.index
-    row: dict[str, Any] = {
+    before: dict[str, Any] = {
         "image": job.name,
         "height": height,
         "width": width,
@@ -249,7 +249,10 @@ def _send(
         "cbr": cbr_of(sent.uses, height, width),
         "psnr_db": quality.psnr_db,
         "mse": quality.mse,
-        **{"ssim": None, "ms_ssim": None, **quality.values},
+        "ssim": None,
+        "ms_ssim": None,
+    }
+    after: dict[str, Any] = {
         "outage": sent.outage,
         "papr_db": sent.papr_db,
         "seconds": sum(sent.seconds.values()),
@@ -258,6 +261,10 @@ def _send(
         "seed": arguments.seed,
         "notes": notes(spec, system, sent, job.budget),
     }
+    for metric in metrics:
+        if metric.column in {**before, **after} and not is_own(type(metric)):
+            raise InputError(f"metrics: column {metric.column} of {metric} is one that every row has")
+    row = {**before, **quality.values, **after}
     if job.out is not None:
         write_picture(sent.picture, job.out)
     if arguments.figure:

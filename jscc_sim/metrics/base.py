@@ -59,3 +59,5 @@ def check_column(metric: Metric) -> None:
         )
     if not isinstance(label, str) or not label:
         raise InputError(f"metric {name} has no label for its axis")
+    if not label.isprintable():
+        raise InputError(f"metric {name}: label {label!r} is no line that can be printed")

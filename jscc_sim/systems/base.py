@@ -270,7 +270,7 @@ def check_picture(name: str, picture: object) -> None:
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
         kind = f"an array of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise InputError(f"{name} made {kind} of a picture, not an array of uint8")
-    if picture.ndim != 3 or picture.shape[2] != 3:
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise InputError(f"{name} made a picture of shape {list(picture.shape)}, not [H, W, 3]")
 
 
