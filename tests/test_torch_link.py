@@ -356,6 +356,12 @@ def test_sizes_that_are_none(field, value):
         TorchLink(halved, doubled, **{field: value}).prepare()
 
 
+@pytest.mark.parametrize(("field", "value"), [("tile", "32"), ("multiple", 16.0), ("unbiased", "no")])
+def test_fields_of_another_type(field, value):
+    with pytest.raises(InputError, match=f"TorchLink: {field} = '?{value}'? is no"):
+        TorchLink(halved, doubled, **{field: value})
+
+
 def test_a_frame_of_other_weights_is_refused():
     first, second = (TorchLink(ends.encode, ends.decode) for ends in (Ends(0), Ends(1)))
     frame = first.encode(PICTURE, 10_000, CLEAR)
