@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import partial
+from inspect import signature
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,14 +29,15 @@ from jscc_sim.allocation import AllocationPolicy
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import PERFECT, Channel, Received, Symbols, channel_name, parse_channel
 from jscc_sim.complexity import ComplexityEstimator
-from jscc_sim.errors import InputError, JsccError
+from jscc_sim.errors import InputError, JsccError, one_line
 from jscc_sim.images import BUILTIN, Picture, list_pictures, read_picture, write_picture
-from jscc_sim.metrics import DEFAULT, Metric, Quality, load_metrics, measure
+from jscc_sim.metrics import DEFAULT, Metric, Quality, load_metrics, measure, named
+from jscc_sim.plugins import errors_named
 from jscc_sim.systems.base import System
 from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
-from jscc_sim.units import budget_uses, cbr_of, parse_cbr
+from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, number, parse_cbr, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +144,8 @@ def transmit(
 
     Raises InputError for what cannot be used, BudgetError if no frame fits.
     """
-    pixels = _pixels(picture)
+    pixels, snr_db, share = _pixels(picture), number("snr_db", snr_db), _cbr(cbr)
+    whole("seed", seed, 0, LARGEST_SEED)
     options = {
         "zoo": zoo,
         "policy": policy,
@@ -154,13 +158,17 @@ def transmit(
     }
     spec = _spec(system, options)
     made = spec.within(Path()).load()
-    measured = load_metrics(metrics)
+    measured = load_metrics(_metrics(metrics))
     name = channel_name(channel) if isinstance(channel, Channel) else channel
-    truth = parse_channel(name, float(snr_db), csi)
-    made.check(truth)
+    for what, value in (("channel", name), ("csi", csi)):
+        if not isinstance(value, str):
+            raise InputError(f"{what} = {value!r} is not a string" + " or a Channel" * (what == "channel"))
+    truth = parse_channel(name, snr_db, csi)
+    with errors_named(type(made).__name__):
+        made.check(truth)
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
     height, width = pixels.shape[:2]
-    budget = budget_uses(_cbr(cbr), height, width)
+    budget = budget_uses(share, height, width)
     ready = load_system(spec.within(Path()), Fingerprint.of(made))
     sent = ready.transmit(pixels, truth, budget, np.random.default_rng(seed), belief)
     allocation = None
@@ -212,8 +220,11 @@ def sweep(
     fail are rows, and said. Raises InputError.
     """
     from jscc_sim.sweeps import Given, Grid, LocalProcesses, run, table
+    from jscc_sim.sweeps.executors import MOST_WORKERS
 
-    measured = metrics.split(",") if isinstance(metrics, str) else metrics
+    workers = whole("workers", workers, 1, MOST_WORKERS)
+    if store is not None:
+        _check_path("store", store)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         grid = Grid(
@@ -225,7 +236,7 @@ def sweep(
             _several(csi),
             repeats,
             seed,
-            list(measured),
+            _metrics(metrics),
         )
         trials = grid.trials()
         kept = scratch / "rows.sqlite" if store is None else store
@@ -247,6 +258,7 @@ def load(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Rows of a sweep: of its store, or of a CSV that was made of it. Raises InputError."""
     from jscc_sim.plots.results_file import read_results
 
+    _check_path("table", path)
     return read_results(path)
 
 
@@ -264,14 +276,15 @@ def plot(
     from jscc_sim.plots import check_figure_path, save_figure
     from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 
+    _check_rows(table)
     if out is not None:
+        _check_path("figure", out)
         check_figure_path(out)
-    if y == "outage":
-        figure = outage_figure(table, x, **options)
-    elif y == "gain_db":
-        figure = gain_figure(table, x, **options)
-    else:
-        figure = quality_figure(table, x, y, **options)
+    draw = {"outage": outage_figure, "gain_db": gain_figure}.get(y, partial(quality_figure, y=y))
+    taken = [name for name in signature(draw).parameters if name not in ("table", "x", "y")]
+    for name in options.keys() - taken:
+        raise InputError(f"plot of {y} has no option {name}: its options are {', '.join(taken)}")
+    figure = draw(table, x, **options)
     if out is not None:
         save_figure(figure, out)
     return figure
@@ -281,9 +294,11 @@ def report(table: pd.DataFrame, out: str | os.PathLike[str], title: str = "Resul
     """All tables and figures of rows on one HTML page. Raises InputError."""
     from jscc_sim.files import write_whole
     from jscc_sim.plots.table import check_table
-    from jscc_sim.report import report as page
+    from jscc_sim.reports import report as page
 
-    text = page(check_table(table), title)
+    _check_rows(table)
+    _check_path("report", out)
+    text = page(check_table(table), str(title))
     write_whole(out, lambda handle: handle.write(text.encode()))
 
 
@@ -355,11 +370,36 @@ def _spec(system: AnySystem, options: Mapping[str, Any]) -> SystemSpec:
 
 
 def _cbr(value: Real | str) -> Fraction:
-    return parse_cbr(value if isinstance(value, str | Fraction) else float(value))
+    return parse_cbr(value if isinstance(value, str | Fraction) else number("cbr", value))
+
+
+def _metrics(metrics: Any) -> list[Any]:
+    """One metric, or several in a list or in text with commas, as a list."""
+    if isinstance(metrics, str):
+        return named(metrics)
+    if not isinstance(metrics, Metric | Iterable):
+        raise InputError(f"metrics = {metrics!r} is neither a name nor a Metric, nor a list of them")
+    return [metrics] if isinstance(metrics, Metric) else list(metrics)
+
+
+def _check_path(what: str, path: object) -> None:
+    """Raises InputError for what is no name of a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{what} = {path!r} is no name of a file")
+
+
+def _check_rows(table: object) -> None:
+    """Raises InputError for what is no table at all."""
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"a {type(table).__name__} is no table of results, which sweep and load give")
 
 
 def _several(values: Any) -> list[Any]:
     """One value, or a list or an array of them, as a list."""
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
     if isinstance(values, str | SystemSpec | System | Channel) or not isinstance(values, Iterable):
         return [values]
     return list(values)
@@ -369,7 +409,10 @@ def _pixels(picture: AnyPicture) -> Picture:
     """[H, W, 3] uint8 of whatever holds a picture. Raises InputError."""
     if isinstance(picture, str | os.PathLike):
         return read_picture(picture)
-    pixels = np.asarray(picture)
+    try:
+        pixels = np.asarray(picture)
+    except Exception as error:
+        raise InputError(f"a {type(picture).__name__} is no picture: {one_line(error)}") from None
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
             f"picture of shape {list(pixels.shape)} and type {pixels.dtype} is not [H, W, 3] of uint8"
@@ -380,15 +423,18 @@ def _pixels(picture: AnyPicture) -> Picture:
 def _images(images: AnyPicture | Iterable[AnyPicture], scratch: Path) -> list[str]:
     """Names of files. Pixels are written down without loss, so that workers can read them."""
     found: list[str] = []
-    one = isinstance(images, str | os.PathLike) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    one = isinstance(images, str | os.PathLike) or not isinstance(images, Iterable)
+    one = one or getattr(images, "ndim", None) in (2, 3)
     several: Any = [images] if one else images
-    for number, image in enumerate(several):
+    for place, image in enumerate(several):
         if not isinstance(image, str | os.PathLike):
-            path = scratch / f"picture-{number}.png"
+            path = scratch / f"picture-{place}.png"
             write_picture(_pixels(image), path)
             found.append(str(path))
             continue
         name = os.fspath(image)
+        if not name:
+            raise InputError("images: an empty name is that of no picture")
         if Path(name).is_dir():
             found += map(str, list_pictures(name))
         elif glob.has_magic(name) and not Path(name).exists():
@@ -407,6 +453,8 @@ def _command(name: Literal["train", "calibrate"], folder: Any, **options: Any) -
     """A command of the command line, with its options and their defaults."""
     from jscc_sim.cli import build_parser, training
 
+    if folder is not None:
+        _check_path("folder", folder)
     words = [name] + ([] if folder is None else [os.fspath(folder)])
     for option, value in options.items():
         if value is None or value is False:

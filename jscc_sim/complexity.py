@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jscc_sim import _kernels
 from jscc_sim.errors import InputError
-from jscc_sim.plugins import errors_named, load_plugin, plugin_name
+from jscc_sim.plugins import errors_named, is_own, load_plugin, plugin_name
 from jscc_sim.units import BLOCK
 
 FEATURES = (
@@ -53,7 +53,7 @@ class ComplexityEstimator(ABC):
         blocks = _checked(blocks)
         name = type(self).__name__
         with errors_named(name):
-            score = self._score(blocks)
+            score = self._score(blocks if is_own(type(self)) else blocks.copy())
         if not isinstance(score, np.ndarray) or score.dtype.kind not in "fiu":
             raise InputError(f"{name} returned {_kind(score)}, not an array of numbers")
         if score.shape != (len(blocks),):

@@ -62,7 +62,10 @@ def counted(count: int, noun: str) -> str:
 
 def one_line(what: object) -> str:
     """What an error says, however many lines it says it in, and however much."""
-    line = " ".join(str(what).split())
+    try:
+        line = " ".join(str(what).split())
+    except Exception:  # somebody's exception that cannot even say what it is
+        line = f"{type(what).__name__} without words"
     half = LONGEST_LINE // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -196,3 +196,13 @@ def number(name: str, value: object) -> float:
         return float(value) + 0.0
     except OverflowError:
         raise InputError(f"{name} is a number beyond the range of a float") from None
+
+
+def whole(name: str, value: object, least: int, most: int) -> int:
+    """A whole number from `least` to `most` as int. Raises InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} = {value!r} is not a whole number")
+    if not least <= int(value) <= most:
+        huge = int(value).bit_length() > 999  # Python writes no number of thousands of digits
+        raise InputError(f"{name} = {'a huge number' if huge else value} is outside {least} to {most}")
+    return int(value)

@@ -83,6 +83,13 @@ def test_what_is_lazy_is_there():
         _ = jscc_sim.transmitt
 
 
+def test_no_name_is_a_module_too():
+    """Whoever imports the module would find it in place of the name."""
+    package = Path(jscc_sim.__file__).parent
+    modules = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not modules & set(jscc_sim.__all__)
+
+
 def test_the_import_loads_nothing():
     heavy = {"numpy", "torch", "pandas", "numba", "argparse"}
     code = f"import sys, jscc_sim; print(sorted({heavy} & set(sys.modules)))"
@@ -170,6 +177,18 @@ def test_an_outage_is_told(photos):
         ("photo.png", {"system": 3}, InputError, "system 3 is neither a name"),
         ("photo.png", {"channel": "awgnn"}, InputError, "awgnn"),
         ("photo.png", {"metrics": "lpips"}, InputError, "lpips"),
+        ([[1, 2], [3]], {}, InputError, "a list is no picture: "),
+        ("photo.png", {"snr_db": "ten"}, InputError, "snr_db = 'ten' is not a number"),
+        ("photo.png", {"snr_db": [10]}, InputError, r"snr_db = \[10\] is not a number"),
+        ("photo.png", {"snr_db": True}, InputError, "snr_db = True is not a number"),
+        ("photo.png", {"cbr": None}, InputError, "cbr = None is not a number"),
+        ("photo.png", {"cbr": True}, InputError, "cbr = True is not a number"),
+        ("photo.png", {"cbr": 10**400}, InputError, "cbr is a number beyond the range of a float"),
+        ("photo.png", {"channel": None}, InputError, "channel = None is not a string or a Channel"),
+        ("photo.png", {"csi": 20.0}, InputError, "csi = 20.0 is not a string"),
+        ("photo.png", {"metrics": None}, InputError, "metrics = None is neither a name nor a Metric"),
+        ("photo.png", {"seed": -1}, InputError, "seed = -1 is outside 0 to"),
+        ("photo.png", {"seed": 1.5}, InputError, "seed = 1.5 is not a whole number"),
     ],
 )
 def test_what_will_not_do(photos, picture, options, error, why):
@@ -202,6 +221,79 @@ def test_a_class_of_a_function_is_in_the_rows(photos):
     rows = jscc_sim.sweep("photo.png", snr_db=1, cbr="1/4", systems="softcast", channels=["awgn", Quiet(1.0)])
     psnr_db = rows.set_index("channel")["psnr_db"]
     assert psnr_db["Quiet()"] > psnr_db["awgn"] + 5
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "why"),
+    [
+        (None, {}, "picture of shape"),
+        ("", {}, "images: an empty name is that of no picture"),
+        (np.zeros((4, 5), np.uint8), {}, r"picture of shape \[4, 5\]"),
+        ("photo.png", {"cbr": [None]}, "cbr = None is not a number"),
+        ("photo.png", {"cbr": [True]}, "cbr = True is not a number"),
+        ("photo.png", {"snr_db": np.ones((1, 2))}, r"snr_db = \[1.0, 1.0\] is not a number"),
+        ("photo.png", {"metrics": None}, "metrics = None is neither a name nor a Metric"),
+        ("photo.png", {"workers": "2"}, "workers = '2' is not a whole number"),
+        ("photo.png", {"workers": 1.5}, "workers = 1.5 is not a whole number"),
+        ("photo.png", {"store": 3}, "store = 3 is no name of a file"),
+    ],
+)
+def test_sweeps_that_will_not_do(photos, images, options, why):
+    axes = {"snr_db": 10, "cbr": "1/4", "systems": "softcast"}
+    with pytest.raises(InputError, match=why):
+        jscc_sim.sweep(images, **{**axes, **options})
+
+
+def test_metrics_are_named_as_for_transmit(photos):
+    """One, a list, or text with commas, spaces and fields."""
+    (photos / "mine.py").write_text(METRIC)
+    spec = "mine.py:Mine:high=3,low=1"
+    axes = {"snr_db": np.array(10.0), "cbr": "1/4", "systems": "softcast"}
+    one = jscc_sim.sweep("photo.png", **axes, metrics=GMSD())
+    assert "gmsd" in one
+    text = jscc_sim.sweep("photo.png", **axes, metrics=f"psnr, {spec}")
+    assert list(text["mine"]) == [2.0]
+    assert jscc_sim.transmit("photo.png", **SMALL, metrics=GMSD()).metrics.keys() == {"gmsd"}
+
+
+METRIC = """
+from dataclasses import dataclass
+from jscc_sim.metrics import Metric
+
+@dataclass(frozen=True)
+class Mine(Metric):
+    column, label = "mine", "mine"
+    high: int = 0
+    low: int = 0
+
+    def _measure(self, picture, reference):
+        return self.high - self.low
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda rows: jscc_sim.plot(None), "a NoneType is no table of results"),
+        (lambda rows: jscc_sim.plot("rows.csv"), "a str is no table of results"),
+        (lambda rows: jscc_sim.plot(rows, out=3), "figure = 3 is no name of a file"),
+        (lambda rows: jscc_sim.plot(rows, wide=True), "plot of psnr_db has no option wide: its options are "),
+        (lambda rows: jscc_sim.report([], "page.html"), "a list is no table of results"),
+        (lambda rows: jscc_sim.report(rows, None), "report = None is no name of a file"),
+        (lambda rows: jscc_sim.load(None), "table = None is no name of a file"),
+        (lambda rows: jscc_sim.train(3, "zoo"), "folder = 3 is no name of a file"),
+    ],
+)
+def test_tables_that_will_not_do(photos, call, why):
+    with pytest.raises(InputError, match=why):
+        call(pd.DataFrame())
+
+
+def test_a_report_twice(photos):
+    rows = jscc_sim.sweep("photo.png", snr_db=10, cbr=["1/4", "1/3"], systems="softcast", metrics="psnr")
+    for _ in range(2):
+        jscc_sim.report(rows, "page.html")
+    assert callable(jscc_sim.report)
 
 
 def test_patterns_that_match_nothing(photos):

@@ -27,7 +27,7 @@ LAYERS = (
     ("systems",),
     ("training", "testing", "sweeps"),
     ("plots", "listings"),
-    ("report",),  # of layer 7 too, but the last of it: a page is made of figures
+    ("reports",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),
     ("api",),  # of layer 8 too: trainings are run as the command line runs them
     ("__main__",),  # of layer 8 too: all it does is call cli

@@ -14,7 +14,7 @@ from tables import CBRS, REFERENCES, lose, results
 
 from jscc_sim.cli import main
 from jscc_sim.plots.table import read_references
-from jscc_sim.report import report
+from jscc_sim.reports import report
 from jscc_sim.statistics import interval
 from jscc_sim.sweeps.row import git_commit
 
@@ -247,5 +247,5 @@ def test_the_browser_test_sees_requests(requests, page):
 
 
 def test_a_page_by_a_package_that_is_not_installed(table, monkeypatch):
-    monkeypatch.setattr("jscc_sim.report.MADE_WITH", ("no such distribution",))
+    monkeypatch.setattr("jscc_sim.reports.MADE_WITH", ("no such distribution",))
     assert "Page made with no such distribution unknown" in " ".join(Tags(report(table, "T")).text)

@@ -356,6 +356,12 @@ def test_sizes_that_are_none(field, value):
         TorchLink(halved, doubled, **{field: value}).prepare()
 
 
+@pytest.mark.parametrize(("field", "value"), [("tile", "32"), ("multiple", 16.0), ("unbiased", "no")])
+def test_fields_of_another_type(field, value):
+    with pytest.raises(InputError, match=f"TorchLink: {field} = '?{value}'? is no"):
+        TorchLink(halved, doubled, **{field: value})
+
+
 def test_a_frame_of_other_weights_is_refused():
     first, second = (TorchLink(ends.encode, ends.decode) for ends in (Ends(0), Ends(1)))
     frame = first.encode(PICTURE, 10_000, CLEAR)
@@ -463,6 +469,31 @@ def test_the_key_does_not_change_as_networks_run():
     fresh = Remembering()
     received = CLEAR(frame.symbols, np.random.default_rng(0))
     assert TorchLink(fresh.encode, fresh.decode).decode(received).picture.shape == PICTURE.shape
+
+
+class Scaled(nn.Module):
+    """What it computes with is neither a weight nor a module in it."""
+
+    def __init__(self, scale=1.0, function=torch.relu, layers=()):
+        super().__init__()
+        self.scale, self.function, self.layers = scale, function, list(layers)
+
+    def forward(self, images):
+        return self.function(halved(images) * self.scale)
+
+
+def test_the_key_knows_what_a_module_has_set():
+    torch.manual_seed(0)
+    networks = [
+        Scaled(),
+        Scaled(2.0),
+        Scaled(function=lambda latents: latents),
+        Scaled(function=lambda latents: -latents),
+        Scaled(layers=[nn.Linear(2, 2)]),
+        Scaled(layers=[nn.Linear(2, 2)]),
+    ]
+    assert len({version(network) for network in networks}) == len(networks)
+    assert version(Scaled()) == version(Scaled())
 
 
 # --- checkpoints ----------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Channel(ABC):
         """The same with the three random streams given one by one. Raises InputError where a plug-in fails
         or breaks its promise."""
         name = type(self).__name__
-        with errors_named(name):
+        with errors_named(name, through=InputError):
             received = self._disturb(symbols.copy(), fading, noise, estimation)  # frames are shared
         _check_received(name, received, len(symbols))
         return received

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from jscc_sim.plugins import (
     label,
     load_plugin,
     plugin_sha256,
+    set_beside,
 )
 from jscc_sim.units import check_snr_db
 
@@ -111,7 +112,7 @@ def channel_label(channel: Channel) -> str:
 
 def channel_sha256(channel: Channel) -> str:
     """What a plug-in is known by, whatever its SNR and CSI."""
-    return plugin_sha256(channel, ELSEWHERE)
+    return plugin_sha256(channel, (*ELSEWHERE, *set_beside(channel)))
 
 
 def takes_noisy_csi(channel: Channel) -> bool:
@@ -135,6 +136,7 @@ def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
             channel: Channel = load_plugin(name, _NO_NAMES, Channel)
             own = field_names(type(channel))
             with errors_named(f"channel {name}"):
+                _check_all_fields(name, channel)
                 channel = replace(channel, **{k: v for k, v in given.items() if k in own})
         else:
             own = field_names(find_plugin(name, _NO_NAMES, Channel, GROUP)[0])
@@ -147,15 +149,35 @@ def _plugin(name: str, snr_db: float, csi_db: float | None) -> Channel:
         raise InputError(f"channel {name} has no {what}, so its CSI cannot be noisy:{csi_db:g}")
     with errors_named(f"channel {name}"):
         for field in fields(channel):
-            if not isinstance(getattr(channel, field.name), Hashable):
+            if not _is_hashable(getattr(channel, field.name)):
                 raise InputError(
                     f"channel {name}: field {field.name} is a {type(getattr(channel, field.name)).__name__}, "
-                    "which changes: a tuple or a number does not"
+                    "which changes or holds what does: a tuple of numbers does not"
                 )
         planned = np.asarray([*channel.effective_snrs_db(), channel.outage_snr_db()], np.float64)
     if len(planned) < 2 or not np.isfinite(planned).all():
         raise InputError(f"channel {name} plans with {planned.tolist()} dB, not with finite SNRs")
     return channel
+
+
+def _is_hashable(value: object) -> bool:
+    """With all that is in it: a tuple may hold a list."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_all_fields(name: str, channel: Channel) -> None:
+    """Raises InputError for what the same channel at another SNR would lose: what was set beside the fields,
+    and does not follow from them."""
+    beside = set_beside(channel)
+    if beside and plugin_sha256(replace(channel)) != plugin_sha256(channel):
+        raise InputError(
+            f"channel {name}: {', '.join(beside)} is no field: write @dataclass(frozen=True) above the "
+            f"class, and {beside[0]}: float or the like in it, in place of __init__"
+        )
 
 
 def _not_one_of(name: str, installed: Sequence[str] = ()) -> str:

@@ -21,6 +21,7 @@ from jscc_sim.cli.remarks import notes, remark
 from jscc_sim.errors import BudgetError, InputError, printable
 from jscc_sim.images import Picture, picture_suffixes, read_picture, write_picture
 from jscc_sim.metrics import Metric, load_metrics, measure
+from jscc_sim.plugins import errors_named
 from jscc_sim.recording import (
     NOISE_VARIANCE,
     read_received,
@@ -47,13 +48,14 @@ def transmit(arguments: argparse.Namespace) -> int:
     channel, belief = _channels(arguments)
     spec = _spec(arguments)
     system = spec.load()
-    system.check(channel)
+    with errors_named(type(system).__name__):
+        system.check(channel)
     metrics = load_metrics("psnr" if arguments.no_ssim else arguments.metrics)
     check_columns(metrics)
     jobs = _jobs(arguments)
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
-        with _naming(job):
+        with _naming(job), errors_named(type(system).__name__):
             system.check_fits(job.picture, job.budget, belief)
     _prepare(system)
     _make_folder(jobs)
@@ -70,7 +72,8 @@ def encode(arguments: argparse.Namespace) -> int:
     belief, _ = _channels(arguments)
     spec = _spec(arguments)
     system = _link(spec)
-    system.check(belief)
+    with errors_named(type(system).__name__):
+        system.check(belief)
     if system.needs_csit:
         what = f"policy {spec.policy}" if spec.policy else f"system {spec.name}"
         raise InputError(f"{what} knows the true channel: it works in transmit alone")
@@ -334,4 +337,5 @@ def _prepare(system: System) -> None:
     """Load networks and libraries before the clock runs."""
     if sys.stderr.isatty():
         print("loading ...", end="\r", file=sys.stderr, flush=True)
-    system.prepare()
+    with errors_named(type(system).__name__):
+        system.prepare()

@@ -55,7 +55,7 @@ def plot(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Write the page."""
-    from jscc_sim.report import report as page
+    from jscc_sim.reports import report as page
 
     replaces_nothing(arguments, arguments.out)
     writable(arguments.out)

@@ -17,7 +17,7 @@ from jscc_sim.codecs.cache import cached
 from jscc_sim.errors import BudgetError, InputError, one_line
 from jscc_sim.images import Picture, pixel_limit
 from jscc_sim.metrics import mean_squared_error
-from jscc_sim.plugins import errors_named, is_own, plugin_sha256, prints_aside
+from jscc_sim.plugins import STOPS, errors_named, is_own, plugin_sha256, prints_aside
 
 LONGEST_NAME, MOST_LEVELS = 40, 1 << 20
 """Of plug-ins."""
@@ -99,7 +99,9 @@ class Codec(ABC):
         try:
             with prints_aside(self.name):
                 height, width = map(operator.index, self.size(data))
-        except (Exception, SystemExit) as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             raise InputError(f"not a {self.name} file: {_line(error)}") from None
         if not 0 < height * width <= pixel_limit():
             raise InputError(
@@ -108,7 +110,9 @@ class Codec(ABC):
         try:
             with prints_aside(self.name):
                 picture = self.decode(data)
-        except (Exception, SystemExit) as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             raise InputError(f"{self.name} file cannot be decoded: {_line(error)}") from None
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
             kind = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__
@@ -156,13 +160,15 @@ class Codec(ABC):
     def _encoded(self, picture: Picture, level: int) -> bytes:
         try:
             with prints_aside(self.name):
-                data = self.encode(picture, level)
+                data = self.encode(picture if is_own(type(self)) else picture.copy(), level)
             if not isinstance(data, bytes):
                 raise InputError(f"{self.name} encodes to a {type(data).__name__}, not to bytes")
+            if not data:
+                raise InputError(f"{self.name} encodes to no bytes at all")
             return data
-        except InputError:
+        except (InputError, *STOPS):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             height, width = picture.shape[:2]
             raise InputError(f"{self.name} cannot code {height}x{width} pixels: {_line(error)}") from None
 
@@ -193,9 +199,13 @@ def check_codec(name: str, codec: Codec) -> None:
         raise InputError(
             f"codec {name}: its name is {called!r}, not letters, digits, - and _, {LONGEST_NAME} at most"
         )
-    for what, value in (("levels", levels), ("rung", codec.rung)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_LEVELS:
-            raise InputError(f"codec {name}: {what} = {value!r} is no number from 1 to {MOST_LEVELS}")
+    for what, value, least in (
+        ("levels", levels, 1),
+        ("rung", codec.rung, 1),
+        ("look_ahead", codec.look_ahead, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_LEVELS:
+            raise InputError(f"codec {name}: {what} = {value!r} is no number from {least} to {MOST_LEVELS}")
     with errors_named(f"codec {name}"):
         version = codec.version()
     if not isinstance(version, str):

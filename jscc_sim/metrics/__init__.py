@@ -32,6 +32,7 @@ __all__ = [
     "mean_squared_error",
     "measure",
     "metric_name",
+    "named",
     "psnr_between",
     "psnr_of_mse",
 ]
@@ -98,14 +99,17 @@ def metric_name(metric: Metric) -> str:
     return plugin_name(metric, METRICS)
 
 
+def named(specs: str) -> list[str]:
+    """The specs in text with commas, see `load_metrics`."""
+    return [spec.strip() for spec in re.split(r",(?![^,:]*=)", specs)]
+
+
 def load_metrics(specs: str | Sequence[str | Metric]) -> tuple[Metric, ...]:
     """Metrics from a list, or from text with commas: `psnr,gmsd,mine.py:Mine:size=3,depth=2` is three.
 
     Raises InputError, also for two of one column.
     """
-    if isinstance(specs, str):
-        specs = [spec.strip() for spec in re.split(r",(?![^,:]*=)", specs)]
-    metrics = tuple(load_metric(spec) for spec in specs)
+    metrics = tuple(load_metric(spec) for spec in (named(specs) if isinstance(specs, str) else specs))
     columns = [metric.column for metric in metrics]
     for metric in metrics:
         if columns.count(metric.column) > 1:

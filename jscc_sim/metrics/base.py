@@ -36,13 +36,13 @@ class Metric(ABC):
         name = type(self).__name__
         if picture.shape != reference.shape:
             raise ValueError(f"pictures of shapes {picture.shape} and {reference.shape} cannot be compared")
-        with errors_named(f"metric {name}"):
+        with errors_named(f"metric {name}", through=InputError):
             value = self._measure(picture.copy(), reference.copy())
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise InputError(f"metric {name} returned {value!r}, which is no finite number")
-        return float(value)
+            if value is None:
+                return None
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+                raise InputError(f"metric {name} returned {value!r}, which is no finite number")
+            return float(value)
 
     @abstractmethod
     def _measure(self, picture: Picture, reference: Picture) -> float | None:
@@ -59,3 +59,5 @@ def check_column(metric: Metric) -> None:
         )
     if not isinstance(label, str) or not label:
         raise InputError(f"metric {name} has no label for its axis")
+    if not label.isprintable():
+        raise InputError(f"metric {name}: label {label!r} is no line that can be printed")

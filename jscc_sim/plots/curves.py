@@ -80,8 +80,8 @@ def quality_figure(
     label: str = "",
 ) -> Figure:
     """Mean quality, y the column of any metric, called `label` on the axis, over CBR (as spent) or SNR, with
-    95 % bands over images, or, of fewer than FEWEST, a thin line for each; of a curve that is one point a bar,
-    or dots; bands: whether there are any. The axis is scaled by the lines.
+    95 % bands over images, or, of fewer than FEWEST, a thin line for each; of a curve that is one point a
+    bar, or dots; bands: whether there are any. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
     published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other

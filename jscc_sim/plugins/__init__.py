@@ -1,8 +1,8 @@
 """Plug-ins: classes of anybody's, found by name, in a module or a file, and run with care."""
 
 from jscc_sim.plugins.by_value import ByValue
-from jscc_sim.plugins.guard import errors_named, prints_aside
-from jscc_sim.plugins.identity import digest, fact, is_own, label, plugin_sha256
+from jscc_sim.plugins.guard import STOPS, errors_named, prints_aside
+from jscc_sim.plugins.identity import digest, fact, is_own, label, plugin_sha256, set_beside
 from jscc_sim.plugins.loading import (
     UnknownNameError,
     absolute,
@@ -17,6 +17,7 @@ from jscc_sim.plugins.loading import (
 )
 
 __all__ = [
+    "STOPS",
     "ByValue",
     "UnknownNameError",
     "absolute",
@@ -33,6 +34,7 @@ __all__ = [
     "plugin_name",
     "plugin_sha256",
     "prints_aside",
+    "set_beside",
     "short",
     "subclass",
 ]

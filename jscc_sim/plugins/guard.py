@@ -9,22 +9,26 @@ from io import StringIO
 
 from jscc_sim.errors import InputError, JsccError, one_line, out_of_memory, printable
 
+STOPS = (KeyboardInterrupt, GeneratorExit)
+"""What ends a program or a generator, and is no fault of whoever is running."""
+
 _said: set[str] = set()
 
 
 @contextmanager
-def errors_named(name: str) -> Iterator[None]:
+def errors_named(name: str, through: type[JsccError] = JsccError) -> Iterator[None]:
     """Whatever foreign code raises inside becomes an InputError that begins with `name`, but for memory that
-    runs out; what it prints is put aside."""
+    runs out, and for what is raised in the words of this package: errors of the class `through`. What it
+    prints is put aside."""
     try:
         with prints_aside(name):
             yield
-    except JsccError:
+    except (through, *STOPS):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         if out_of_memory(error):
             raise
-        raise InputError(f"{name} raised {type(error).__name__}: {error}") from error
+        raise InputError(f"{name} raised {type(error).__name__}: {one_line(error)}") from error
 
 
 @contextmanager

@@ -37,6 +37,9 @@ _PLAIN = (bool, int, float, complex, str, bytes, Path, Enum, Fraction, np.generi
 LONGEST_LABEL, LONGEST_FIELD = 120, 40
 """Letters."""
 
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+"""In what Python writes of an object: another one in every process."""
+
 _GENERATED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__replace__")
 """What dataclasses write by themselves; their fields say as much."""
 
@@ -99,12 +102,23 @@ def _shown(value: object) -> str:
 
 
 def _fields(plugin: object) -> Iterator[tuple[str, object]]:
-    """Of a dataclass its fields, else what it has set; what was computed and kept is neither."""
+    """Of a dataclass its fields, and what else it has set; what was computed and kept is neither."""
     if dataclasses.is_dataclass(plugin):
         yield from ((f.name, getattr(plugin, f.name)) for f in dataclasses.fields(plugin))
-    else:
-        kept = {name for name, _ in _members(type(plugin))}
-        yield from ((name, value) for name, value in vars(plugin).items() if name not in kept)
+    yield from _set_beside(plugin).items()
+
+
+def set_beside(plugin: object) -> list[str]:
+    """Attributes that an instance has set beside the fields of a dataclass, as an `__init__` of its own
+    does."""
+    return list(_set_beside(plugin))
+
+
+def _set_beside(plugin: object) -> dict[str, object]:
+    known = {name for name, _ in _members(type(plugin))}
+    if dataclasses.is_dataclass(plugin):
+        known |= {f.name for f in dataclasses.fields(plugin)}
+    return {name: value for name, value in getattr(plugin, "__dict__", {}).items() if name not in known}
 
 
 def _members(cls: type) -> Iterator[tuple[str, object]]:
@@ -152,6 +166,8 @@ def _fact(value: Any, seen: set[int]) -> str:
         content = np.ascontiguousarray(value)
         held = repr(value.tolist()).encode() if value.dtype.hasobject else content.tobytes()
         return f"array {value.dtype} {value.shape} {hashlib.sha256(held).hexdigest()}"
+    if isinstance(value, np.random.Generator):
+        return f"generator {_fact(value.bit_generator.state, seen)}"
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, CodeType):
@@ -178,13 +194,39 @@ def _fact(value: Any, seen: set[int]) -> str:
 def _state(value: Any, seen: set[int]) -> str:
     """Of an object: weights where it has some, an array where it is as good as one, else what it has set."""
     if callable(getattr(value, "state_dict", None)):
-        return _fact({**value.state_dict(), "": repr(value)}, seen)
+        return _fact({**value.state_dict(), "": _ADDRESS.sub("", repr(value)), **_settings(value)}, seen)
     if callable(getattr(value, "detach", None)) and callable(getattr(value, "cpu", None)):
         held = value.detach().cpu()
         return _fact([str(held.dtype), np.asarray(held.float() if held.is_floating_point() else held)], seen)
     if getattr(type(value), "__repr__", None) is not object.__repr__ and not dataclasses.is_dataclass(value):
-        return repr(value)
+        return _ADDRESS.sub("", repr(value))
     return _fact([list(pair) for pair in _fields(value)] if hasattr(value, "__dict__") else "", seen)
+
+
+def _settings(network: Any) -> dict[str, object]:
+    """What modules of classes that are not torch's own have set, besides weights and modules in them; of
+    torch's own, what they write of themselves says it."""
+    if not callable(getattr(network, "named_modules", None)):
+        return {}
+    import torch
+
+    bare, found = vars(torch.nn.Module()), {}
+    for name, module in network.named_modules():
+        if not type(module).__module__.startswith("torch."):
+            own = {key: value for key, value in vars(module).items() if key not in bare}
+            found.update({f"{name} {key}": value for key, value in own.items() if _is_setting(value)})
+    return found
+
+
+def _is_setting(value: object) -> bool:
+    """Whether it can be what a network computes with. Objects of other kinds are left out: configurations,
+    say, that hold the time at which they were made."""
+    if isinstance(value, tuple | list | set | frozenset):
+        return all(map(_is_setting, value))
+    if isinstance(value, Mapping):
+        return all(map(_is_setting, value.values()))
+    plain = value is None or isinstance(value, (*_PLAIN, np.ndarray, FunctionType, MethodType, partial))
+    return plain or any(callable(getattr(value, name, None)) for name in ("state_dict", "detach"))
 
 
 def _class_code(cls: type, seen: set[int]) -> list[Any]:

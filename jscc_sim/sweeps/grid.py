@@ -37,7 +37,7 @@ from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
-from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr
+from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr, whole
 
 LARGEST_TOML_BYTES = 1 << 23
 """Of a grid's file."""
@@ -98,8 +98,8 @@ class Grid:
                 raise InputError(
                     f"channels: {channel} has CSI of {csi_db:g} dB: csi must hold 'noisy:{csi_db:g}'"
                 )
-        object.__setattr__(self, "repeats", _whole("repeats", self.repeats, 1, MOST_TRIALS))
-        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, LARGEST_SEED))
+        object.__setattr__(self, "repeats", whole("repeats", self.repeats, 1, MOST_TRIALS))
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0, LARGEST_SEED))
         if self.size > MOST_TRIALS:
             raise InputError(f"grid of {self.size} trials is above the limit of {MOST_TRIALS}")
         self._check_doubles()
@@ -209,7 +209,7 @@ class Grid:
         cannot be used, or whose column is another's."""
         names = [absolute(name, Path()) for name in cast(tuple[str, ...], self.metrics)]
         metrics = load_metrics(names)
-        if set(metrics) == set(DEFAULT):
+        if len(metrics) == len(DEFAULT) and all(metric in DEFAULT for metric in metrics):
             return ()
         check_columns(metrics)
         return tuple((name, plugin_sha256(metric)) for name, metric in zip(names, metrics, strict=True))
@@ -315,15 +315,6 @@ def _cbr(value: object) -> Fraction:
     if isinstance(value, str | Fraction):
         return parse_cbr(value)
     return parse_cbr(int(value) if isinstance(value, Integral) else float(value))
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputError(f"{name} = {value!r} is not a whole number")
-    if not least <= int(value) <= most:
-        huge = int(value).bit_length() > 999  # Python writes no number of thousands of digits
-        raise InputError(f"{name} = {'a huge number' if huge else value} is outside {least} to {most}")
-    return int(value)
 
 
 def _words(value: object) -> str:

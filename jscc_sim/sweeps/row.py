@@ -22,6 +22,9 @@ MAKERS = ("jscc_sim", "models", "experiments", "setup.cfg", "constraints.txt")
 ROW_METRICS = ("psnr_db", "ssim", "ms_ssim")
 """Columns of metrics that every row has, measured or not."""
 
+BESIDE = ("header_snr_db", "notes")
+"""What `jscc-sim transmit --json` says besides."""
+
 DISTRIBUTIONS = ("jscc_sim", "torch", "numpy", "sionna-no-rt")
 
 
@@ -120,7 +123,7 @@ class Row:
 
 def check_columns(metrics: Sequence[Metric]) -> None:
     """Raises InputError for a metric whose column is a row's own."""
-    taken = {field.name for field in fields(Row)}
+    taken = {*(field.name for field in fields(Row)), *BESIDE}
     for metric in metrics:
         if metric.column in taken and metric not in DEFAULT:
             raise InputError(f"metrics: column {metric.column} of {metric} is one that every table has")

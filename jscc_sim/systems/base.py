@@ -12,13 +12,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import ClassVar, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import Channel, Received, Symbols, papr_db
 from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import FrameHeader
@@ -146,9 +147,10 @@ class System(ABC):
         name = type(self).__name__
         with errors_named(name):
             self.check(channel)
-            sent = self._transmit(picture, channel, budget, rng, belief or channel)
+            sent = self._transmit(picture.copy(), channel, budget, rng, belief or channel)
         check_transmission(name, sent, picture, budget)
-        return sent
+        check_index(name, sent.index, self.ratios, picture)
+        return plain(sent)
 
     @abstractmethod
     def _transmit(
@@ -193,6 +195,7 @@ class LinkSystem(System):
         with errors_named(name):
             frame = self.encode(picture, budget, belief, csit)
         check_frame(name, frame, picture, budget)
+        check_index(name, frame.index, self.ratios, picture)
         return frame
 
     @final
@@ -203,6 +206,7 @@ class LinkSystem(System):
         with errors_named(name):
             reception = self.decode(received, genie)
         check_picture(name, getattr(reception, "picture", None))
+        check_seconds(name, getattr(reception, "seconds", None))
         return reception
 
     @final
@@ -221,18 +225,20 @@ class LinkSystem(System):
         seconds = {**frame.seconds, **watch.seconds}
         for stage, spent in reception.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
-        return Transmission(
-            reception.picture,
-            len(frame.symbols),
-            frame.header_uses,
-            outage,
-            frame.index,
-            seconds,
-            frame.coder,
-            papr_db(frame.symbols),
-            frame.header_snr_db,
-            frame.symbols,
-            received,
+        return plain(
+            Transmission(
+                reception.picture,
+                len(frame.symbols),
+                frame.header_uses,
+                outage,
+                frame.index,
+                seconds,
+                frame.coder,
+                papr_db(frame.symbols),
+                frame.header_snr_db,
+                frame.symbols,
+                received,
+            )
         )
 
 
@@ -249,8 +255,9 @@ def check_frame(name: str, frame: object, picture: Picture, budget: int) -> None
         raise InputError(f"{name} made symbols that are not finite")
     if uses > budget:
         raise InputError(f"{name} made a frame of {uses} uses for a budget of {budget}")
-    if not 0 <= frame.header_uses <= uses:
+    if not _is_count(frame.header_uses, uses):
         raise InputError(f"{name} says that {frame.header_uses} of {uses} uses are the header")
+    check_notes(name, frame)
     if (frame.height, frame.width) != (height, width):
         raise InputError(f"{name} made a frame of {frame.height}x{frame.width} pixels of {height}x{width}")
     power = float(np.square(np.abs(symbols), dtype=np.float64).mean()) if uses else 0.0
@@ -263,7 +270,7 @@ def check_picture(name: str, picture: object) -> None:
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
         kind = f"an array of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise InputError(f"{name} made {kind} of a picture, not an array of uint8")
-    if picture.ndim != 3 or picture.shape[2] != 3:
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise InputError(f"{name} made a picture of shape {list(picture.shape)}, not [H, W, 3]")
 
 
@@ -278,11 +285,66 @@ def check_transmission(name: str, sent: object, picture: Picture, budget: int) -
     if not isinstance(sent.outage, bool):
         raise InputError(f"{name} says that an outage is {sent.outage!r}, not True or False")
     for what, uses, most in (("uses", sent.uses, budget), ("header uses", sent.header_uses, sent.uses)):
-        if isinstance(uses, bool) or not isinstance(uses, Integral) or not 0 <= uses <= most:
+        if not _is_count(uses, most):
             raise InputError(f"{name} spent {uses} {what}, which is no whole number from 0 to {most}")
-    for stage, seconds in sent.seconds.items():
-        if not isinstance(seconds, Real) or not 0 <= seconds < math.inf:
-            raise InputError(f"{name} took {seconds!r} seconds to {stage}, which is no time")
+    check_notes(name, sent)
+    if not _is_level(sent.papr_db):
+        raise InputError(f"{name} says that its PAPR is {sent.papr_db!r}, which is no number of dB")
+
+
+def check_notes(name: str, made: Frame | Transmission) -> None:
+    """Raises InputError, which begins with `name`, for what tables could not hold."""
+    check_seconds(name, made.seconds)
+    if not isinstance(made.coder, str):
+        raise InputError(f"{name} says that {made.coder!r} coded the picture, which is no name")
+    if not _is_level(made.header_snr_db):
+        raise InputError(f"{name} made its header for {made.header_snr_db!r}, which is no number of dB")
+
+
+def check_seconds(name: str, seconds: object) -> None:
+    """Raises InputError, which begins with `name`, for what is no time for each stage."""
+    if not isinstance(seconds, Mapping):
+        raise InputError(f"{name} says {seconds!r} of its seconds, not how many by stage")
+    for stage, spent in seconds.items():
+        if isinstance(spent, bool) or not isinstance(spent, Real) or not 0 <= float(spent) < math.inf:
+            raise InputError(f"{name} took {spent!r} seconds to {stage}, which is no time")
+
+
+def check_index(name: str, index: object, ratios: object, picture: Picture) -> None:
+    """Raises InputError, which begins with `name`, for what is no ratio for each block."""
+    if ratios is None or index is None:
+        return
+    if not isinstance(ratios, RatioSet):
+        raise InputError(f"{name} has ratios that are a {type(ratios).__name__}, not a RatioSet")
+    blocks = len(BlockGrid(*picture.shape[:2]))
+    if not isinstance(index, np.ndarray) or index.dtype.kind not in "iu" or index.shape != (blocks,):
+        kind = f"{index.dtype} {list(index.shape)}" if isinstance(index, np.ndarray) else type(index).__name__
+        raise InputError(f"{name} made an index that is {kind}, not whole numbers [{blocks}]")
+    if not 0 <= index.min() <= index.max() < len(ratios):
+        raise InputError(f"{name} made an index outside 0 to {len(ratios) - 1}, its ratios")
+
+
+def plain(sent: Transmission) -> Transmission:
+    """The same with numbers as Python has them, which JSON and tables hold."""
+    levels = {"papr_db": sent.papr_db, "header_snr_db": sent.header_snr_db}
+    return replace(
+        sent,
+        uses=int(sent.uses),
+        header_uses=int(sent.header_uses),
+        seconds={str(stage): float(spent) for stage, spent in sent.seconds.items()},
+        **{name: None if level is None else float(level) for name, level in levels.items()},  # type: ignore[arg-type]
+    )
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) <= most
+
+
+def _is_level(value: object) -> bool:
+    """A finite number, or None."""
+    if value is None:
+        return True
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def mid_grey(height: int, width: int) -> Picture:

@@ -34,7 +34,12 @@ class Fingerprint:
 
     @classmethod
     def of(cls, system: System) -> Fingerprint:
-        """Of a loaded system."""
+        """Of a loaded system. Raises InputError for one whose class says of itself what it cannot."""
+        name = type(system).__name__
+        if isinstance(system.format, bool) or not isinstance(system.format, int):
+            raise InputError(f"{name} has format = {system.format!r}, which is no whole number")
+        if not isinstance(system.realisable, bool):
+            raise InputError(f"{name} has realisable = {system.realisable!r}, not True or False")
         if type(system) is not BlockJSCC:
             return cls(system.format, _coder_sha256(system), "", "", system.realisable)
         policy, complexity = plugin_sha256(system.policy), plugin_sha256(system.estimator)

@@ -17,7 +17,7 @@ from jscc_sim.checkpoint import MANIFEST
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.complexity import ComplexityEstimator, estimator_name, load_estimator
 from jscc_sim.errors import InputError
-from jscc_sim.plugins import ByValue, absolute, short
+from jscc_sim.plugins import ByValue, absolute, errors_named, short
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.catalogue import BLOCK_JSCC, load_baseline, standard_name, system_name
@@ -171,7 +171,8 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
         shown = spec.label
         what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {shown.name}"
         raise InputError(f"{what} changed since the sweep began")
-    system.prepare()
+    with errors_named(type(system).__name__):
+        system.prepare()
     return system
 
 

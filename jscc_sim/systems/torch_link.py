@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -78,6 +79,11 @@ class TorchLink(AnalogLink[Rate]):
                     f"{self.name}.{own.name} takes no effect: write {own.name}: {own.type} = ..., and "
                     "@dataclass(frozen=True) above the class"
                 )
+        for name, side in (("tile", self.tile), ("multiple", self.multiple)):
+            if isinstance(side, bool) or not isinstance(side, Integral):
+                raise InputError(f"{self.name}: {name} = {side!r} is no whole number of pixels")
+        if not isinstance(self.unbiased, bool):
+            raise InputError(f"{self.name}: unbiased = {self.unbiased!r} is not True or False")
 
     def networks(self) -> tuple[Network | Sequence[Network], Network | Sequence[Network]]:
         """Encoder and decoder, or as many of each as there are rates; built at first use, once."""
