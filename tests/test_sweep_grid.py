@@ -336,7 +336,7 @@ def test_metrics_that_cannot_be_used(folder, metrics, why):
 @pytest.mark.parametrize("column", ["seconds", "mse", "psnr_db"])
 def test_a_metric_takes_no_column_of_a_table(folder, column):
     (folder / "mine.py").write_text(MINE.replace("COLUMN", column))
-    with pytest.raises(InputError, match=f"column {column} of Mine.* is one that every table has"):
+    with pytest.raises(InputError, match=f"column {column} of Mine.* is one that every row has"):
         of_pictures(folder, metrics=[f"{folder}/mine.py:Mine"]).trials()
 
 

@@ -126,4 +126,4 @@ def check_columns(metrics: Sequence[Metric]) -> None:
     taken = {*(field.name for field in fields(Row)), *BESIDE}
     for metric in metrics:
         if metric.column in taken and metric not in DEFAULT:
-            raise InputError(f"metrics: column {metric.column} of {metric} is one that every table has")
+            raise InputError(f"metrics: column {metric.column} of {metric} is one that every row has")
