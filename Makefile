@@ -20,10 +20,10 @@ run: $(INSTALLED) ## send a photograph with two policies; a table, and a figure 
 	$(BIN)/python experiments/first_run.py
 
 test: $(INSTALLED) ## run the test suite
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## run the tests that take minutes, too
-	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 lint: $(INSTALLED) ## check format, lint and types
 	$(BIN)/ruff format --check .

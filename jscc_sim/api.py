@@ -215,9 +215,10 @@ def sweep(
     `jscc-sim export` has them, which `plot` and `report` take.
 
     images: a folder, a pattern such as "photos/**/*.png", files, names of built-in photographs, or pixels.
-    store: SQLite file that the rows are kept in; what it has is not run again. workers: processes; with 1 the
-    trials run in this one, with more a script calls this below `if __name__ == "__main__":`. Trials that
-    fail are rows, and said. Raises InputError.
+    channels: one that is an instance is taken at each SNR. store: SQLite file that the rows are kept in; what
+    it has is not run again. workers: processes; with 1 the trials run in this one, with more a script calls
+    this below `if __name__ == "__main__":`. Trials that fail, or that no frame fits, are rows, and said.
+    Raises InputError.
     """
     from jscc_sim.sweeps import Given, Grid, LocalProcesses, run, table
     from jscc_sim.sweeps.executors import MOST_WORKERS
@@ -249,6 +250,11 @@ def sweep(
         )
         for coordinates, error in outcome.failures:
             _log.warning("failed: %s: %s", coordinates, error)
+        if outcome.infeasible:
+            count, (coordinates, error) = len(outcome.infeasible), outcome.infeasible[0]
+            _log.warning(
+                "infeasible: %d of %d trials, such as %s: %s", count, len(trials), coordinates, error
+            )
         rows = table(kept)
     keys = {trial.key for trial in trials}
     return rows[rows["key"].isin(keys)].reset_index(drop=True)

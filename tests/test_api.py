@@ -322,3 +322,35 @@ def test_lists(kind):
 def test_options_of_a_training_that_do_not_exist(photos):
     with pytest.raises(InputError, match="are not those of jscc-sim train"):
         jscc_sim.train("training", "out", minuts=3)
+
+
+NOTEBOOK = """
+from dataclasses import dataclass
+import jscc_sim
+
+NOISE_DB = 40.0
+
+@dataclass(frozen=True)
+class Mine(jscc_sim.Channel):
+    def _disturb(self, symbols, fading, noise, estimation):
+        return jscc_sim.AWGN(NOISE_DB).disturb(symbols, fading, noise, estimation)
+
+def psnr_db(store):
+    given = {"snr_db": 9, "cbr": "1/4"}
+    rows = jscc_sim.sweep("photo.png", **given, systems="softcast", channels=[Mine(9)], store=store)
+    sent = jscc_sim.transmit("photo.png", **given, system="softcast", channel=Mine(9))
+    return [sent.psnr_db, rows["psnr_db"][0]]
+
+first = psnr_db("rows.sqlite")
+NOISE_DB = 0.0
+second = psnr_db("rows.sqlite")
+print(*first, *second)
+"""
+
+
+def test_what_a_class_of_a_notebook_names_may_change(photos):
+    """A global that it uses is as it is now, in `transmit` and in a sweep, also beside rows of before."""
+    (photos / "notebook.py").write_text(NOTEBOOK)
+    done = subprocess.run([sys.executable, "notebook.py"], capture_output=True, text=True, check=True)
+    sent, row, sent_now, row_now = map(float, done.stdout.split())
+    assert min(sent, row) > max(sent_now, row_now) + 5
