@@ -6,6 +6,7 @@ What is equal in every process that loads the same plug-in, and differs where an
 from __future__ import annotations
 
 import dataclasses
+import dis
 import hashlib
 import json
 import re
@@ -265,7 +266,8 @@ def _function(function: FunctionType, seen: set[int]) -> str:
 
 
 def _names(code: CodeType) -> set[str]:
-    found = set(code.co_names)
+    """Globals that it names; `np.where` is not one of the name `where`."""
+    found = {op.argval for op in dis.get_instructions(code) if op.opname == "LOAD_GLOBAL"}
     for const in code.co_consts:
         if isinstance(const, CodeType):
             found |= _names(const)
