@@ -80,3 +80,26 @@ def test_every_make_target_that_it_names_exists():
     named = set(re.findall(r"`make ([a-z-]+)`", README))
     assert named
     assert named <= targets
+
+
+def test_the_python_blocks_run_in_their_order(tmp_path):
+    """Behind the imports that they name; LPIPS with a stand-in for its package."""
+    blocks = [code for code in PYTHON if "jscc_sim.transmit" in code or "jscc_sim.sweep" in code]
+    blocks += [code for code in PYTHON if "class Clipped" in code or "class LPIPS" in code]
+    assert len(blocks) == 5
+    (tmp_path / "photos").mkdir()
+    for name in ("coffee", "chelsea"):
+        save(photograph(160, 192, name), tmp_path / "photos" / f"{name}.png")
+    (tmp_path / "lpips.py").write_text(
+        "class LPIPS:\n    def __init__(self, verbose): pass\n"
+        "    def __call__(self, x, y): return (x - y).abs().mean()\n"
+    )
+    ordered = sorted(blocks, key=PYTHON.index)
+    head = "from dataclasses import dataclass\nimport numpy as np\nfrom torch import nn\n"
+    tail = (
+        'print(jscc_sim.transmit("coffee", snr_db=10, cbr="1/48", zoo="linear", metrics=LPIPS()).metrics)\n'
+    )
+    (tmp_path / "readme.py").write_text(head + "\n".join(ordered) + tail)
+    shown = run("readme.py", cwd=tmp_path)
+    assert "lpips" in shown
+    assert (tmp_path / "psnr.pdf").exists()
