@@ -156,8 +156,9 @@ def transmit(
         "sender_snr_db": sender_snr_db,
         "header_margin_db": header_margin_db,
     }
-    spec = _spec(system, options)
-    made = spec.within(Path()).load()
+    asked = _spec(system, options)
+    spec = asked.within(Path())
+    made = spec.load()
     measured = load_metrics(_metrics(metrics))
     name = channel_name(channel) if isinstance(channel, Channel) else channel
     for what, value in (("channel", name), ("csi", csi)):
@@ -169,13 +170,13 @@ def transmit(
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
     height, width = pixels.shape[:2]
     budget = budget_uses(share, height, width)
-    ready = load_system(spec.within(Path()), Fingerprint.of(made))
+    ready = load_system(spec, Fingerprint.of(made))
     sent = ready.transmit(pixels, truth, budget, np.random.default_rng(seed), belief)
     allocation = None
     if sent.index is not None and ready.ratios is not None:
         grid = BlockGrid(height, width)
         allocation = np.asarray(ready.ratios.uses)[sent.index].reshape(grid.rows, grid.columns)
-    shown = spec.label
+    shown = asked.label
     return Sent(
         sent.picture,
         pixels,

@@ -74,10 +74,7 @@ def channels() -> list[Entry]:
     for form, summary in FORMS.items():
         words = form.partition(":")[2].split(":")
         found.append(_entry(form, {word: CHANNEL_PARAMETERS[word] for word in words if word}, summary))
-    installed = _with_installed({}, CHANNEL_GROUP, Channel)
-    return found + [
-        _entry(name, _parameters(cls, ELSEWHERE), _summary(cls)) for name, cls in installed.items()
-    ]
+    return found + _installed(CHANNEL_GROUP, Channel, without=ELSEWHERE)
 
 
 def codecs() -> list[Entry]:
@@ -87,8 +84,7 @@ def codecs() -> list[Entry]:
         other = [f"Also called {alias}." for alias, (ours, _) in ALIASES.items() if ours == name]
         weights = {"zoo": "folder of weights not the released ones"} if name in LEARNED else {}
         found.append(_entry(name, weights, " ".join([SUMMARIES[name], *other])))
-    installed = _with_installed({}, CODEC_GROUP, Codec)
-    return found + [_entry(name, _parameters(cls), _summary(cls)) for name, cls in installed.items()]
+    return found + _installed(CODEC_GROUP, Codec)
 
 
 def systems() -> list[Entry]:
@@ -97,18 +93,17 @@ def systems() -> list[Entry]:
         _entry(name, {option: SYSTEM_OPTIONS[option] for option in options}, summary)
         for name, (options, summary) in SYSTEMS.items()
     ]
-    installed = _with_installed({}, SYSTEM_GROUP, System)
-    return found + [_entry(name, _parameters(cls), _summary(cls)) for name, cls in installed.items()]
+    return found + _installed(SYSTEM_GROUP, System)
 
 
 def weights() -> list[Entry]:
     """Released zoos, and the weights of the other learned systems: the manifest of each."""
-    zoos = [load_zoo(name).checkpoint for name in released_zoos()]
+    zoos = [load_zoo(name) for name in released_zoos()]
     models = [Checkpoint.find(name) for name in released("system")]
     return [
         {"name": found.name, "id": found.id, "sha256": sha256, **found.manifest}
         for found, sha256 in (
-            *((zoo, load_zoo(zoo.name).sha256) for zoo in zoos),
+            *((zoo.checkpoint, zoo.sha256) for zoo in zoos),
             *((model, model.sha256) for model in models),
         )
     ]
@@ -116,6 +111,14 @@ def weights() -> list[Entry]:
 
 def _entry(name: str, parameters: Mapping[str, str], summary: str) -> Entry:
     return {"name": name, "parameters": parameters, "summary": summary}
+
+
+def _installed(group: str, base: type, without: Collection[str] = ()) -> list[Entry]:
+    """The entries of a group's installed plug-ins."""
+    return [
+        _entry(name, _parameters(cls, without), _summary(cls))
+        for name, cls in _with_installed({}, group, base).items()
+    ]
 
 
 def _with_installed(known: Mapping[str, type[Any]], group: str, base: type) -> dict[str, type[Any]]:
