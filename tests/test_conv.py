@@ -92,16 +92,19 @@ def test_strips_make_no_difference(bank, monkeypatch, strip_blocks):
     np.testing.assert_allclose(stripped / 255, decoded / 255, atol=1e-4)
 
 
+@pytest.mark.parametrize(("window_rows", "halo"), [(1, conv_bank.HALO), (3, 6)])
 @pytest.mark.parametrize("strip_blocks", [1, 7, 40])
-def test_strips_tile_the_picture(monkeypatch, strip_blocks):
+def test_strips_tile_the_picture(monkeypatch, strip_blocks, window_rows, halo):
+    """From windows to windows where there are some."""
     monkeypatch.setattr(conv_bank, "STRIP_BLOCKS", strip_blocks)
     for rows, columns in ((1, 1), (1, 50), (50, 1), (17, 6)):
-        parts = conv_bank.strips(BlockGrid(32 * rows, 32 * columns))
+        parts = conv_bank.strips(BlockGrid(32 * rows, 32 * columns), window_rows)
         assert [row for top, bottom, _, _ in parts for row in range(top, bottom)] == list(range(rows))
         for top, bottom, above, below in parts:
-            assert (bottom - top) * columns <= max(strip_blocks, columns)
-            assert above == max(top - conv_bank.HALO, 0)
-            assert below == min(bottom + conv_bank.HALO, rows)
+            assert (bottom - top) * columns <= max(strip_blocks, columns * window_rows)
+            assert top % window_rows == 0
+            assert above == max(top - halo, 0)
+            assert below == min(bottom + halo, rows)
 
 
 def test_symbols_reach_the_decoder_where_the_encoder_left_them(bank, monkeypatch):

@@ -319,6 +319,12 @@ def _add_training(commands: Commands) -> None:
         metavar="N",
         help="of block-jscc: residual blocks, encoder fine and coarse, decoder coarse and fine (3 3 3 4)",
     )
+    train.add_argument(
+        "--attention",
+        type=int,
+        metavar="N",
+        help="of block-jscc: layers of attention in windows on the 4x4 grid, at each end (0)",
+    )
     train.add_argument("--start", metavar="ZOO", help="of block-jscc: begin with this zoo's weights")
     train.add_argument("--snr-db", type=float, nargs=2, metavar="SNR",
                        help="of block-jscc: least and largest SNR to train for (-2 20)")  # fmt: skip

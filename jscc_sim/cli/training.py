@@ -7,6 +7,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from jscc_sim.zoo import (
 )
 
 if TYPE_CHECKING:  # torch is loaded once everything is checked
+    from jscc_sim.nn.conv import ConvArchitecture
     from jscc_sim.training.loop import Trainer
     from jscc_sim.training.task import Task
 
@@ -132,7 +134,7 @@ def _check(arguments: argparse.Namespace) -> None:
     for depth in arguments.depths or ():
         if not 0 <= depth <= DEEPEST:
             raise InputError(f"--depths {depth} is outside 0 to {DEEPEST}")
-    shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses")
+    shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses", "attention")
     if arguments.system != BLOCK_JSCC:
         _none_of(arguments, ("bank", *shape, *material), f"of {BLOCK_JSCC} alone, not of {arguments.system}")
     elif arguments.bank == "linear":
@@ -147,6 +149,8 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.system == BLOCK_JSCC:
         check_new(Path(arguments.out))
     _training_range(arguments)
+    if arguments.attention is not None:
+        _architecture(arguments, None if arguments.start is None else load_zoo(arguments.start))
     for name in ("minutes", "checkpoint_seconds", "rate"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
@@ -192,15 +196,35 @@ def _task(arguments: argparse.Namespace) -> Task[Any]:
 
     if arguments.system != BLOCK_JSCC:
         return learned_task(arguments.system)
-    from jscc_sim.nn.conv import ConvArchitecture
-    from jscc_sim.training.block_jscc import BlockJSCCTask, conv_coder
+    from jscc_sim.training.block_jscc import BlockJSCCTask
 
-    training_range = _training_range(arguments)
-    if arguments.start is not None:
-        start = load_zoo(arguments.start)
-        return BlockJSCCTask(conv_coder(start).architecture, training_range, start)
-    shape = (arguments.fine or FINE, arguments.coarse or COARSE, *(arguments.depths or DEPTHS))
-    return BlockJSCCTask(ConvArchitecture(STANDARD_RATIOS.uses, *shape), training_range)
+    start = None if arguments.start is None else load_zoo(arguments.start)
+    return BlockJSCCTask(_architecture(arguments, start), _training_range(arguments), start)
+
+
+def _architecture(arguments: argparse.Namespace, start: Zoo | None) -> ConvArchitecture:
+    """Of block JSCC's network. Raises InputError for layers of attention that it cannot have."""
+    from jscc_sim.nn.attention import HEAD
+    from jscc_sim.nn.conv import ConvArchitecture
+    from jscc_sim.training.block_jscc import conv_coder
+
+    if start is None:
+        shape = (arguments.fine or FINE, arguments.coarse or COARSE, *(arguments.depths or DEPTHS))
+        architecture = ConvArchitecture(STANDARD_RATIOS.uses, *shape)
+    else:
+        architecture = conv_coder(start).architecture
+    layers, least = arguments.attention, architecture.attention
+    if layers is None:
+        return architecture
+    most = min(architecture.encoder_coarse, architecture.decoder_coarse)
+    if not least <= layers <= most:
+        raise InputError(
+            f"--attention {layers} is outside {least} to {most}, the layers that the network has and the "
+            "coarse residual blocks of an end"
+        )
+    if layers and architecture.coarse % HEAD:
+        raise InputError(f"--attention needs a multiple of {HEAD} coarse channels, not {architecture.coarse}")
+    return replace(architecture, attention=layers)
 
 
 def _training_range(arguments: argparse.Namespace) -> TrainingRange:

@@ -36,6 +36,7 @@ class ConvArchitecture:
     decoder_fine: int = 4
     embedding: int = 64
     hidden: int = 64
+    attention: int = 0
 
     @property
     def channels(self) -> int:
@@ -78,7 +79,7 @@ class ConvCoder(TwoScale):
 
     def __init__(self, architecture: ConvArchitecture) -> None:
         a = self.architecture = architecture
-        super().__init__(a)
+        super().__init__(a, a.attention)
         ratios = len(a.uses)
         self.sender = RatioConditioning(ratios, 1, self.sender_widths, a.embedding, a.hidden)
         self.receiver = RatioConditioning(ratios, 2, self.receiver_widths, a.embedding, a.hidden)

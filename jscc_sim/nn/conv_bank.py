@@ -12,8 +12,10 @@ from torch import Tensor
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised
 from jscc_sim.inference import inference
+from jscc_sim.nn.attention import WINDOW
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.nn.conv import CELLS, ConvArchitecture, ConvCoder
+from jscc_sim.nn.two_scale import COARSE_STEP
 from jscc_sim.units import BLOCK, RatioSet
 
 STRIP_BLOCKS = 2048
@@ -23,7 +25,11 @@ WEAKEST_FADE = 0.02
 """Fading power below which a use counts as no weaker: the least that training shows."""
 
 HALO = 3
-"""Rows of neighbouring blocks that a strip sees: more than the receptive field of either network."""
+"""Rows of neighbouring blocks that a strip sees: more than the receptive field of the convolutions."""
+
+WINDOW_ROWS = WINDOW * COARSE_STEP // BLOCK
+"""Rows of blocks of a window of attention: strips of networks that attend begin and end with windows, and see
+one more row of windows."""
 
 
 class ConvBank(Bank):
@@ -34,6 +40,7 @@ class ConvBank(Bank):
         self.coder: ConvCoder = coder.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.architecture: ConvArchitecture = coder.architecture
         self.ratios = RatioSet(self.architecture.uses)
+        self.window_rows = WINDOW_ROWS if self.architecture.attention else 1
 
     @property
     def parameters(self) -> int:
@@ -62,7 +69,7 @@ class ConvBank(Bank):
         ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))
         belief = torch.tensor([sender_snr_db], dtype=torch.float32)
         parts = []
-        for top, bottom, above, below in strips(grid):
+        for top, bottom, above, below in strips(grid, self.window_rows):
             images = _canvas(tiles[above:below])
             latents = self.coder.encode(images, ratio[:, above:below], belief)[
                 0, top - above : bottom - above
@@ -94,7 +101,7 @@ class ConvBank(Bank):
         conditions = torch.from_numpy(snrs.reshape(1, grid.rows, grid.columns, 2))
         ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))
         blocks = np.empty((grid.rows, grid.columns, BLOCK, BLOCK, 3), dtype=np.float32)
-        for top, bottom, above, below in strips(grid):
+        for top, bottom, above, below in strips(grid, self.window_rows):
             first, last = offsets[above * grid.columns], offsets[below * grid.columns]
             shape = 1, below - above, grid.columns, self.architecture.channels, CELLS
             latents = torch.zeros(shape, dtype=torch.float32)
@@ -105,13 +112,14 @@ class ConvBank(Bank):
         return blocks.reshape(len(grid), BLOCK, BLOCK, 3)
 
 
-def strips(grid: BlockGrid) -> list[tuple[int, int, int, int]]:
+def strips(grid: BlockGrid, window_rows: int = 1) -> list[tuple[int, int, int, int]]:
     """(top, bottom, above, below) block rows of each strip, and of what it sees. [top, bottom) tile
-    the picture; [above, below) adds HALO rows at each side that has them."""
-    height = max(1, STRIP_BLOCKS // grid.columns)
+    the picture; [above, below) adds HALO rows, and those of a window, at each side that has them."""
+    height = max(1, STRIP_BLOCKS // grid.columns // window_rows) * window_rows
+    halo = HALO if window_rows == 1 else 2 * window_rows
     tops = range(0, grid.rows, height)
     return [
-        (t, min(t + height, grid.rows), max(t - HALO, 0), min(t + height + HALO, grid.rows)) for t in tops
+        (t, min(t + height, grid.rows), max(t - halo, 0), min(t + height + halo, grid.rows)) for t in tops
     ]
 
 

@@ -7,11 +7,14 @@ residual blocks tells the trunk the rate and the SNR.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import zip_longest
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from jscc_sim.nn.attention import WindowAttention
 
 FINE_STEP, COARSE_STEP = 4, 8
 """Pixels per cell of the two grids."""
@@ -90,9 +93,10 @@ class Conditioning(nn.Module, ABC):
 
 class TwoScale(nn.Module, ABC):
     """Images are [B, 3, H, W] in 0 to 1, H and W multiples of COARSE_STEP. Modulations are [B, h, w, 2C], one
-    for each residual block in turn; they are used up."""
+    for each residual block in turn; they are used up. attention: after how many of the coarse residual
+    blocks, at both ends, cells attend to their window; every other time it is shifted."""
 
-    def __init__(self, a: TwoScaleArchitecture) -> None:
+    def __init__(self, a: TwoScaleArchitecture, attention: int = 0) -> None:
         super().__init__()
         pixels = 3 * FINE_STEP**2
         self.analysis_stem = nn.Conv2d(pixels, a.fine, 3, padding=1)
@@ -104,6 +108,8 @@ class TwoScale(nn.Module, ABC):
         self.synthesis_up = nn.Conv2d(a.coarse, 4 * a.fine, 1)
         self.synthesis_fine = nn.ModuleList(ModulatedResidual(a.fine) for _ in range(a.decoder_fine))
         self.synthesis_out = nn.Conv2d(a.fine, pixels, 3, padding=1)
+        self.analysis_attention = attentions(a.coarse, min(attention, a.encoder_coarse))
+        self.synthesis_attention = attentions(a.coarse, min(attention, a.decoder_coarse))
         self.sender_widths = [a.fine] * a.encoder_fine + [a.coarse] * a.encoder_coarse
         self.receiver_widths = [a.coarse] * a.decoder_coarse + [a.fine] * a.decoder_fine
 
@@ -117,15 +123,25 @@ class TwoScale(nn.Module, ABC):
         for block in self.analysis_fine:
             x = block(x, modulations.pop(0))
         x = self.analysis_down(x)
-        for block in self.analysis_coarse:
-            x = block(x, modulations.pop(0))
-        return x
+        return coarsely(x, modulations, self.analysis_coarse, self.analysis_attention)
 
     def grow(self, x: Tensor, modulations: list[Tensor]) -> Tensor:
         """The coarse grid -> images, unclipped."""
-        for block in self.synthesis_coarse:
-            x = block(x, modulations.pop(0))
+        x = coarsely(x, modulations, self.synthesis_coarse, self.synthesis_attention)
         x = F.pixel_shuffle(self.synthesis_up(x), 2)
         for block in self.synthesis_fine:
             x = block(x, modulations.pop(0))
         return F.pixel_shuffle(self.synthesis_out(x), FINE_STEP).float() + 0.5
+
+
+def attentions(width: int, count: int) -> nn.ModuleList:
+    """As many layers of attention in windows, every other one shifted."""
+    return nn.ModuleList(WindowAttention(width, number % 2 == 1) for number in range(count))
+
+
+def coarsely(x: Tensor, modulations: list[Tensor], blocks: nn.ModuleList, attention: nn.ModuleList) -> Tensor:
+    """Residual blocks on the coarse grid, the first of them followed by attention."""
+    for block, attend in zip_longest(blocks, attention):
+        x = block(x, modulations.pop(0))
+        x = x if attend is None else attend(x)
+    return x

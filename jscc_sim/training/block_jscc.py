@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -43,7 +43,8 @@ CBR = Fraction(VALIDATION_USES, BLOCK_SAMPLES)
 class BlockJSCCTask(Task[ConvCoder]):
     """Every crop is a frame of its own, with its own SNR, ratios and power pool.
 
-    start: the zoo, of the same architecture, whose weights the network begins with instead of random ones.
+    start: the zoo whose weights the network begins with instead of random ones, of the same architecture, or
+    of one with fewer layers of attention: new ones change nothing at first.
     """
 
     architecture: ConvArchitecture
@@ -66,11 +67,19 @@ class BlockJSCCTask(Task[ConvCoder]):
         return {"snr_db": self.training_range.snr_db, "uses": self.training_range.uses, "start": start}
 
     def network(self) -> ConvCoder:
-        """See Task.network."""
-        coder = ConvCoder(self.architecture)
+        """See Task.network. Raises InputError where the start is of another architecture."""
+        coder = self.shape()
         if self.start is not None:
-            coder.load_state_dict(conv_coder(self.start).state_dict())
+            start = conv_coder(self.start)
+            extended = replace(start.architecture, attention=self.architecture.attention)
+            if extended != self.architecture or start.architecture.attention > self.architecture.attention:
+                raise InputError(f"zoo {self.start.name} is of another network than the one to train")
+            coder.load_state_dict(start.state_dict(), strict=start.architecture == self.architecture)
         return coder
+
+    def shape(self) -> ConvCoder:
+        """See Task.shape."""
+        return ConvCoder(self.architecture)
 
     def loss(
         self, network: ConvCoder, images: Tensor, rng: np.random.Generator, generator: torch.Generator

@@ -58,7 +58,11 @@ class Task(ABC, Generic[N]):
 
     @abstractmethod
     def network(self) -> N:
-        """A new network with random weights."""
+        """A new network, with the weights that training begins with."""
+
+    def shape(self) -> N:
+        """A network of the same shape whose weights are of no matter."""
+        return self.network()
 
     @abstractmethod
     def loss(
@@ -82,7 +86,7 @@ class Task(ABC, Generic[N]):
     def macs_per_pixel(self) -> float:
         """Multiply-accumulates of encoder and decoder together, as torch counts them without computing."""
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-            pixels = self.once(self.network())
+            pixels = self.once(self.shape())
         return counter.get_total_flops() / 2 / pixels
 
     def batches(self, split: Split | None, side: int, device: str) -> Batches:
