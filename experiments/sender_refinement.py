@@ -60,7 +60,7 @@ def refined(
 ) -> tuple[float, float, float]:
     """PSNR before and after, on unseen draws, and seconds of a step. index: [1, h, w]."""
     image, belief = image_of(picture), torch.tensor([snr_db])
-    scenario = Scenario(index, belief, belief, torch.zeros(1, dtype=torch.bool))
+    scenario = Scenario.plain(index, belief)
     used = coder.used[index]
 
     def error(latents: Tensor, generator: torch.Generator) -> Tensor:

@@ -110,7 +110,7 @@ class BlockJSCCTask(Task[ConvCoder]):
             image = image_of(picture).to(device)
             choice = self.architecture.uses.index(VALIDATION_USES)
             index = torch.full((1, height // BLOCK, width // BLOCK), choice, device=device)
-            scenario = Scenario(index, snr_db, snr_db, torch.zeros(1, dtype=torch.bool, device=device))
+            scenario = Scenario.plain(index, snr_db)
             latents = network.encode(image, index, snr_db)
             received, snrs_db = disturb(latents, network.used[index], scenario, generator)
             mse = F.mse_loss(network.decode(received, index, snrs_db), image)

@@ -1,4 +1,4 @@
-"""What each crop of a training batch meets: ratios, SNR, the sender's belief, fading."""
+"""What each crop of a training batch meets: ratios, SNR, what the two ends believe of it, fading."""
 
 from __future__ import annotations
 
@@ -16,27 +16,44 @@ from jscc_sim.nn.conv_bank import WEAKEST_FADE
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, noise_variance
 
-SNR_LEAN = 0.75
-"""Exponent below 1 leans the draw towards high SNRs, where a network needs the most training."""
+SNR_LEAN = 1.2
+"""Exponent above 1 leans the draw towards low SNRs."""
 
 UNIFORM_SHARE = 0.2
-EXPONENTS, JITTER = (0.2, 0.5), (0.2, 0.8)
-"""How uses grow with activity, and by how many octaves they scatter, under the Lagrangian policy:
-slopes of 0.28 to 0.38 and 0.4 to 1.1 octaves, measured on validation images at 1 to 20 dB."""
+EXPONENTS, JITTER = (0.2, 1.0), (0.2, 0.8)
+"""How uses grow with activity, and by how many octaves they scatter. Under the Lagrangian policy, with
+networks trained on exponents of 0.2 to 0.5: 0.28 to 0.38 and 0.4 to 1.1 octaves, measured on validation
+images at 1 to 20 dB. Up to 1, because an allocation that is never trained cannot pay."""
 
 MISMATCH_SHARE, MISMATCH_DB = 0.1, 4.0
-FADING_SHARE = 0.06
+
+TOLD_SHARE, TOLD_FRAME_DB, TOLD_BLOCK_DB = 0.5, 1.5, 1.0
+"""Of which share of crops the receiver is told a wrong noise variance, and by how much: standard deviations
+of the frame's error, and of a block's beside it. Receivers estimate it."""
+
+FADING_SHARE, RAYLEIGH_SHARE, LARGEST_K = 0.15, 0.5, 10.0
+"""How many crops fade from use to use; of these half as Rayleigh, the others as Rician with K between 1 and
+10, evenly in the logarithm. Interleaving makes of a frame's fades these."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What each crop of a batch meets: index [B, h, w] into the ratio set, SNRs [B] in dB, and
-    whether its channel fades from use to use [B] bool."""
+    """What each crop of a batch meets: index [B, h, w] into the ratio set, SNRs [B] in dB, by how much the
+    SNR that the receiver is told is wrong [B, h, w] in dB, and the share of the channel's power that does not
+    fade from use to use [B]."""
 
     index: Tensor
     snr_db: Tensor
     sender_snr_db: Tensor
-    fading: Tensor
+    told_error_db: Tensor
+    direct: Tensor
+
+    @staticmethod
+    def plain(index: Tensor, snr_db: Tensor) -> Scenario:
+        """AWGN whose SNR both ends know. index: [B, h, w]; snr_db: [B]."""
+        return Scenario(
+            index, snr_db, snr_db, torch.zeros_like(index, dtype=torch.float32), torch.ones_like(snr_db)
+        )
 
 
 def draw_scenario(
@@ -54,7 +71,10 @@ def draw_scenario(
     snr_db = low_db + (high_db - low_db) * rng.random(count) ** SNR_LEAN
     mismatch = MISMATCH_DB * rng.standard_normal(count) * (rng.random(count) < MISMATCH_SHARE)
     believed = np.clip(snr_db + mismatch, -5, 25)
-    fading = rng.random(count) < FADING_SHARE
+    direct = np.where(rng.random(count) < FADING_SHARE, _direct_shares(count, rng), 1.0)
+    told = rng.random(count) < TOLD_SHARE
+    told_error_db = TOLD_BLOCK_DB * rng.standard_normal(activity.shape)
+    told_error_db += TOLD_FRAME_DB * rng.standard_normal(count)[:, None, None]
 
     def at_hand(values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(images.device, torch.float32)
@@ -64,7 +84,14 @@ def draw_scenario(
     wanted = even + spread + at_hand(jitter[:, None, None] * scatter)
     edges = np.log2([4.0, *np.sqrt(np.array(uses[1:-1], float) * np.array(uses[2:], float))])
     index = torch.bucketize(wanted, at_hand(edges))
-    return Scenario(index, at_hand(snr_db), at_hand(believed), at_hand(fading).bool())
+    told_error_db *= told[:, None, None]
+    return Scenario(index, at_hand(snr_db), at_hand(believed), at_hand(told_error_db), at_hand(direct))
+
+
+def _direct_shares(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """[count] K / (K + 1) of fading channels."""
+    k = LARGEST_K ** rng.random(count) * (rng.random(count) > RAYLEIGH_SHARE)
+    return k / (k + 1)
 
 
 def log_activity(images: Tensor) -> Tensor:
@@ -87,8 +114,11 @@ def disturb(
     gain = (uses / latents.square().sum((1, 2, 3, 4)).clamp_min(1e-12)).sqrt()
     pairs = latents.unflatten(-1, (CELLS // 2, 2))
     noise_power = noise_variance(scenario.snr_db)[:, None, None, None, None]
-    fade = torch.empty_like(pairs[..., 0]).exponential_(generator=generator).clamp_min(WEAKEST_FADE)
-    variance = noise_power / torch.where(scenario.fading[:, None, None, None, None], fade, 1.0)
+    direct = scenario.direct[:, None, None, None, None]
+    scattered = torch.randn(pairs.shape, generator=generator, device=latents.device)
+    scattered = scattered * ((1 - direct) / 2).sqrt()[..., None]
+    fade = (direct.sqrt() + scattered[..., 0]).square() + scattered[..., 1].square()
+    variance = noise_power / fade.clamp_min(WEAKEST_FADE)
     noise = torch.randn(pairs.shape, generator=generator, device=latents.device)
     received = pairs + noise * (variance / 2).sqrt()[..., None] / gain[:, None, None, None, None, None]
     mask = used[..., None].float()
@@ -96,6 +126,6 @@ def disturb(
     mean = torch.where(used.any(-1), mean, noise_power[..., 0, 0])
     weight = (1 + mean[..., None, None]) / (1 + variance)
     received = (received * (weight * mask)[..., None]).flatten(-2)
-    left_db = 10 * (gain[:, None, None].square() / mean).log10()
+    left_db = 10 * (gain[:, None, None].square() / mean).log10() + scenario.told_error_db
     belief = scenario.sender_snr_db[:, None, None].expand_as(left_db)
     return received, torch.stack([belief, left_db], dim=-1)
