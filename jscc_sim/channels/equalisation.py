@@ -72,7 +72,7 @@ def equalise(received: Received, method: str = "mmse") -> Equalised:
     check_equaliser(method)
     uses, variance = len(received.symbols), received.noise_variance
     if received.estimate is None or method == "none":
-        return Equalised(received.symbols, np.ones(uses), np.full(uses, variance))
+        return Equalised(received.symbols, np.ones(uses), np.full(uses, variance, np.float64))
     h = np.broadcast_to(received.estimate, uses).astype(np.complex128)
     symbols, gain, left = undo(h, received.symbols, variance, method)
     return Equalised(symbols.astype(np.complex64), gain, left)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.blocks import BlockGrid
-from jscc_sim.channels import Channel, Received, Symbols, papr_db
+from jscc_sim.channels import AirTime, Channel, Received, Symbols
 from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
@@ -55,8 +55,10 @@ class Stopwatch:
     def stage(self, name: str) -> Iterator[None]:
         """Add the time of a `with` block to a stage."""
         started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +91,9 @@ class Reception:
 class Transmission:
     """One picture sent once. outage: nothing could be decoded, and `picture` is constant mid-grey.
     index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder,
-    header_snr_db: see Frame. papr_db: peak to average power ratio of the frame's symbols; sent, received: the
-    symbols and what the receiver measured of them; None where the system makes no symbols."""
+    header_snr_db: see Frame. papr_db: peak to average power ratio of what was sent; sent, received: the
+    symbols and what the receiver measured of them; None where the system makes no symbols. air: what the uses
+    carried."""
 
     picture: Picture
     uses: int
@@ -103,6 +106,7 @@ class Transmission:
     header_snr_db: float | None = None
     sent: Symbols | None = field(default=None, repr=False)
     received: Received | None = field(default=None, repr=False)
+    air: AirTime | None = None
 
 
 class System(ABC):
@@ -147,16 +151,17 @@ class System(ABC):
         name = type(self).__name__
         with errors_named(name):
             self.check(channel)
-            sent = self._transmit(picture.copy(), channel, budget, rng, belief or channel)
-        check_transmission(name, sent, picture, budget)
+            sent = self._transmit(picture.copy(), channel, channel.room(budget), rng, belief or channel)
+        check_transmission(name, sent, picture, channel.room(budget))
         check_index(name, sent.index, self.ratios, picture)
-        return plain(sent)
+        return on_air(plain(sent), channel)
 
     @abstractmethod
     def _transmit(
         self, picture: Picture, channel: Channel, budget: int, rng: np.random.Generator, belief: Channel
     ) -> Transmission:
-        """The same, with a belief. The picture is not to be changed."""
+        """The same, with a belief, and a budget and uses that are symbols of header and payload alone. The
+        picture is not to be changed."""
 
 
 class LinkSystem(System):
@@ -189,8 +194,8 @@ class LinkSystem(System):
     def make_frame(
         self, picture: Picture, budget: int, belief: Channel, csit: ChannelProbe | None = None
     ) -> Frame:
-        """What `encode` makes, checked. Raises BudgetError if no frame fits, InputError where a plug-in fails
-        or breaks its promise."""
+        """What `encode` makes, checked. budget: symbols, `Channel.room` of the channel uses. Raises
+        BudgetError if no frame fits, InputError where a plug-in fails or breaks its promise."""
         name = type(self).__name__
         with errors_named(name):
             frame = self.encode(picture, budget, belief, csit)
@@ -211,12 +216,13 @@ class LinkSystem(System):
 
     @final
     def send(self, frame: Frame, channel: Channel, rng: np.random.Generator) -> Transmission:
-        """A frame over the channel and through the receiver."""
+        """A frame over the channel and through the receiver. Its uses are symbols: see `on_air`."""
         watch = Stopwatch()
-        with watch.stage("channel"):
-            received = channel(frame.symbols, rng)
+        received: Received | None = None
         outage = False
         try:
+            with watch.stage("channel"):
+                received = channel(frame.symbols, rng)
             reception = self.read_frame(received, frame.header if self.genie else None)
             if reception.picture.shape[:2] != (frame.height, frame.width):
                 raise ImpossibleFrameError("a header that the noise made of another")
@@ -234,12 +240,24 @@ class LinkSystem(System):
                 frame.index,
                 seconds,
                 frame.coder,
-                papr_db(frame.symbols),
+                channel.papr_db(frame.symbols),
                 frame.header_snr_db,
                 frame.symbols,
                 received,
             )
         )
+
+
+def on_air(sent: Transmission, channel: Channel) -> Transmission:
+    """The same with the channel uses that its symbols take."""
+    air = channel.air_time(sent.uses)
+    return replace(sent, uses=air.uses, air=air)
+
+
+def air_uses(air: AirTime | None) -> dict[str, int | None]:
+    """What the uses carried, by the columns that tables have of it."""
+    names = ("data", "pilots", "prefix", "preamble")
+    return {f"{name.removesuffix('s')}_uses": None if air is None else getattr(air, name) for name in names}
 
 
 def check_frame(name: str, frame: object, picture: Picture, budget: int) -> None:
@@ -376,7 +394,7 @@ def own_draws(belief: Channel) -> ChannelProbe:
     """The channel as a sender can imagine it: its kind and SNR, every draw of it the sender's own."""
 
     def probe(symbols: Symbols, draw: int, start: int = 0) -> Received:
-        return belief(_behind(start, symbols), own_stream(draw)).from_use(start)
+        return belief.imagined(_behind(start, symbols), own_stream(draw)).from_use(start)
 
     return probe
 

@@ -67,7 +67,7 @@ def csit_snr_db(csit: ChannelProbe, start: int, uses: int, bits_per_symbol: int 
 @lru_cache(maxsize=256)
 def _planning(belief: Channel, uses: int) -> dict[int, float]:
     """planning_snr_db of all kinds of symbols, from the same frames."""
-    frames = (probe_db(partial(belief, rng=own_stream(draw)), uses) for draw in range(DRAWS))
+    frames = (probe_db(partial(belief.imagined, rng=own_stream(draw)), uses) for draw in range(DRAWS))
     first = [next(frames), next(frames)]
     kinds = (SHANNON, *QAMS)
     if all(np.ptp(frame) < 1e-9 for frame in first):  # nothing changes within a frame

@@ -89,7 +89,7 @@ class ChannelContract:
         for heard, silent in self._pairs():
             left = silent.symbols if heard.estimate is None else heard.symbols - heard.estimate * sent
             found.append(np.square(np.abs(left)).mean())
-            announced.append(heard.noise_variance)
+            announced.append(float(np.mean(heard.noise_variance)))
         _assert_mean(found, float(np.mean(announced)), "variance beside the estimate")
 
     def test_another_snr_is_the_same_channel_with_other_noise(self) -> None:
