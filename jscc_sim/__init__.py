@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "jscc_sim.api": (
         *("Sent", "calibrate", "load", "list_channels", "list_codecs", "list_metrics", "list_policies"),
-        *("list_systems", "list_zoos", "plot", "report", "sweep", "train", "transmit"),
+        *("list_systems", "list_waveforms", "list_zoos", "plot", "report", "sweep", "train", "transmit"),
     ),
     "jscc_sim.allocation": ("AllocationPolicy", "BlockStatistics", "fit_to_budget"),
     "jscc_sim.channels": ("AWGN", "Channel", "Fading", "Received"),
@@ -54,6 +54,7 @@ __all__ = [
     "list_metrics",
     "list_policies",
     "list_systems",
+    "list_waveforms",
     "list_zoos",
     "load",
     "plot",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         list_metrics,
         list_policies,
         list_systems,
+        list_waveforms,
         list_zoos,
         load,
         plot,

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from jscc_sim import listings
 from jscc_sim.allocation import AllocationPolicy
 from jscc_sim.blocks import BlockGrid
-from jscc_sim.channels import PERFECT, Channel, Received, Symbols, channel_name, parse_channel
+from jscc_sim.channels import AirTime, Channel, Received, Symbols, channel_name
 from jscc_sim.complexity import ComplexityEstimator
 from jscc_sim.errors import InputError, JsccError, one_line
 from jscc_sim.images import BUILTIN, Picture, list_pictures, read_picture, write_picture
@@ -38,6 +38,7 @@ from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, number, parse_cbr, whole
+from jscc_sim.waveforms import SYMBOLS, parse_link
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ class Sent:
     header_snr_db: float | None
     papr_db: float | None
     seconds: Mapping[str, float]
+    air: AirTime | None = None
 
     def __repr__(self) -> str:
         shown = {"uses": self.uses, "cbr": f"{self.cbr:.4f}", **self.metrics}
@@ -126,7 +128,8 @@ def transmit(
     cbr: Real | str,
     system: AnySystem = BLOCK_JSCC,
     channel: AnyChannel = "awgn",
-    csi: str = PERFECT,
+    csi: str = "",
+    waveform: str = SYMBOLS,
     zoo: str = "",
     policy: str | AllocationPolicy = "",
     complexity: str | ComplexityEstimator = "",
@@ -161,10 +164,10 @@ def transmit(
     made = spec.load()
     measured = load_metrics(_metrics(metrics))
     name = channel_name(channel) if isinstance(channel, Channel) else channel
-    for what, value in (("channel", name), ("csi", csi)):
+    for what, value in (("channel", name), ("csi", csi), ("waveform", waveform)):
         if not isinstance(value, str):
             raise InputError(f"{what} = {value!r} is not a string" + " or a Channel" * (what == "channel"))
-    truth = parse_channel(name, snr_db, csi)
+    truth = parse_link(name, snr_db, csi, waveform)
     with errors_named(type(made).__name__):
         made.check(truth)
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
@@ -195,6 +198,7 @@ def transmit(
         sent.header_snr_db,
         sent.papr_db,
         dict(sent.seconds),
+        sent.air,
     )
 
 
@@ -205,7 +209,8 @@ def sweep(
     cbr: Real | str | Sequence[Real | str],
     systems: AnySystem | Sequence[AnySystem] = BLOCK_JSCC,
     channels: AnyChannel | Sequence[AnyChannel] = "awgn",
-    csi: str | Sequence[str] = PERFECT,
+    csi: str | Sequence[str] = (),
+    waveforms: str | Sequence[str] = SYMBOLS,
     metrics: str | Sequence[str | Metric] = DEFAULT,
     repeats: int = 1,
     seed: int = 0,
@@ -239,6 +244,7 @@ def sweep(
             repeats,
             seed,
             _metrics(metrics),
+            _several(waveforms),
         )
         trials = grid.trials()
         kept = scratch / "rows.sqlite" if store is None else store
@@ -330,6 +336,11 @@ def list_systems() -> pd.DataFrame:
 def list_channels() -> pd.DataFrame:
     """What there is to send pictures over."""
     return _frame(listings.channels())
+
+
+def list_waveforms() -> pd.DataFrame:
+    """What there is to carry symbols through the air."""
+    return _frame(listings.waveforms())
 
 
 def list_policies() -> pd.DataFrame:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from jscc_sim.allocation import GROUP as POLICY_GROUP
 from jscc_sim.allocation import POLICIES, AllocationPolicy
-from jscc_sim.channels import ELSEWHERE, FORMS, Channel
+from jscc_sim.channels import ELSEWHERE, FORMS, IMPAIRMENTS, Channel
 from jscc_sim.channels import GROUP as CHANNEL_GROUP
 from jscc_sim.channels import PARAMETERS as CHANNEL_PARAMETERS
 from jscc_sim.checkpoint import Checkpoint, released
@@ -23,6 +24,8 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.catalogue import GROUP as SYSTEM_GROUP
 from jscc_sim.systems.catalogue import OPTIONS as SYSTEM_OPTIONS
 from jscc_sim.systems.catalogue import SYSTEMS
+from jscc_sim.waveforms import PARAMETERS as WAVEFORM_PARAMETERS
+from jscc_sim.waveforms import WAVEFORMS
 from jscc_sim.zoo import load_zoo, released_zoos
 
 _log = logging.getLogger(__name__)
@@ -72,9 +75,21 @@ def channels() -> list[Entry]:
     """Channels, and what a name takes in it."""
     found = []
     for form, summary in FORMS.items():
-        words = form.partition(":")[2].split(":")
-        found.append(_entry(form, {word: CHANNEL_PARAMETERS[word] for word in words if word}, summary))
+        words = re.findall("[A-Z]+", form)
+        found.append(_entry(form, {word: CHANNEL_PARAMETERS[word] for word in words}, summary))
+    for name, kind in IMPAIRMENTS.items():
+        limits = f"{kind.unit}, {kind.least:g} to {kind.most:g}"
+        summary = f"{kind.summary} Behind a channel's name, on samples."
+        found.append(_entry(f"+{name}:VALUE", {"VALUE": limits}, summary))
     return found + _installed(CHANNEL_GROUP, Channel, without=ELSEWHERE)
+
+
+def waveforms() -> list[Entry]:
+    """What carries symbols through the air, and what a name takes in it."""
+    return [
+        _entry(form, WAVEFORM_PARAMETERS if "[" in form else {}, summary)
+        for form, summary in WAVEFORMS.items()
+    ]
 
 
 def codecs() -> list[Entry]:

@@ -31,6 +31,9 @@ LARGEST_META_BYTES = 1 << 20
 MOST_SAMPLES = 1 << 26
 """Half a gigabyte: a frame of the largest picture at the largest ratio."""
 
+FASTEST_HZ = 1e12
+"""What the standard allows."""
+
 NOISE_VARIANCE = "noise_variance"
 """Measurement: complex noise variance."""
 
@@ -52,11 +55,13 @@ Files = list[tuple[Path, bytes]]
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """symbols: [uses] complex64. extra: the measurements, their names without namespace."""
+    """symbols: [uses] complex64, or samples at a rate. extra: the measurements, their names without
+    namespace."""
 
     symbols: NDArray[np.complex64]
     description: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    sample_rate_hz: float | None = None
 
 
 def write_recording(
@@ -65,12 +70,13 @@ def write_recording(
     *,
     description: str,
     extra: Mapping[str, Any] | None = None,
+    sample_rate_hz: float | None = None,
 ) -> None:
     """Write both files, whole or not at all. path: with or without a SigMF suffix.
 
     extra: measurements that JSON can hold. Raises InputError where something cannot be written.
     """
-    _write_together(_files(path, symbols, description, extra))
+    _write_together(_files(path, symbols, description, extra, sample_rate_hz))
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
@@ -93,7 +99,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         raise InputError(f"recording {path} describes {max(ends)} samples and holds {len(symbols)}")
     prefix = f"{NAMESPACE}:"
     extra = {key.removeprefix(prefix): value for key, value in info.items() if key.startswith(prefix)}
-    return Recording(symbols, str(info.get("core:description", "")), extra)
+    return Recording(symbols, str(info.get("core:description", "")), extra, _rate_of(path, info))
 
 
 def recording_files(path: str | os.PathLike[str]) -> list[Path]:
@@ -118,6 +124,11 @@ def read_received(path: str | os.PathLike[str]) -> Received:
     recording = read_recording(path)
     uses = len(recording.symbols)
     variance = recording.extra.get(NOISE_VARIANCE)
+    if recording.sample_rate_hz is not None and variance is None:
+        raise InputError(
+            f"recording {path} holds samples at {recording.sample_rate_hz:g} Hz, not symbols: name their "
+            "waveform, --waveform ofdm"
+        )
     if variance is None:
         raise InputError(
             f"recording {path} names no noise variance ({NAMESPACE}:{NOISE_VARIANCE}), as what was received "
@@ -141,6 +152,7 @@ def _files(
     symbols: NDArray[np.complex64],
     description: str,
     extra: Mapping[str, Any] | None = None,
+    sample_rate_hz: float | None = None,
 ) -> Files:
     """Data and metadata of a recording."""
     import sigmf
@@ -152,6 +164,7 @@ def _files(
         "core:description": description,
         "core:extensions": [_EXTENSION] if extra else [],
         "core:sha512": hashlib.sha512(raw).hexdigest(),
+        **({} if sample_rate_hz is None else {"core:sample_rate": sample_rate_hz}),
         **{f"{NAMESPACE}:{name}": value for name, value in (extra or {}).items()},
     }
     meta = sigmf.SigMFFile(global_info=info)
@@ -164,6 +177,14 @@ def _files(
     if len(text) > LARGEST_META_BYTES:
         raise InputError(f"measurements of recording {path} take {len(text)} of {LARGEST_META_BYTES} bytes")
     return [(_sibling(path, DATA), raw), (_sibling(path, META), text)]
+
+
+def _rate_of(path: str | os.PathLike[str], info: Mapping[str, Any]) -> float | None:
+    """Samples a second, where a recording names them. Raises InputError for none that there is."""
+    rate_hz = info.get("core:sample_rate")
+    if rate_hz is not None and not 0 < rate_hz <= FASTEST_HZ:
+        raise InputError(f"recording {path} has a sample rate of {rate_hz:g} Hz, outside 0 to {FASTEST_HZ:g}")
+    return None if rate_hz is None else float(rate_hz)
 
 
 def _write_together(files: Files) -> None:

@@ -312,7 +312,9 @@ def test_a_failed_trial_is_a_row_and_said(photos, caplog):
     assert "not today" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["systems", "channels", "policies", "codecs", "metrics", "zoos"])
+@pytest.mark.parametrize(
+    "kind", ["systems", "channels", "waveforms", "policies", "codecs", "metrics", "zoos"]
+)
 def test_lists(kind):
     found = getattr(jscc_sim, f"list_{kind}")()
     assert len(found) >= 5

@@ -22,7 +22,7 @@ LAYERS = (
     ("images",),  # of layer 1, but the first of it: a picture is what blocks and metrics take
     ("blocks", "complexity", "channels", "metrics", "statistics", "prediction", "checkpoint"),
     ("allocation", "nn", "coding"),
-    ("zoo", "codecs"),
+    ("zoo", "codecs", "waveforms"),
     ("header", "recording"),
     ("systems",),
     ("training", "testing", "sweeps"),

@@ -467,7 +467,7 @@ def test_noisy_csi_of_plugins(folder):
     with pytest.raises(InputError, match="Impulsive has no field 'snr_db'; its fields: rate, ratio"):
         parse_channel("impulsive.py:Impulsive:snr_db=3", 10.0)
     found = grid(channels=["impulsive.py:Impulsive", "rayleigh-slow"], csi=["perfect", "noisy:20"])
-    assert [csi for _, csi in found.air] == ["perfect", "perfect", "noisy:20"]
+    assert [csi for _, csi, _ in found.air] == ["perfect", "perfect", "noisy:20"]
 
 
 def test_policies_and_estimators_as_instances(folder):

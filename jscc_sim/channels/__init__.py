@@ -1,6 +1,15 @@
 """The radio channel: white noise, fading, channel estimates, equalisers; and any channel by its name."""
 
-from jscc_sim.channels.base import Channel, Received, Symbols, complex_normal, papr_db, reals_of, symbols_of
+from jscc_sim.channels.base import (
+    AirTime,
+    Channel,
+    Received,
+    Symbols,
+    complex_normal,
+    papr_db,
+    reals_of,
+    symbols_of,
+)
 from jscc_sim.channels.catalogue import (
     ELSEWHERE,
     FORMS,
@@ -27,6 +36,8 @@ from jscc_sim.channels.equalisation import (
     undo,
 )
 from jscc_sim.channels.flat import AWGN, OUTAGE_SHARE, Fading
+from jscc_sim.channels.impairments import IMPAIRMENTS, CarrierOffset, Delay, Impaired, Impairment, turned
+from jscc_sim.channels.multipath import Multipath
 
 __all__ = [
     "AWGN",
@@ -34,16 +45,23 @@ __all__ = [
     "EQUALISERS",
     "FORMS",
     "GROUP",
+    "IMPAIRMENTS",
     "LEAST_GAIN",
     "LEAST_VARIANCE",
     "OUTAGE_SHARE",
     "PARAMETERS",
     "PERFECT",
     "WEAKEST_POWER",
+    "AirTime",
+    "CarrierOffset",
     "Channel",
+    "Delay",
     "Equalised",
     "EqualisedReals",
     "Fading",
+    "Impaired",
+    "Impairment",
+    "Multipath",
     "Received",
     "Symbols",
     "channel_label",
@@ -59,5 +77,6 @@ __all__ = [
     "reals_of",
     "symbols_of",
     "takes_noisy_csi",
+    "turned",
     "undo",
 ]

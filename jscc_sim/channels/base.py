@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +24,41 @@ Symbols = NDArray[np.complex64]
 
 @dataclass(frozen=True)
 class Received:
-    """What a receiver measures: symbols [uses], the noise variance, and under fading the channel
-    estimate, one per use or a single one that holds for all."""
+    """What a receiver measures: symbols [uses], the noise variance, one number or [uses] of them, and under
+    fading the channel estimate, one per use or a single one that holds for all."""
 
     symbols: Symbols
-    noise_variance: float
+    noise_variance: float | NDArray[np.float64]
     estimate: Symbols | None = None
 
     def from_use(self, start: int) -> Received:
         """The uses from `start` on."""
-        estimate = self.estimate
-        if estimate is not None and len(estimate) == len(self.symbols):
-            estimate = estimate[start:]
-        return replace(self, symbols=self.symbols[start:], estimate=estimate)
+        return self.part(start, len(self.symbols))
+
+    def part(self, start: int, end: int) -> Received:
+        """The uses from `start` up to `end`."""
+        uses, estimate, variance = len(self.symbols), self.estimate, self.noise_variance
+        if estimate is not None and len(estimate) == uses:
+            estimate = estimate[start:end]
+        if isinstance(variance, np.ndarray):
+            variance = variance[start:end]
+        return Received(self.symbols[start:end], variance, estimate)
+
+
+@dataclass(frozen=True)
+class AirTime:
+    """The uses of a frame by what they carry; see waveforms. data: symbols of header and payload, and the
+    padding behind them."""
+
+    data: int
+    pilots: int = 0
+    prefix: int = 0
+    preamble: int = 0
+
+    @property
+    def uses(self) -> int:
+        """All of them."""
+        return self.data + self.pilots + self.prefix + self.preamble
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,38 @@ class Channel(ABC):
         complex variance of the noise, and under fading that is estimated the estimate: [uses] or [1]
         complex64. Noise and fades of a frame's first uses do not depend on how many follow."""
 
+    acts_on_samples: ClassVar[bool] = False
+    """Whether symbols without a waveform would not survive it."""
+
+    @property
+    def spread_s(self) -> float:
+        """Seconds from the first to the last echo: 0 of a flat channel. See waveforms."""
+        return 0.0
+
+    def pass_samples(self, samples: Symbols, rate_hz: float, fading: np.random.Generator) -> Symbols:
+        """[n] complex64 samples at a rate -> [n or more] as they arrive, without noise, the first of them at
+        the same time. Raises InputError for a channel that knows of symbols alone."""
+        raise InputError(f"channel {type(self).__name__} acts on symbols, not on the samples of a waveform")
+
+    def response(
+        self, times_s: NDArray[np.float64], frequencies_hz: NDArray[np.float64], fading: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """[T, K] gain at T times and K frequencies about the carrier, of the fades that `pass_samples` meets
+        with the same stream. Raises InputError where `pass_samples` does."""
+        raise InputError(f"channel {type(self).__name__} acts on symbols, not on the samples of a waveform")
+
+    def room(self, budget: int) -> int:
+        """Symbols of header and payload that fit into so many channel uses."""
+        return budget
+
+    def air_time(self, symbols: int) -> AirTime:
+        """The channel uses that so many symbols take; `room` of as many uses is no less."""
+        return AirTime(symbols)
+
+    def papr_db(self, symbols: Symbols) -> float | None:
+        """Peak to average power ratio in dB of what is sent of a frame; see `papr_db`."""
+        return papr_db(symbols)
+
     @property
     def estimated(self) -> bool:
         """Whether a receiver estimates its fading; how well is its CSI."""
@@ -93,6 +147,10 @@ class Channel(ABC):
     def noise_known(self, equaliser: str) -> bool:
         """Whether the noise variance that such an equaliser passes on holds all that befalls a use."""
         return True
+
+    def imagined(self, symbols: Symbols, rng: np.random.Generator) -> Received:
+        """What a sender that plans makes up of a transmission: as likely as a true one, and cheap."""
+        return self(symbols, rng)
 
     def effective_snrs_db(self) -> NDArray[np.float64]:
         """[Q] equally likely values of the SNR that a block meets after equalisation, for planning; the SNR
@@ -149,5 +207,8 @@ def _check_received(name: str, received: object, uses: int) -> None:
         if not np.isfinite(values).all():
             raise InputError(f"{name} returned {what} that are not finite")
     variance = received.noise_variance
-    if isinstance(variance, bool) or not isinstance(variance, Real) or not 0 <= variance < math.inf:
+    if isinstance(variance, np.ndarray) and variance.shape == (uses,) and variance.dtype == np.float64:
+        if not (np.isfinite(variance) & (variance >= 0)).all():
+            raise InputError(f"{name} returned noise variances that are not numbers from 0 on")
+    elif isinstance(variance, bool) or not isinstance(variance, Real) or not 0 <= variance < math.inf:
         raise InputError(f"{name} returned a noise variance of {variance!r}, not a number from 0 on")

@@ -10,6 +10,8 @@ import numpy as np
 
 from jscc_sim.channels.base import Channel
 from jscc_sim.channels.flat import AWGN, Fading
+from jscc_sim.channels.impairments import Impaired, parse_impairments
+from jscc_sim.channels.multipath import TDL_MODELS, Multipath, parse_taps, parse_tdl
 from jscc_sim.errors import InputError
 from jscc_sim.plugins import (
     ByValue,
@@ -36,14 +38,22 @@ FORMS: Mapping[str, str] = {
     "rician-fast:K": "Rician fading, a fade for every use.",
     "rayleigh-real-fast": "The fade's amplitude alone, for every use, unknown to the receiver.",
     "rician-real-fast:K": "The same of Rician fading.",
+    "tdl-a:NS[:MPS[:GHZ]]": "Echoes as in 3GPP TR 38.901, tdl-a to tdl-e; on samples, see --waveform.",
+    "taps:NS/DB,...[:MPS]": "Echoes of given delays and powers; on samples.",
 }
 """Forms of names on the command line, and what they are."""
 
 PARAMETERS = {
     "K": "power of the fixed path over that of the scattered ones, linear, not in dB",
     "L": "channel uses that share one fade",
+    "NS": "delay spread, or an echo's delay, in nanoseconds",
+    "MPS": "speed in metres a second (0)",
+    "GHZ": "carrier frequency (3.5)",
+    "DB": "an echo's power in decibels",
 }
 """Of the forms."""
+
+TDLS = tuple(f"tdl-{model}" for model in TDL_MODELS)
 
 GROUP = "jscc_sim.channels"
 """Of the entry points by which installed packages add theirs."""
@@ -59,9 +69,16 @@ def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
     csi: `perfect`, or `noisy:DB` where there is fading to estimate. Raises InputError for anything else.
     """
     csi_db = parse_csi(csi)
-    kind, *arguments = name.split(":")
     if not is_built_in(name):
         return _plugin(name, snr_db, csi_db)
+    name, *impairments = name.split("+")
+    if impairments:
+        _check_csi(name, csi_db)
+        return Impaired(snr_db, parse_channel(name, snr_db), parse_impairments(impairments))
+    kind, *arguments = name.split(":")
+    if kind in TDLS or kind == "taps":
+        _check_csi(name, csi_db)
+        return parse_taps(name, snr_db) if kind == "taps" else parse_tdl(name, snr_db)
     if kind == "awgn":
         if arguments:
             raise InputError(_not_one_of(name))
@@ -85,8 +102,8 @@ def parse_channel(name: str, snr_db: float, csi: str = PERFECT) -> Channel:
 
 def is_built_in(name: str) -> bool:
     """Whether a name is that of one of the package's own channels, whatever follows it."""
-    kinds = {form.partition(":")[0] for form in FORMS}
-    return not isinstance(name, ByValue) and name.partition(":")[0] in kinds
+    kinds = {*(form.partition(":")[0] for form in FORMS), *TDLS}
+    return not isinstance(name, ByValue) and name.partition(":")[0].partition("+")[0] in kinds
 
 
 def channel_name(channel: Channel) -> str:
@@ -94,6 +111,11 @@ def channel_name(channel: Channel) -> str:
     by value. Raises InputError for one that cannot be sent to workers."""
     if type(channel) is AWGN:
         return "awgn"
+    if type(channel) is Multipath and _is_named(channel):
+        return channel.name
+    if type(channel) is Impaired:
+        plus = [f"+{impairment.name}:{_number(impairment.value)}" for impairment in channel.impairments]
+        return "".join([channel_name(channel.path), *plus])
     if type(channel) is Fading:
         family = f":{_number(channel.k_factor)}" if channel.k_factor else ""
         kind = "rician" if family else "rayleigh"
@@ -118,6 +140,11 @@ def channel_sha256(channel: Channel) -> str:
 def takes_noisy_csi(channel: Channel) -> bool:
     """Whether a receiver of it can have noisy CSI."""
     return channel.estimated and "csi_db" in field_names(type(channel))
+
+
+def _is_named(channel: Multipath) -> bool:
+    """Whether its name says all of it."""
+    return is_built_in(channel.name) and parse_channel(channel.name, channel.snr_db) == channel
 
 
 _NO_NAMES: Mapping[str, type[Channel]] = {}

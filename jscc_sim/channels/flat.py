@@ -39,6 +39,16 @@ class AWGN(Channel):
         variance = noise_variance(self.snr_db)
         return Received(symbols + complex_normal(len(symbols), variance, noise), variance)
 
+    def pass_samples(self, samples: Symbols, rate_hz: float, fading: np.random.Generator) -> Symbols:
+        """See Channel.pass_samples."""
+        return samples
+
+    def response(
+        self, times_s: NDArray[np.float64], frequencies_hz: NDArray[np.float64], fading: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """See Channel.response."""
+        return np.ones((len(times_s), len(frequencies_hz)), np.complex128)
+
 
 @dataclass(frozen=True)
 class Fading(Channel):
@@ -92,6 +102,25 @@ class Fading(Channel):
             known = variance + self.left
         received = symbols * np.repeat(h, span)[:uses] + complex_normal(uses, variance, noise)
         return Received(received, known, np.repeat(estimate, span)[:uses])
+
+    def pass_samples(self, samples: Symbols, rate_hz: float, fading: np.random.Generator) -> Symbols:
+        """See Channel.pass_samples."""
+        return (self._one_fade(fading) * samples).astype(np.complex64)
+
+    def response(
+        self, times_s: NDArray[np.float64], frequencies_hz: NDArray[np.float64], fading: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """See Channel.response."""
+        return np.full((len(times_s), len(frequencies_hz)), self._one_fade(fading), np.complex128)
+
+    def _one_fade(self, fading: np.random.Generator) -> complex:
+        """Raises InputError where there are several in a frame."""
+        if self.real or self.coherence is not None:
+            raise InputError(
+                "fading that changes from use to use, or block to block, acts on symbols, not on the samples "
+                "of a waveform: tdl-a:0:SPEED_MPS is flat and moves"
+            )
+        return complex(self.fixed + complex_normal(1, self.scattered, fading)[0])
 
     @property
     def estimated(self) -> bool:

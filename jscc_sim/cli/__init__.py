@@ -22,9 +22,9 @@ SECONDS = (
 )
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
-    "wanted csi, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, complexity, "
-    "equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may be plug-ins, "
-    "as in transmit."
+    "wanted csi, waveforms, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, "
+    "complexity, equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may "
+    "be plug-ins, as in transmit."
 )
 
 Commands = Any
@@ -47,6 +47,14 @@ CHANNELS = (
 FADING = (
     "one fading a frame (slow), a new one every L channel uses (block) or every use (fast); K: power of the "
     "constant path over that of the others, linear"
+)
+SAMPLES = (
+    "on the samples of a waveform tdl-a to tdl-e:NS[:MPS[:GHZ]] and taps:NS/DB,...[:MPS], and behind any of "
+    "these and awgn, rayleigh-slow, rician-slow:K what radios do: +cfo:HZ, +delay:SAMPLES, +drift:PPM, "
+    "+phase-noise:DBC, +clip:DB, +rapp:DB"
+)
+WAVEFORMS = (
+    "symbols, or ofdm[:fft=256,cp=18,spacing=15000,pilots=4x7,guard=31] with all that it costs counted"
 )
 CODECS = "gmm, jpeg, hevc, ..., see jscc-sim codecs, or a plug-in's package.module:Class or file.py:Class"
 
@@ -207,11 +215,16 @@ def _add_link(commands: Commands) -> None:
     _zoo(encode, default="")
     _equaliser(encode, "what the sender expects of its receiver")
     _system(encode)
+    encode.add_argument("--sample-rate", type=float, metavar="HZ",
+                        help="of the samples of ofdm (fft times spacing)")  # fmt: skip
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
 
     channel = _command(commands, "channel", "link", "radio channel: one SigMF recording to another")
     channel.add_argument("recording", metavar="TX.sigmf-meta")
     _channel(channel)
+    channel.add_argument("--before", type=int, default=0, metavar="N",
+                         help="samples of noise in front of the frame (0)")  # fmt: skip
+    channel.add_argument("--behind", type=int, default=0, metavar="N", help="and behind it (0)")
     channel.add_argument("--out", required=True, metavar="RX.sigmf-meta")
 
     compress = _command(commands, "compress", "files", "picture to a file, by any of the codecs")
@@ -229,6 +242,9 @@ def _add_link(commands: Commands) -> None:
 
     decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
     decode.add_argument("recording", metavar="RX.sigmf-meta")
+    _waveform(decode)
+    decode.add_argument("--estimator", choices=("lmmse", "ls"), default="lmmse",
+                        help="of the channel between the pilots of ofdm (lmmse)")  # fmt: skip
     _equaliser(decode, RECEIVER)
     _zoo(decode, default="")
     _system(decode)
@@ -256,6 +272,7 @@ def _add_listings(commands: Commands) -> None:
     for name, summary in (
         ("policies", "list the allocation policies"),
         ("channels", "list the channels"),
+        ("waveforms", "list the waveforms"),
         ("systems", "list the systems"),
         ("codecs", "list the codecs of the digital chains and of compress"),
         ("metrics", "list the metrics of picture quality"),
@@ -395,10 +412,22 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument(
         "--snr-db", type=float, required=True, metavar="DB", help="Es/N0; average under fading"
     )
-    parser.add_argument("--channel", default="awgn", help=f"{CHANNELS}: {FADING}; or {PLUGIN} (awgn)")
-    parser.add_argument("--csi", default="perfect", help="what the receiver knows of h: perfect or noisy:DB")
+    parser.add_argument(
+        "--channel", default="awgn", help=f"{CHANNELS}: {FADING}; {SAMPLES}; or {PLUGIN} (awgn)"
+    )
+    parser.add_argument(
+        "--csi",
+        default="",
+        help="what the receiver knows of the channel: perfect or noisy:DB (perfect); with ofdm estimated, "
+        "estimated:ls or perfect (estimated)",
+    )
+    _waveform(parser)
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
+
+
+def _waveform(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--waveform", default="symbols", help=f"{WAVEFORMS} (symbols)")
 
 
 def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:

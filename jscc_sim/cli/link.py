@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.channels import Channel, complex_normal, parse_channel
 from jscc_sim.cli import is_number
 from jscc_sim.cli.outputs import replaces_nothing, say_written, writable, writable_folder
 from jscc_sim.cli.remarks import notes, remark
@@ -23,7 +23,9 @@ from jscc_sim.images import Picture, picture_suffixes, read_picture, write_pictu
 from jscc_sim.metrics import Metric, load_metrics, measure
 from jscc_sim.plugins import errors_named
 from jscc_sim.recording import (
+    MOST_SAMPLES,
     NOISE_VARIANCE,
+    Recording,
     read_received,
     read_recording,
     recording_files,
@@ -31,10 +33,11 @@ from jscc_sim.recording import (
     write_recording,
 )
 from jscc_sim.sweeps.row import check_columns
-from jscc_sim.systems.base import LinkSystem, System
+from jscc_sim.systems.base import LinkSystem, System, air_uses
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
-from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, parse_cbr
+from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, noise_variance, parse_cbr
+from jscc_sim.waveforms import OFDM, SYMBOLS, csi_with, parse_link, parse_waveform
 
 TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
 """Columns of the table for people in front of the metrics' own and the seconds."""
@@ -56,7 +59,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job), errors_named(type(system).__name__):
-            system.check_fits(job.picture, job.budget, belief)
+            system.check_fits(job.picture, _room(belief, job.budget), belief)
     _prepare(system)
     _make_folder(jobs)
     if not arguments.json:
@@ -69,6 +72,7 @@ def transmit(arguments: argparse.Namespace) -> int:
 
 def encode(arguments: argparse.Namespace) -> int:
     """The sender's program."""
+    waveform = _waveform(arguments)
     belief, _ = _channels(arguments)
     spec = _spec(arguments)
     system = _link(spec)
@@ -82,20 +86,36 @@ def encode(arguments: argparse.Namespace) -> int:
     picture = _picture(arguments.images[0])
     _recording_output(arguments.out)
     remark([(spec, system)], [belief.snr_db])
-    frame = system.make_frame(picture, _budget(cbr, picture, arguments.images[0]), belief)
-    write_recording(
-        arguments.out, frame.symbols, description="Frame of a picture, one sample per channel use"
-    )
-    uses, header_uses = len(frame.symbols), frame.header_uses
-    print(f"{recording_files(arguments.out)[0]}: {uses} channel uses, {header_uses} of them the header")
+    budget = _room(belief, _budget(cbr, picture, arguments.images[0]))
+    frame = system.make_frame(picture, budget, belief)
+    air = belief.air_time(len(frame.symbols))
+    said = f"{air.uses} channel uses, {frame.header_uses} of them the header"
+    if waveform is None:
+        what = "Frame of a picture, one sample per channel use"
+        write_recording(arguments.out, frame.symbols, description=what)
+    else:
+        samples = waveform.modulate(frame.symbols)
+        what = f"Frame of a picture, {arguments.waveform}"
+        write_recording(arguments.out, samples, description=what, sample_rate_hz=waveform.rate_hz)
+        said += (
+            f", {air.pilots} pilots, {air.prefix} prefix, {air.preamble} preamble; {len(samples)} samples "
+        )
+        said += f"at {waveform.rate_hz:g} Hz"
+    print(f"{recording_files(arguments.out)[0]}: {said}")
     return 0
 
 
 def channel(arguments: argparse.Namespace) -> int:
     """The radio channel's program."""
-    disturb, _ = _channels(arguments)
+    _check_seed(arguments)
     replaces_nothing(arguments, *recording_files(arguments.out))
     recording = read_recording(arguments.recording)
+    if recording.sample_rate_hz is not None:
+        return _channel_of_samples(arguments, recording)
+    for name in ("before", "behind"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name} is of samples, and {arguments.recording} holds symbols")
+    disturb, _ = _channels(arguments)
     if NOISE_VARIANCE in recording.extra:
         raise InputError(f"recording {arguments.recording} was received already: it names a noise variance")
     _recording_output(arguments.out)
@@ -105,13 +125,53 @@ def channel(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _channel_of_samples(arguments: argparse.Namespace, recording: Recording) -> int:
+    """The same for a recording at a sample rate: what arrives has noise, and nothing else beside it."""
+    rate_hz = recording.sample_rate_hz
+    assert rate_hz is not None
+    if arguments.csi or arguments.waveform != SYMBOLS:
+        raise InputError(
+            f"{arguments.recording} holds samples at {rate_hz:g} Hz: what waveform they are, and what a "
+            "receiver knows, is no matter of the channel's (--waveform, --csi)"
+        )
+    path = parse_channel(arguments.channel, check_snr_db(arguments.snr_db, "--snr-db"))
+    quiet = []
+    for name in ("before", "behind"):
+        count = getattr(arguments, name)
+        if not 0 <= count <= MOST_SAMPLES - len(recording.symbols):
+            raise InputError(
+                f"--{name} {count} is outside 0 to {MOST_SAMPLES - len(recording.symbols)}, which with the "
+                f"frame's are {MOST_SAMPLES} samples"
+            )
+        quiet.append(np.zeros(count, np.complex64))
+    _recording_output(arguments.out)
+    fading, noise, _ = np.random.default_rng(arguments.seed).spawn(3)
+    sent = np.concatenate([quiet[0], recording.symbols, quiet[1]])
+    arrived = path.pass_samples(sent, rate_hz, fading)
+    arrived = arrived + complex_normal(len(arrived), noise_variance(path.snr_db), noise)
+    what = f"Received over {arguments.channel} at {path.snr_db:g} dB"
+    write_recording(arguments.out, arrived, description=what, sample_rate_hz=rate_hz)
+    print(f"{recording_files(arguments.out)[0]}: {len(arrived)} samples received at {rate_hz:g} Hz")
+    return 0
+
+
 def decode(arguments: argparse.Namespace) -> int:
     """The receiver's program."""
     replaces_nothing(arguments, arguments.out)
     most = arguments.most_pixels_per_use
     if most is not None and not most > 0:
         raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
-    received = read_received(arguments.recording)
+    waveform = _waveform(arguments)
+    if waveform is None:
+        received = read_received(arguments.recording)
+    else:
+        recording = read_recording(arguments.recording)
+        if recording.sample_rate_hz is None:
+            raise InputError(
+                f"recording {arguments.recording} names no sample rate (core:sample_rate): it holds symbols, "
+                f"not samples of {arguments.waveform}"
+            )
+        received = waveform.receive(recording.symbols, arguments.estimator)
     writable(arguments.out, picture=True)
     system = _link(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
     if isinstance(system, BlockJSCC):
@@ -236,7 +296,8 @@ def _send(
         "policy": spec.policy,
         "complexity": spec.complexity,
         "channel": arguments.channel,
-        "csi": arguments.csi,
+        "csi": csi_with(arguments.waveform, arguments.csi),
+        "waveform": arguments.waveform,
         "equaliser": spec.equaliser,
         "side_info": spec.side_info,
         "companion": spec.companion,
@@ -254,6 +315,7 @@ def _send(
         **{"ssim": None, "ms_ssim": None, **quality.values},
         "outage": sent.outage,
         "papr_db": sent.papr_db,
+        **air_uses(sent.air),
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
         "ratio_blocks": {} if ratios is None or index is None else ratios.blocks_of(index),
@@ -316,12 +378,39 @@ def _spec(arguments: argparse.Namespace) -> SystemSpec:
 
 def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:
     """The channel as it is, and as the sender believes it to be."""
+    _check_seed(arguments)
+    truth = parse_link(arguments.channel, arguments.snr_db, arguments.csi, arguments.waveform)
+    believed = getattr(arguments, "sender_snr_db", None)
+    return truth, truth if believed is None else truth.at(check_snr_db(believed, "sender's SNR"))
+
+
+def _check_seed(arguments: argparse.Namespace) -> None:
     seed = getattr(arguments, "seed", 0)
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed {seed} is outside 0 to {LARGEST_SEED}")
-    truth = parse_channel(arguments.channel, arguments.snr_db, arguments.csi)
-    believed = getattr(arguments, "sender_snr_db", None)
-    return truth, truth if believed is None else truth.at(check_snr_db(believed, "sender's SNR"))
+
+
+def _waveform(arguments: argparse.Namespace) -> OFDM | None:
+    """The waveform that the options name, at their sample rate, by which it is then named; None for symbols.
+    Raises InputError."""
+    waveform, rate_hz = parse_waveform(arguments.waveform), getattr(arguments, "sample_rate", None)
+    if rate_hz is None:
+        return waveform
+    if waveform is None:
+        raise InputError(f"--sample-rate {rate_hz:g} is of a waveform, and symbols have none")
+    faster = replace(waveform, spacing=rate_hz / waveform.fft)
+    arguments.waveform = faster.name
+    return faster
+
+
+def _room(belief: Channel, budget: int) -> int:
+    """Symbols that fit. Raises BudgetError where the waveform alone does not."""
+    room = belief.room(budget)
+    if room < 1:
+        raise BudgetError(
+            f"budget of {budget} uses is below the {belief.air_time(1).uses} of the waveform's shortest frame"
+        )
+    return room
 
 
 def _budget(cbr: Any, picture: Picture, name: str) -> int:

@@ -25,6 +25,11 @@ def channels(arguments: argparse.Namespace) -> int:
     return _print(arguments, listings.channels(), _entry)
 
 
+def waveforms(arguments: argparse.Namespace) -> int:
+    """A line for each waveform, what its name takes in it."""
+    return _print(arguments, listings.waveforms(), _entry)
+
+
 def codecs(arguments: argparse.Namespace) -> int:
     """A line for each codec of the digital chains and of `compress`; then those of installed packages."""
     return _print(arguments, listings.codecs(), _entry)

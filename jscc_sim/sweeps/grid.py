@@ -24,7 +24,6 @@ from jscc_sim.channels import (
     channel_sha256,
     is_built_in,
     parse_channel,
-    parse_csi,
     takes_noisy_csi,
 )
 from jscc_sim.errors import InputError
@@ -38,6 +37,7 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr, whole
+from jscc_sim.waveforms import ESTIMATED, SYMBOLS, csi_with, parse_link
 
 LARGEST_TOML_BYTES = 1 << 23
 """Of a grid's file."""
@@ -52,7 +52,8 @@ class Grid:
 
     images: picture files, or names of built-in photographs. systems: names or specs; or instances, which
     travel to the workers by value. channels, csi, snr_db (Es/N0 in dB): as for `jscc-sim transmit`; a channel
-    may be an instance, too, which is taken at the grid's SNRs and CSI. cbr: budgets, '1/16', 0.0625 or a
+    may be an instance, too, which is taken at the grid's SNRs and CSI; csi: what is usual with each waveform
+    where it is empty. cbr: budgets, '1/16', 0.0625 or a
     Fraction. repeats: draws of the channel for each point. metrics: what is
     measured, names or instances. Raises InputError, naming key, value and limit.
     """
@@ -62,19 +63,20 @@ class Grid:
     channels: Sequence[Channel | str]
     snr_db: Sequence[float]
     cbr: Sequence[Fraction]
-    csi: Sequence[str] = (PERFECT,)
+    csi: Sequence[str] = ()
     repeats: int = 1
     seed: int = 0
     metrics: Sequence[Metric | str] = tuple(map(metric_name, DEFAULT))
+    waveforms: Sequence[str] = (SYMBOLS,)
 
     def __post_init__(self) -> None:
-        for name in ("images", "systems", "channels", "snr_db", "cbr", "csi", "metrics"):
+        for name in ("images", "systems", "channels", "snr_db", "cbr", "csi", "metrics", "waveforms"):
             value = getattr(self, name)
             if isinstance(value, np.ndarray) and value.ndim == 1:
                 value = value.tolist()
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise InputError(f"{name} = {value!r} is not a list")
-            if not value:
+            if not value and (name != "csi" or value is None):
                 raise InputError(f"{name} is empty: there is nothing to run")
             paths = name == "images"
             plain = [os.fspath(v) if paths and isinstance(v, PathLike) else v for v in value]
@@ -84,7 +86,7 @@ class Grid:
         object.__setattr__(self, "systems", tuple(map(_system_spec, self.systems)))
         named = [metric_name(metric) if isinstance(metric, Metric) else metric for metric in self.metrics]
         object.__setattr__(self, "metrics", tuple(named))
-        for name in ("images", "channels", "csi", "metrics"):
+        for name in ("images", "channels", "csi", "metrics", "waveforms"):
             for value in getattr(self, name):
                 if not isinstance(value, str):
                     raise InputError(f"{name}: {value!r} is not a string")
@@ -94,7 +96,7 @@ class Grid:
         _ = self.air
         for channel in given:
             csi_db = getattr(channel, "csi_db", None)
-            if csi_db is not None and csi_db not in map(parse_csi, self.csi):
+            if csi_db is not None and f"noisy:{csi_db:g}" not in self.csi:
                 raise InputError(
                     f"channels: {channel} has CSI of {csi_db:g} dB: csi must hold 'noisy:{csi_db:g}'"
                 )
@@ -116,25 +118,29 @@ class Grid:
     @property
     def size(self) -> int:
         """How many combinations there are; those that differ in nothing that is simulated count."""
-        axes = (self.images, self.systems, self.channels, self.csi, self.snr_db, self.cbr)
-        count = self.repeats
+        axes = (self.images, self.systems, self.channels, self.csi or (SYMBOLS,), self.snr_db, self.cbr)
+        count = self.repeats * len(self.waveforms)
         for axis in axes:
             count *= len(axis)
         return count
 
     @property
-    def air(self) -> list[tuple[str, str]]:
-        """(channel, CSI): each channel with what a receiver can know of it; one without a channel estimate
-        has no CSI but perfect. Raises InputError for a channel that is left with none."""
+    def air(self) -> list[tuple[str, str, str]]:
+        """(channel, CSI, waveform): each channel and waveform with what a receiver can know; symbols over a
+        channel without estimate have no CSI but perfect. Raises InputError for a pair that is left with none,
+        and for a channel that a waveform cannot undo."""
         for csi in self.csi:
-            parse_csi(csi)
+            _check_csi(csi, cast(tuple[str, ...], self.waveforms))
         found = []
-        for channel in self._channels:
-            noisy = takes_noisy_csi(parse_channel(channel, 0.0))
-            known = [csi for csi in self.csi if noisy or csi == PERFECT]
+        for waveform, channel in product(self.waveforms, self._channels):
+            noisy = waveform != SYMBOLS or takes_noisy_csi(parse_channel(channel, 0.0))
+            known = [csi for csi in self.csi or [csi_with(waveform)] if _can_be_known(csi, waveform, noisy)]
             if not known:
-                raise InputError(f"channels: {channel} has no channel estimate: csi must hold {PERFECT!r}")
-            found += [(channel, csi) for csi in known]
+                usual = csi_with(waveform)
+                raise InputError(f"channels: {channel} has no channel estimate: csi must hold {usual!r}")
+            for csi in known:
+                parse_link(channel, 0.0, csi, waveform)
+                found.append((channel, csi_with(waveform, csi), waveform))
         return found
 
     @classmethod
@@ -163,15 +169,15 @@ class Grid:
         manifest and plug-ins. Raises InputError for one that cannot be used, and for two equal pictures:
         they would be one trial."""
         systems = []
-        air = [(absolute(channel, Path()), csi) for channel, csi in self.air]
-        known = {channel: _known(channel) for channel, _ in air}
+        air = [(absolute(channel, Path()), *how) for channel, *how in self.air]
+        known = {channel: _known(channel) for channel, *_ in air}
         for system in self.specs:
             with errors_named(f"system {system.label.name}, policy {system.label.policy}"):
                 spec = system.within(Path())
                 loaded = spec.load()
                 systems.append((spec, Fingerprint.of(loaded)))
-                for channel, csi in air:
-                    loaded.check(parse_channel(channel, 0.0, csi))
+                for channel, csi, waveform in air:
+                    loaded.check(parse_link(channel, 0.0, csi, waveform))
         metrics = self._metrics()
         points = list(product(systems, air, self.snr_db, self.cbr, range(self.repeats)))
         trials: dict[str, Trial] = {}
@@ -182,7 +188,7 @@ class Grid:
             pixels, (height, width) = pixels_sha256(picture), picture.shape[:2]
             if seen.setdefault(pixels, name) != name:
                 raise InputError(f"images: {name} and {seen[pixels]} are the same picture: leave one out")
-            for (spec, made), (channel, csi), snr_db, cbr, repeat in points:
+            for (spec, made), (channel, csi, waveform), snr_db, cbr, repeat in points:
                 trial = Trial(
                     spec,
                     made,
@@ -200,6 +206,7 @@ class Grid:
                     channel_sha256=known[channel][0],
                     channel_label=known[channel][1],
                     metrics=metrics,
+                    waveform=waveform,
                 )
                 trials.setdefault(trial.key, trial)
         return list(trials.values())
@@ -220,7 +227,7 @@ class Grid:
             "images": [Path(path).name for path in self.images],
             "systems": [dataclasses.astuple(system.label) for system in self.specs],
             "channels": [short(channel) for channel in self._channels],
-            **{name: list(getattr(self, name)) for name in ("csi", "snr_db", "cbr")},
+            **{name: list(getattr(self, name)) for name in ("csi", "snr_db", "cbr", "waveforms")},
         }
         for name, values in shown.items():
             seen: set[Hashable] = set()
@@ -249,8 +256,9 @@ def _arguments(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(content.get("metrics"), list):
         named = content["metrics"]
         arguments["metrics"] = [absolute(name, folder) if isinstance(name, str) else name for name in named]
-    if isinstance(content.get("csi"), str):
-        arguments["csi"] = [content["csi"]]
+    for key in ("csi", "waveforms"):
+        if isinstance(content.get(key), str):
+            arguments[key] = [content[key]]
     return arguments
 
 
@@ -285,6 +293,26 @@ def _images(value: object, folder: Path) -> list[str]:
         item if item in BUILTIN and not (folder / item).exists() else str((folder / item).resolve())
         for item in value
     ]
+
+
+def _can_be_known(csi: str, waveform: str, noisy: bool) -> bool:
+    """Whether a receiver can know so much of a channel, which may be noisily known."""
+    try:
+        return csi_with(waveform, csi) in (csi, ESTIMATED) and (noisy or csi == PERFECT)
+    except InputError:
+        return False
+
+
+def _check_csi(csi: str, waveforms: Sequence[str]) -> None:
+    """Raises InputError for what none of them knows."""
+    errors = []
+    for waveform in waveforms:
+        try:
+            csi_with(waveform, csi)
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == len(waveforms):
+        raise errors[0]
 
 
 def _channel_name(value: object) -> object:

@@ -66,8 +66,10 @@ class Row:
     knows what no sender can. companion: whether a zoo may use it; header_margin_db: None for the default;
     format: of the system. channel_sha256: of a plug-in, empty for others. coder: what coded the frame, where
     a system has several: a zoo's own coders or its companion, a digital chain's mode; empty elsewhere.
-    papr_db: of the frame's symbols. metrics: column -> value of metrics without a field here. ratio_blocks:
-    channel uses of a ratio -> number of blocks. What was measured is None unless the status is ok; so is
+    papr_db: of what was sent. waveform: None in rows of older programs, which knew symbols alone.
+    data_uses, pilot_uses, prefix_uses, preamble_uses: what the uses carried. metrics: column -> value of
+    metrics without a field here. ratio_blocks: channel uses of a ratio -> number of blocks. What was
+    measured is None unless the status is ok; so is
     psnr_db for an mse of 0, an SSIM whose window does not fit, and papr_db where no symbols are made.
     seconds: of all stages; reading, loading and measuring are left out.
     """
@@ -114,6 +116,11 @@ class Row:
     coder: str | None = None
     papr_db: float | None = None
     channel_sha256: str | None = None
+    waveform: str | None = None
+    data_uses: int | None = None
+    pilot_uses: int | None = None
+    prefix_uses: int | None = None
+    preamble_uses: int | None = None
     ratio_blocks: Mapping[str, int] | None = None
     seconds: float | None = None
     stage_seconds: Mapping[str, float] | None = None

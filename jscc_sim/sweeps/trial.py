@@ -8,13 +8,15 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from jscc_sim.channels import Channel, parse_channel
+from jscc_sim.channels import Channel
 from jscc_sim.images import Picture
 from jscc_sim.plugins import digest, short
 from jscc_sim.sweeps.row import Row
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import budget_uses
+from jscc_sim.waveforms import FORMAT as WAVEFORM_FORMAT
+from jscc_sim.waveforms import SYMBOLS, csi_with, parse_link
 
 FORMAT = 2
 """Of trials: a number that changes with how they are run and measured, whatever their system."""
@@ -28,7 +30,7 @@ class Trial:
     """One transmission of one picture. image: its name in tables; path: where a worker finds it;
     cbr: the budget; repeat: 0, 1, ... for further draws of the channel; channel_sha256, channel_label: of one
     that is a plug-in, what it is known by and its class with fields; metrics: what is measured, each with the
-    hash of what it is; none for the usual ones."""
+    hash of what it is; none for the usual ones; waveform: what carries the symbols."""
 
     system: SystemSpec
     fingerprint: Fingerprint
@@ -46,6 +48,7 @@ class Trial:
     channel_sha256: str = ""
     metrics: tuple[tuple[str, str], ...] = ()
     channel_label: str = ""
+    waveform: str = SYMBOLS
 
     @cached_property
     def key(self) -> str:
@@ -57,6 +60,7 @@ class Trial:
         where = [self.pixels_sha256, short(self.channel), self.csi, self.snr_db, str(self.cbr)]
         where += [self.channel_sha256] if self.channel_sha256 else []
         where += [["metrics", *((short(name), made) for name, made in self.metrics)]] if self.metrics else []
+        where += [["waveform", self.waveform, WAVEFORM_FORMAT]] if self.waveform != SYMBOLS else []
         return digest("trial", FORMAT, how, self.fingerprint.parts, where, self.repeat, self.root_seed)
 
     @property
@@ -75,7 +79,7 @@ class Trial:
     @property
     def sent_over(self) -> Channel:
         """The channel as it is."""
-        return parse_channel(self.channel, self.snr_db, self.csi)
+        return parse_link(self.channel, self.snr_db, self.csi, self.waveform)
 
     @property
     def belief(self) -> Channel:
@@ -91,7 +95,8 @@ class Trial:
     @property
     def coordinates(self) -> str:
         """The point in words."""
-        spec, csi = self.system.label, "" if self.csi == "perfect" else f" csi {self.csi}"
+        spec, csi = self.system.label, "" if self.csi == csi_with(self.waveform) else f" csi {self.csi}"
+        over = "" if self.waveform == SYMBOLS else f"{self.waveform} over "
         believed = "" if spec.sender_snr_db is None else f" (sender: {spec.sender_snr_db:g} dB)"
         genie = ", genie" if spec.side_info == "genie" else ""
         own = f" {spec.policy}, zoo {spec.zoo}" if spec.zoo else ""
@@ -99,7 +104,7 @@ class Trial:
         margin = spec.header_margin_db
         own += "" if margin is None else f", header margin {margin:g} dB"
         return (
-            f"{self.image}, {spec.name}{own}{genie}, {short(self.channel)}{csi} at "
+            f"{self.image}, {spec.name}{own}{genie}, {over}{short(self.channel)}{csi} at "
             f"{self.snr_db:g} dB{believed}, CBR {self.cbr}, repeat {self.repeat}"
         )
 
@@ -131,6 +136,7 @@ class Trial:
             channel=short(self.channel),
             channel_sha256=self.channel_sha256,
             csi=self.csi,
+            waveform=self.waveform,
             snr_db=self.snr_db,
             sender_snr_db=self.snr_db if believed is None else believed,
             cbr_fraction=str(self.cbr),

@@ -20,10 +20,11 @@ from jscc_sim.metrics import DEFAULT, Metric, load_metrics, measure
 from jscc_sim.plugins import plugin_sha256, short
 from jscc_sim.sweeps.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
 from jscc_sim.sweeps.trial import Trial, pixels_sha256
-from jscc_sim.systems.base import Frame, LinkSystem
+from jscc_sim.systems.base import Frame, LinkSystem, air_uses, on_air
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
 from jscc_sim.units import cbr_of, parse_cbr
+from jscc_sim.waveforms import SYMBOLS
 
 FRAMES_KEPT = 6
 """Frames that a worker keeps for trials to come."""
@@ -85,6 +86,7 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         cbr,
         int(row["repeat"]),
         root_seed=0,  # the row has the seed that came of it
+        waveform=str(row.get("waveform") or SYMBOLS),
     )
     with _one_at_a_time():
         return _measured(trial, int(row["seed"]))
@@ -101,7 +103,7 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
         raise BudgetError(f"CBR {trial.cbr} of {trial.height}x{trial.width} pixels is 0 channel uses")
     rng = np.random.default_rng(seed)
     if isinstance(system, LinkSystem) and not system.needs_csit:
-        sent = system.send(_frame(*trial.frame), channel, rng)
+        sent = on_air(system.send(_frame(*trial.frame), channel, rng), channel)
     else:
         sent = system.transmit(picture, channel, trial.budget, rng, trial.belief)
     quality = measure(sent.picture, picture, _metrics(trial.metrics))
@@ -119,6 +121,7 @@ def _measured(trial: Trial, seed: int) -> dict[str, Any]:
         "outage": sent.outage,
         "coder": Path(sent.coder).name,
         "papr_db": sent.papr_db,
+        **air_uses(sent.air),
         "ratio_blocks": None if ratios is None or index is None else ratios.blocks_of(index),
         "seconds": sum(sent.seconds.values()),
         "stage_seconds": dict(sent.seconds),
@@ -155,7 +158,7 @@ def _frame(
     picture = _picture(path, sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(spec, fingerprint)
     assert isinstance(system, LinkSystem)
-    return system.make_frame(picture, budget, belief)
+    return system.make_frame(picture, belief.room(budget), belief)
 
 
 def forget_frames() -> None:

@@ -1,0 +1,212 @@
+"""Channels with echoes: the tapped delay lines of 3GPP TR 38.901, and any taps that are given.
+
+They act on samples, so they need a waveform that can undo them. Each path fades on its own with the Doppler
+spectrum of scatterers all round (Jakes), as a sum of sinusoids; the fixed path of a line of sight has seven
+tenths of the largest Doppler shift. Sources: 3GPP TR 38.901, section 7.7.2, as Sionna has it; Zheng and Xiao
+2003 (the sum of sinusoids).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.channels.base import Channel, Received, Symbols
+from jscc_sim.errors import InputError
+
+Samples = NDArray[np.complex64]
+
+SPEED_OF_LIGHT = 299_792_458.0
+CARRIER_GHZ = 3.5
+LONGEST_SPREAD_NS, FASTEST_MPS, HIGHEST_GHZ = 1e5, 1e3, 1e3
+MOST_TAPS = 64
+
+SINUSOIDS = 32
+"""Of a path's fading."""
+
+DIRECT_DOPPLER = 0.7
+"""Doppler shift of the fixed path, of the largest one."""
+
+GAIN_STEP = 128
+"""Samples between which a path's gain is taken to change evenly: 0.07 rad at 350 Hz and 3.84 MHz."""
+
+SETTLING = 32
+"""Samples on either side that a delay by a fraction of a sample is given to fade out."""
+
+TDL_MODELS = "abcde"
+
+
+@dataclass(frozen=True)
+class Multipath(Channel):
+    """Paths [P] of a delay in seconds and a mean power each, the powers summing up to 1.
+
+    direct: power of the fixed path, part of the first one's; speed_mps: of the receiver, 0 for a channel that
+    keeps through a frame; carrier_hz: of the radio; name: on the command line.
+    """
+
+    acts_on_samples: ClassVar[bool] = True
+
+    delays_s: tuple[float, ...]
+    powers: tuple[float, ...]
+    direct: float = 0.0
+    speed_mps: float = 0.0
+    carrier_hz: float = CARRIER_GHZ * 1e9
+    name: str = "taps"
+
+    @property
+    def spread_s(self) -> float:
+        """See Channel.spread_s."""
+        return max(self.delays_s) - min(self.delays_s)
+
+    @property
+    def doppler_hz(self) -> float:
+        """The largest shift."""
+        return self.speed_mps * self.carrier_hz / SPEED_OF_LIGHT
+
+    @property
+    def delay_spread_s(self) -> float:
+        """Root mean square of the delays about their mean, weighed by power."""
+        delays, powers = np.array(self.delays_s), np.array(self.powers)
+        mean = powers @ delays
+        return math.sqrt(max(powers @ delays**2 - mean**2, 0.0))
+
+    def _disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """See Channel.disturb: symbols without a waveform would run into each other."""
+        raise InputError(f"channel {self.name} has echoes, which nothing undoes but --waveform ofdm")
+
+    def pass_samples(self, samples: Samples, rate_hz: float, fading: np.random.Generator) -> Samples:
+        """See Channel.pass_samples. The delays are exact, whatever the rate."""
+        from scipy import fft
+
+        tail = math.ceil(max(self.delays_s) * rate_hz) + SETTLING
+        length = fft.next_fast_len(len(samples) + tail + SETTLING)
+        spectrum = fft.fft(samples, length)
+        frequencies = fft.fftfreq(length).astype(np.float32)
+        gains = self._processes(fading)
+        if self.doppler_hz == 0:
+            fixed = gains.at(np.zeros(1))[:, 0]
+            response = sum(
+                gain * np.exp(-2j * np.pi * (delay * rate_hz) * frequencies).astype(np.complex64)
+                for gain, delay in zip(fixed, self.delays_s, strict=True)
+            )
+            return np.asarray(fft.ifft(spectrum * response)[: len(samples) + tail], np.complex64)
+        count = len(samples) + tail
+        knots = np.arange(0, count + GAIN_STEP, GAIN_STEP)
+        at_knots = gains.at(knots / rate_hz)
+        places, out = np.arange(count), np.zeros(count, np.complex64)
+        for path, delay in enumerate(self.delays_s):
+            shift = np.exp(-2j * np.pi * (delay * rate_hz) * frequencies).astype(np.complex64)
+            gain = np.interp(places, knots, at_knots[path].real) + 1j * np.interp(
+                places, knots, at_knots[path].imag
+            )
+            out += fft.ifft(spectrum * shift)[:count] * gain.astype(np.complex64)
+        return out
+
+    def response(
+        self, times_s: NDArray[np.float64], frequencies_hz: NDArray[np.float64], fading: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """See Channel.response."""
+        gains = self._processes(fading).at(times_s)
+        shifts = np.exp(-2j * np.pi * np.outer(self.delays_s, frequencies_hz))
+        return np.asarray(gains.T @ shifts)
+
+    def _processes(self, fading: np.random.Generator) -> Fades:
+        return Fades.drawn(np.array(self.powers), self.direct, self.doppler_hz, fading)
+
+
+@dataclass(frozen=True)
+class Fades:
+    """The gains of P paths over time, each a sum of sinusoids. amplitudes, shifts_hz, phases: [P, S]."""
+
+    amplitudes: NDArray[np.float64]
+    shifts_hz: NDArray[np.float64]
+    phases: NDArray[np.float64]
+
+    @classmethod
+    def drawn(
+        cls, powers: NDArray[np.float64], direct: float, doppler_hz: float, rng: np.random.Generator
+    ) -> Fades:
+        """powers: [P] of the paths; direct: the fixed part of the first."""
+        paths = len(powers)
+        turn = rng.uniform(-np.pi, np.pi, (paths, 1))
+        angles = (2 * np.pi * np.arange(SINUSOIDS) + turn) / SINUSOIDS
+        phases = rng.uniform(-np.pi, np.pi, (paths, SINUSOIDS + 1))
+        scattered = powers - direct * (np.arange(paths) == 0)
+        amplitudes = np.repeat(np.sqrt(scattered / SINUSOIDS)[:, None], SINUSOIDS + 1, axis=1)
+        amplitudes[:, -1] = np.sqrt(direct) * (np.arange(paths) == 0)
+        shifts = np.append(doppler_hz * np.cos(angles), np.full((paths, 1), DIRECT_DOPPLER * doppler_hz), 1)
+        return cls(amplitudes, shifts, phases)
+
+    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """[P, T] gains at T times."""
+        turns = 2 * np.pi * self.shifts_hz[..., None] * times_s + self.phases[..., None]
+        return np.asarray((self.amplitudes[..., None] * np.exp(1j * turns)).sum(axis=1))
+
+
+def parse_tdl(name: str, snr_db: float) -> Multipath:
+    """`tdl-a:DELAY_SPREAD_NS[:SPEED_MPS[:CARRIER_GHZ]]`. Raises InputError."""
+    kind, *numbers = name.split(":")
+    try:
+        usual = ["0", str(CARRIER_GHZ)][len(numbers) - 1 :]
+        spread_ns, speed_mps, carrier_ghz = map(float, [*numbers, *usual])
+    except ValueError:
+        raise InputError(
+            f"channel {name!r} is not tdl-a to tdl-e:DELAY_SPREAD_NS[:SPEED_MPS[:CARRIER_GHZ]]"
+        ) from None
+    for what, value, most in (
+        ("delay spread", spread_ns, LONGEST_SPREAD_NS),
+        ("speed", speed_mps, FASTEST_MPS),
+        ("carrier", carrier_ghz, HIGHEST_GHZ),
+    ):
+        if not 0 <= value <= most:
+            raise InputError(f"channel {name!r}: {what} of {value:g} is outside 0 to {most:g}")
+    delays, powers, direct = _tdl(kind[-1])
+    in_seconds = tuple(1e-9 * spread_ns * delay for delay in delays)
+    return Multipath(snr_db, in_seconds, powers, direct, speed_mps, carrier_ghz * 1e9, name)
+
+
+def parse_taps(name: str, snr_db: float) -> Multipath:
+    """`taps:DELAY_NS/POWER_DB,...[:SPEED_MPS]`: paths that fade as Rayleigh, their powers scaled to a sum of
+    1. Raises InputError."""
+    try:
+        _, listed, *speed = name.split(":")
+        pairs = [tuple(map(float, tap.split("/"))) for tap in listed.split(",")]
+        delays, levels = zip(*pairs, strict=True)
+        (speed_mps,) = map(float, speed or ["0"])
+        powers = 10.0 ** (np.array(levels) / 10)
+        if not (np.isfinite([*delays, *powers, speed_mps]).all() and powers.sum() > 0):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise InputError(f"channel {name!r} is not taps:DELAY_NS/POWER_DB,...[:SPEED_MPS]") from None
+    if not 0 <= speed_mps <= FASTEST_MPS:
+        raise InputError(f"channel {name!r}: speed of {speed_mps:g} is outside 0 to {FASTEST_MPS:g}")
+    if len(pairs) > MOST_TAPS:
+        raise InputError(f"channel of {len(pairs)} taps is above the limit of {MOST_TAPS}")
+    if not 0 <= min(delays) <= max(delays) <= LONGEST_SPREAD_NS:
+        raise InputError(f"channel {name!r}: a delay is outside 0 to {LONGEST_SPREAD_NS:g} ns")
+    shares = tuple((powers / powers.sum()).tolist())
+    return Multipath(snr_db, tuple(1e-9 * d for d in delays), shares, 0.0, speed_mps, name=name)
+
+
+@lru_cache(maxsize=len(TDL_MODELS))
+def _tdl(model: str) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """Delays over the delay spread, powers that sum up to 1, power of the fixed path."""
+    from sionna.phy.channel.tr38901 import TDL
+
+    line = TDL(model.upper(), 1.0, 1e9, device="cpu", precision="single")
+    powers = line.mean_powers.double().numpy()
+    direct = float(line.mean_power_los.double().reshape(())) if line.los else 0.0
+    total = float(powers.sum())
+    delays = line.delays.double().reshape(-1).numpy()
+    return tuple(delays.tolist()), tuple((powers / total).tolist()), direct / total

@@ -1,0 +1,118 @@
+"""An OFDM receiver: from samples, and nothing else, to symbols, the channel's estimate, the noise of each."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jscc_sim.channels import Received, equalise, turned
+from jscc_sim.coding import qam, small_block
+from jscc_sim.errors import OutageError
+from jscc_sim.waveforms.base import LS, Samples
+from jscc_sim.waveforms.estimation import Estimate, linear_mmse, straight_lines
+from jscc_sim.waveforms.ofdm import OFDM, PREAMBLE_ROWS, SIGNAL, rows_of
+from jscc_sim.waveforms.synchronisation import Synchronisation, find_frames, prefix_turn
+
+LEAST_EVIDENCE = 10.0
+"""Nats for the word that tells the rows, against noise."""
+
+LEAST_NOISE = 1e-12
+
+
+def receive(waveform: OFDM, samples: Samples, estimator: str) -> Received:
+    """See Waveform.receive."""
+    found, rows = _first_frame(waveform, samples)
+    count = PREAMBLE_ROWS + rows
+    cut = _cut(samples, found.start, count * waveform.row_samples)
+    steady = turned(cut, -found.cycles)
+    steady = turned(steady, -prefix_turn(waveform, steady, 0, count))
+    steady = turned(steady, -_pilot_turn(waveform, steady, rows))
+    spectrum = spectra(waveform, steady)
+    noise = max(float(np.square(np.abs(spectrum[:, waveform.empty])).mean()), LEAST_NOISE)
+    pilots, at = _pilots(waveform, spectrum, rows)
+    make = straight_lines if estimator == LS else linear_mmse
+    if estimator == LS:
+        pilots, at = pilots[1:], at[1:]  # straight lines begin where the body does
+    return placed(waveform, spectrum, make(waveform, pilots, at, noise), noise)
+
+
+def placed(waveform: OFDM, spectrum: NDArray[np.complex64], estimate: Estimate, noise: float) -> Received:
+    """What the data places of a frame's rows [PREAMBLE_ROWS + rows, fft] received."""
+    body = spectrum[PREAMBLE_ROWS:, waveform.carriers]
+    places = waveform.data_places(len(body))
+    variance = noise + estimate.error.reshape(-1)[places]
+    gain = estimate.gain.reshape(-1)[places]
+    return Received(
+        body.reshape(-1)[places].astype(np.complex64), variance.astype(np.float64), gain.astype(np.complex64)
+    )
+
+
+def spectra(waveform: OFDM, samples: Samples) -> NDArray[np.complex64]:
+    """[rows, fft] of a frame that begins with the first sample."""
+    from scipy import fft
+
+    rows = samples.reshape(-1, waveform.row_samples)[:, waveform.cp :]
+    return np.asarray(fft.fft(rows, axis=1, norm="ortho"))
+
+
+def _cut(samples: Samples, start: int, length: int) -> Samples:
+    """So many samples from a place on, zeros where there are none."""
+    part = samples[max(start, 0) : max(start + length, 0)]
+    before = max(-start, 0)
+    return np.pad(part, (before, length - before - len(part)))
+
+
+def _first_frame(waveform: OFDM, samples: Samples) -> tuple[Synchronisation, int]:
+    """The first that says how many rows its body has, and how many. Raises OutageError if there is none."""
+    seen, cut = 0, ""
+    for found in find_frames(waveform, samples):
+        seen += 1
+        rows = _rows_told(waveform, samples, found)
+        if rows is None:
+            continue
+        missing = found.start + (PREAMBLE_ROWS + rows) * waveform.row_samples - len(samples)
+        if missing <= waveform.cp:
+            return found, rows
+        cut = cut or f": {missing} samples of one of {PREAMBLE_ROWS + rows} OFDM symbols are missing"
+    like = f", but for {seen} places that look like a preamble" if seen else ""
+    raise OutageError(f"no whole frame found in {len(samples)} samples{cut or like}")
+
+
+def _rows_told(waveform: OFDM, samples: Samples, found: Synchronisation) -> int | None:
+    """How many rows a frame says that its body has, if it says so."""
+    least = PREAMBLE_ROWS + waveform.least_rows
+    cut = turned(_cut(samples, found.start, least * waveform.row_samples), -found.cycles)
+    spectrum = spectra(waveform, cut)
+    noise = max(float(np.square(np.abs(spectrum[:, waveform.empty])).mean()), LEAST_NOISE)
+    pilots, at = _pilots(waveform, spectrum, waveform.least_rows)
+    estimate = linear_mmse(waveform, pilots, at, noise)
+    body, places = spectrum[PREAMBLE_ROWS:, waveform.carriers].reshape(-1), waveform.signal_places
+    heard = Received(
+        body[places].astype(np.complex64),
+        noise + estimate.error.reshape(-1)[places],
+        estimate.gain.reshape(-1)[places].astype(np.complex64),
+    )
+    word = small_block.decode(qam.soft_bits_of(equalise(heard).part(0, SIGNAL)))
+    rows = rows_of(word.value)
+    return rows if word.evidence >= LEAST_EVIDENCE and rows >= waveform.least_rows else None
+
+
+def _pilots(
+    waveform: OFDM, spectrum: NDArray[np.complex64], rows: int
+) -> tuple[NDArray[np.complex128], NDArray[np.int64]]:
+    """Least-squares estimates [pilot rows, pilot carriers] and their rows; the preamble's known row is -1."""
+    at = np.append(-1, waveform.pilot_rows(rows))
+    carriers = waveform.carriers[waveform.pilot_carriers]
+    heard = spectrum[np.ix_(PREAMBLE_ROWS + at, carriers)]
+    return heard / waveform.pilot_symbols.astype(np.complex128), at
+
+
+def _pilot_turn(waveform: OFDM, samples: Samples, rows: int) -> float:
+    """Cycles a sample by which pilots turn from one row of them to the next."""
+    pilots, at = _pilots(waveform, spectra(waveform, samples), rows)
+    steps = np.diff(at)
+    usual = steps == waveform.pilots[1]
+    if not usual.any():
+        return 0.0
+    turn = (pilots[:-1].conj() * pilots[1:]).sum(axis=1)[usual].sum()
+    return float(np.angle(turn)) / (2 * np.pi * waveform.pilots[1] * waveform.row_samples)
