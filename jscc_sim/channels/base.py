@@ -148,9 +148,20 @@ class Channel(ABC):
         """Whether the noise variance that such an equaliser passes on holds all that befalls a use."""
         return True
 
+    @final
     def imagined(self, symbols: Symbols, rng: np.random.Generator) -> Received:
-        """What a sender that plans makes up of a transmission: as likely as a true one, and cheap."""
-        return self(symbols, rng)
+        """What a sender that plans makes up of a transmission: as likely as a true one."""
+        return self.foreseen(symbols, *rng.spawn(3))
+
+    def foreseen(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """The same by a sender that knows the stream of the fading: `disturb`, or what is alike and cheap."""
+        return self.disturb(symbols, fading, noise, estimation)
 
     def effective_snrs_db(self) -> NDArray[np.float64]:
         """[Q] equally likely values of the SNR that a block meets after equalisation, for planning; the SNR

@@ -442,12 +442,15 @@ def _conditions(curves: Curves) -> str:
     """What all curves have in common."""
     table = curves.table
     words = []
-    for column in ("system", "zoo", "policy", "channel", "csi", "equaliser"):
-        if column in ("csi", "equaliser") and set(table["channel"]) == {"awgn"}:
+    symbols = set(table["waveform"]) == {""}
+    for column in ("system", "zoo", "policy", "waveform", "channel", "csi", "equaliser"):
+        if column in ("csi", "equaliser") and symbols and set(table["channel"]) == {"awgn"}:
+            continue
+        if column == "waveform" and symbols:
             continue
         values = stated(table[column])
         if len(values) == 1:
-            name = {"system": "", "channel": "", "csi": "CSI "}.get(column, f"{column} ")
+            name = {"system": "", "waveform": "", "channel": "", "csi": "CSI "}.get(column, f"{column} ")
             words.append(name + values.pop())
     panels = curves.panels()
     if len(panels) == 1:

@@ -20,6 +20,7 @@ from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import read_regular
 from jscc_sim.spreadsheets import unquoted
 from jscc_sim.sweeps.row import ROW_METRICS, Row
+from jscc_sim.waveforms import SYMBOLS
 
 LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
 """Of a table, and of one that comes packed."""
@@ -42,6 +43,7 @@ SCHEME = (
     "system",
     "zoo",
     "companion",
+    "waveform",
     "channel",
     "csi",
     "equaliser",
@@ -64,6 +66,7 @@ TEXTS = (
     "status",
     "coder",
     "companion",
+    "waveform",
 )
 GIVEN = ("snr_db", "sender_snr_db", "cbr_budget", "repeat", "header_margin_db")
 """Numbers by which trials differ."""
@@ -72,6 +75,7 @@ NUMBERS = (
     *("height", "width", "snr_db", "sender_snr_db", "cbr_budget", "budget_uses", "uses", "header_uses"),
     *("cbr", "psnr_db", "mse", "ssim", "ms_ssim", "seconds", "repeat", "papr_db"),
     "header_margin_db",
+    *("data_uses", "pilot_uses", "prefix_uses", "preamble_uses"),
 )
 CONTRACT = frozenset({*TEXTS, *NUMBERS, "outage", "seed"})
 """Columns that every table of results has."""
@@ -87,7 +91,11 @@ LARGEST_NUMBER = 1e15
 TRUTHS = {**dict.fromkeys(("true", "1", "1.0"), True), **dict.fromkeys(("false", "0", "0.0"), False)}
 """Of an outage; where nothing was received there is none."""
 
-LATER: Mapping[str, Any] = {"coder": "", "papr_db": np.nan, "companion": "", "header_margin_db": np.nan}
+LATER: Mapping[str, Any] = {
+    **dict.fromkeys(("coder", "companion", "waveform"), ""),
+    **dict.fromkeys(("papr_db", "header_margin_db"), np.nan),
+    **dict.fromkeys(("data_uses", "pilot_uses", "prefix_uses", "preamble_uses"), np.nan),
+}
 """Those of them that older tables lack, and what stands in for them."""
 
 LONGEST_NAME = 500
@@ -147,6 +155,7 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     margin = table["header_margin_db"]
     table["margin"] = margin.map("{:g}".format).where(margin.notna(), "")
     table["companion"] = table["companion"].replace("auto", "")
+    table["waveform"] = table["waveform"].replace(SYMBOLS, "")
     return table
 
 

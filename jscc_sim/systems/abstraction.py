@@ -17,9 +17,10 @@ from jscc_sim.channels import Channel
 from jscc_sim.coding import qam
 from jscc_sim.coding.parts import Parts
 from jscc_sim.coding.protection import waterfall_snr_db
+from jscc_sim.errors import OutageError
 from jscc_sim.images import Picture
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
-from jscc_sim.systems.digital import HEADER_BITS, Digital
+from jscc_sim.systems.digital import HEADER_BITS, CodedFile, Digital
 from jscc_sim.systems.link_quality import check_noise_known, effective_snr_db, probe_db
 
 
@@ -53,13 +54,13 @@ class DigitalAbstraction(System):
         csit = true_fading(channel, rng) if self.link.csit else None
         coded = self.link.coded_file(picture, budget, belief, csit)
         watch = Stopwatch()
-        with watch.stage("channel"):
-            quality = probe_db(partial(channel, rng=rng), coded.uses, self.link.equaliser)
-        with watch.stage("frame"):
-            header, payload = quality[: coded.header_uses], quality[coded.header_uses :]
-            lost = rng.spawn(1)[0].random(coded.parts.blocks) < error_rates(payload, coded.parts)
-            deaf = effective_snr_db(header, qam.QPSK) < waterfall_snr_db(HEADER_BITS, coded.header_snr_db)
-            outage = bool(lost.any() or deaf)
+        try:
+            with watch.stage("channel"):
+                quality = probe_db(partial(channel, rng=rng), coded.uses, self.link.equaliser)
+            with watch.stage("frame"):
+                outage = self._is_lost(quality, coded, rng)
+        except OutageError:  # a waveform's frame that was not found
+            outage = True
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.link.codec.decompress(coded.data)
         seconds = {**coded.seconds, **watch.seconds}
@@ -72,6 +73,13 @@ class DigitalAbstraction(System):
             coder=coded.coder,
             header_snr_db=coded.header_snr_db,
         )
+
+    def _is_lost(self, quality: NDArray[np.float64], coded: CodedFile, rng: np.random.Generator) -> bool:
+        """Whether a block or the header is. quality: [uses] SNR of each in dB."""
+        header, payload = quality[: coded.header_uses], quality[coded.header_uses :]
+        lost = rng.spawn(1)[0].random(coded.parts.blocks) < error_rates(payload, coded.parts)
+        deaf = effective_snr_db(header, qam.QPSK) < waterfall_snr_db(HEADER_BITS, coded.header_snr_db)
+        return bool(lost.any() or deaf)
 
 
 def error_rates(snrs_db: NDArray[np.float64], parts: Parts) -> NDArray[np.float64]:

@@ -250,7 +250,7 @@ class LinkSystem(System):
 
 def on_air(sent: Transmission, channel: Channel) -> Transmission:
     """The same with the channel uses that its symbols take."""
-    air = channel.air_time(sent.uses)
+    air = channel.air_time(sent.uses) if sent.uses else AirTime(0)
     return replace(sent, uses=air.uses, air=air)
 
 
@@ -385,7 +385,7 @@ def true_fading(channel: Channel, rng: np.random.Generator) -> ChannelProbe:
 
     def probe(symbols: Symbols, draw: int, start: int = 0) -> Received:
         fading, _, estimation = copy.deepcopy(state).spawn(3)
-        return channel.disturb(_behind(start, symbols), fading, own_stream(draw), estimation).from_use(start)
+        return channel.foreseen(_behind(start, symbols), fading, own_stream(draw), estimation).from_use(start)
 
     return probe
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from jscc_sim.channels import Channel
 from jscc_sim.codecs import Codec, check_codec
 from jscc_sim.coding.capacity import shannon_bits
-from jscc_sim.errors import BudgetError
+from jscc_sim.errors import BudgetError, OutageError
 from jscc_sim.images import Picture
 from jscc_sim.plugins import label
 from jscc_sim.systems.base import Stopwatch, System, Transmission, mid_grey, true_fading
@@ -75,8 +75,11 @@ class IdealDigital(System):
                     raise
                 return Transmission(mid_grey(*picture.shape[:2]), 0, 0, True)  # not worth sending
             uses = min(math.ceil(8 * len(data) / float(_capacity(snr_db))), budget)
-        with watch.stage("channel"):
-            carried = float(_capacity(probe_db(partial(channel, rng=rng), uses, self.equaliser)).sum())
+        try:
+            with watch.stage("channel"):
+                carried = float(_capacity(probe_db(partial(channel, rng=rng), uses, self.equaliser)).sum())
+        except OutageError:  # a waveform's frame that was not found
+            carried = 0.0
         outage = not self.csit and carried < 8 * len(data) * (1 - 1e-6)
         with watch.stage("decode"):
             found = mid_grey(*picture.shape[:2]) if outage else self.codec.decompress(data)

@@ -144,10 +144,15 @@ class OverOFDM(Channel):
         frequencies = waveform.carriers.astype(np.float64) * waveform.spacing
         return self.path.response(times, frequencies, fading)
 
-    def imagined(self, symbols: Symbols, rng: np.random.Generator) -> Received:
-        """See Channel.imagined: the fades of the data places, and the noise of the air and of the estimate
-        as if it were white."""
-        fading, noise, _ = rng.spawn(3)
+    def foreseen(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        """See Channel.foreseen: the fades of the data places, and the noise of the air and of the estimate as
+        if it were white."""
         rows = self.waveform.rows_for(len(symbols))
         gain = self.response(rows, fading).reshape(-1)[self.waveform.data_places(rows)[: len(symbols)]]
         variance = noise_variance(self.snr_db) + self.estimation_error
