@@ -42,25 +42,23 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, C, H, W] on the coarse grid."""
         batch, width, height, length = x.shape
-        cells = x.permute(0, 2, 3, 1)
-        size = cells.float().square().mean(-1, keepdim=True).add(1e-6).rsqrt().to(x.dtype)
+        size = x.float().square().mean(1, keepdim=True).add(1e-6).rsqrt().to(x.dtype)
         bottom, right = (-(side + self.shift) % WINDOW for side in (height, length))
-        canvas = F.linear(cells * size, self.inputs.weight[:, :, 0, 0])  # twice as fast as 1x1 convolutions
-        canvas = edge_repeated(edge_repeated(canvas, 1, self.shift, bottom), 2, self.shift, right)
-        down, across = (side // WINDOW for side in canvas.shape[1:3])
-        windows = canvas.reshape(batch, down, WINDOW, across, WINDOW, 3, -1, HEAD)
+        canvas = edge_repeated(self.inputs(x * size), 2, self.shift, bottom)
+        canvas = edge_repeated(canvas, 3, self.shift, right)
+        down, across = (side // WINDOW for side in canvas.shape[2:])
+        windows = canvas.permute(0, 2, 3, 1).reshape(batch, down, WINDOW, across, WINDOW, 3, -1, HEAD)
         windows = windows.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, -1, width // HEAD, WINDOW**2, HEAD)
         queries, keys, values = windows
         seen = F.scaled_dot_product_attention(
             F.rms_norm(queries, (HEAD,)).to(values.dtype),
             F.rms_norm(keys, (HEAD,)).to(values.dtype),
             values,
-            self.bias[None, :, self.nearness].to(values.dtype),  # of three dimensions, it would be slow
+            self.bias[None, :, self.nearness].to(values.dtype),  # the fused kernel wants four dimensions
         )
         seen = seen.reshape(batch, down, across, -1, WINDOW, WINDOW, HEAD).permute(0, 1, 4, 2, 5, 3, 6)
-        canvas = seen.reshape(batch, down * WINDOW, across * WINDOW, width)
-        canvas = canvas[:, self.shift : self.shift + height, self.shift : self.shift + length]
-        return x + F.linear(canvas, self.out.weight[:, :, 0, 0], self.out.bias).permute(0, 3, 1, 2)
+        canvas = seen.reshape(batch, down * WINDOW, across * WINDOW, width).permute(0, 3, 1, 2)
+        return x + self.out(canvas[:, :, self.shift : self.shift + height, self.shift : self.shift + length])
 
 
 def edge_repeated(x: Tensor, side: int, before: int, after: int) -> Tensor:
