@@ -15,7 +15,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.errors import InputError
+from jscc_sim.errors import InputError, OutageError
 from jscc_sim.plugins import errors_named
 from jscc_sim.units import check_snr_db, power_to_db
 
@@ -88,9 +88,9 @@ class Channel(ABC):
         estimation: np.random.Generator,
     ) -> Received:
         """The same with the three random streams given one by one. Raises InputError where a plug-in fails
-        or breaks its promise."""
+        or breaks its promise, OutageError where a waveform's receiver finds no frame."""
         name = type(self).__name__
-        with errors_named(name, through=InputError):
+        with errors_named(name, through=(InputError, OutageError)):
             received = self._disturb(symbols.copy(), fading, noise, estimation)  # frames are shared
         _check_received(name, received, len(symbols))
         return received

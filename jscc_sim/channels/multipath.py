@@ -32,8 +32,12 @@ SINUSOIDS = 32
 DIRECT_DOPPLER = 0.7
 """Doppler shift of the fixed path, of the largest one."""
 
-GAIN_STEP = 128
-"""Samples between which a path's gain is taken to change evenly: 0.07 rad at 350 Hz and 3.84 MHz."""
+GAIN_STEP, GAIN_TURN = 128, 0.012
+"""Samples and cycles of the largest Doppler shift, whichever is less, in which a path's gain is taken to
+change evenly."""
+
+TIMES = 1 << 14
+"""At which gains are computed at once."""
 
 SETTLING = 32
 """Samples on either side that a delay by a fraction of a sample is given to fade out."""
@@ -102,7 +106,8 @@ class Multipath(Channel):
             )
             return np.asarray(fft.ifft(spectrum * response)[: len(samples) + tail], np.complex64)
         count = len(samples) + tail
-        knots = np.arange(0, count + GAIN_STEP, GAIN_STEP)
+        step = max(1, min(GAIN_STEP, int(GAIN_TURN * rate_hz / self.doppler_hz)))
+        knots = np.arange(0, count + step, step)
         at_knots = gains.at(knots / rate_hz)
         places, out = np.arange(count), np.zeros(count, np.complex64)
         for path, delay in enumerate(self.delays_s):
@@ -150,8 +155,20 @@ class Fades:
 
     def at(self, times_s: NDArray[np.float64]) -> NDArray[np.complex128]:
         """[P, T] gains at T times."""
-        turns = 2 * np.pi * self.shifts_hz[..., None] * times_s + self.phases[..., None]
-        return np.asarray((self.amplitudes[..., None] * np.exp(1j * turns)).sum(axis=1))
+        paths = zip(self.amplitudes, self.shifts_hz, self.phases, strict=True)
+        return np.stack([_sum_of_sinusoids(*path, times_s) for path in paths])
+
+
+def _sum_of_sinusoids(
+    amplitudes: NDArray[np.float64],
+    shifts_hz: NDArray[np.float64],
+    phases: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+) -> NDArray[np.complex128]:
+    """[T] gains of one path, a part of the times at once: a recording may be long."""
+    parts = np.array_split(times_s, max(1, -(-len(times_s) // TIMES)))
+    turns = (2 * np.pi * shifts_hz[:, None] * part + phases[:, None] for part in parts)
+    return np.concatenate([(amplitudes[:, None] * np.exp(1j * turn)).sum(axis=0) for turn in turns])
 
 
 def parse_tdl(name: str, snr_db: float) -> Multipath:

@@ -36,7 +36,7 @@ class Metric(ABC):
         name = type(self).__name__
         if picture.shape != reference.shape:
             raise ValueError(f"pictures of shapes {picture.shape} and {reference.shape} cannot be compared")
-        with errors_named(f"metric {name}", through=InputError):
+        with errors_named(f"metric {name}", through=(InputError,)):
             value = self._measure(picture.copy(), reference.copy())
             if value is None:
                 return None

@@ -16,14 +16,15 @@ _said: set[str] = set()
 
 
 @contextmanager
-def errors_named(name: str, through: type[JsccError] = JsccError) -> Iterator[None]:
+def errors_named(name: str, through: tuple[type[JsccError], ...] = (JsccError,)) -> Iterator[None]:
     """Whatever foreign code raises inside becomes an InputError that begins with `name`, but for memory that
-    runs out, and for what is raised in the words of this package: errors of the class `through`. What it
+    runs out, and for what is raised in the words of this package: errors of the classes `through`. What it
     prints is put aside."""
+    known: tuple[type[BaseException], ...] = (*through, *STOPS)
     try:
         with prints_aside(name):
             yield
-    except (through, *STOPS):
+    except known:
         raise
     except BaseException as error:
         if out_of_memory(error):

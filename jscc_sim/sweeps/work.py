@@ -86,10 +86,15 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         cbr,
         int(row["repeat"]),
         root_seed=0,  # the row has the seed that came of it
-        waveform=str(row.get("waveform") or SYMBOLS),
+        waveform=_text(row.get("waveform")) or SYMBOLS,  # older rows name none
     )
     with _one_at_a_time():
         return _measured(trial, int(row["seed"]))
+
+
+def _text(value: object) -> str:
+    """Of a cell of a table; empty where there is none."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124
 
 
 def _measured(trial: Trial, seed: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ WAVEFORMS: Mapping[str, str] = {
 
 PARAMETERS = {
     "fft": "carriers of the transform, a power of 2",
-    "cp": "samples of the cyclic prefix: no echo may be longer",
+    "cp": "samples of the cyclic prefix, 4 to fft/4: no echo may be longer",
     "spacing": "of the carriers in Hz; fft times it is the sample rate",
     "pilots": "every how many carriers and OFDM symbols there is one",
     "guard": "carriers at the edges of the band that stay empty",
@@ -63,11 +63,11 @@ def csi_with(waveform: str, csi: str = "") -> str:
     """What a receiver knows of the channel: as told, or what is usual with the waveform. Raises InputError
     for what it cannot know."""
     ofdm = parse_waveform(waveform) is not None
-    kind, _, estimator = csi.partition(":")
+    kind, colon, estimator = csi.partition(":")
     if not csi:
         return ESTIMATED if ofdm else PERFECT
     if ofdm:
-        if kind not in CSI_OF_SAMPLES or (estimator and (kind != ESTIMATED or estimator not in ESTIMATORS)):
+        if kind not in CSI_OF_SAMPLES or (colon and (kind != ESTIMATED or estimator not in ESTIMATORS)):
             raise InputError(f"CSI {csi!r} is neither estimated, estimated:ls nor perfect, as OFDM's is")
         return kind if estimator == LMMSE else csi
     if kind == ESTIMATED:

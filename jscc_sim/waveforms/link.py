@@ -123,16 +123,18 @@ class OverOFDM(Channel):
         state = fading.bit_generator.state
         heard = self.heard(sent, fading, noise)
         fading.bit_generator.state = state
-        fraction = 0.0
+        fraction, turn = 0.0, 0.0
         for impairment in reversed(self.path.impairments if isinstance(self.path, Impaired) else ()):
             if isinstance(impairment, CarrierOffset):
-                heard = turned(heard, -impairment.value / self.waveform.rate_hz)
+                cycles = impairment.value / self.waveform.rate_hz
+                heard, turn = turned(heard, -cycles), turn - cycles * fraction
             elif isinstance(impairment, Delay):
                 heard = heard[math.floor(impairment.value) :]
                 fraction += impairment.value % 1
         spectrum = spectra(self.waveform, heard[: len(sent)])
         gain = self.response(len(spectrum) - PREAMBLE_ROWS, fading)
-        gain = gain * np.exp(-2j * np.pi * self.waveform.carriers * fraction / self.waveform.fft)
+        late = self.waveform.carriers * fraction / self.waveform.fft
+        gain = gain * np.exp(2j * np.pi * (turn - late))
         truth = Estimate(gain, np.zeros(gain.shape))
         return placed(self.waveform, spectrum, truth, noise_variance(self.snr_db)).part(0, symbols)
 

@@ -35,6 +35,9 @@ most."""
 
 LEAST_FFT, LARGEST_FFT = 64, 8192
 LEAST_GUARD = 8
+LEAST_CP = 4
+"""With fewer no offset of the carrier shows, and a fraction of a sample is an echo too long."""
+
 OVERSAMPLING = 4
 """At which peaks between samples are looked for."""
 
@@ -55,7 +58,7 @@ class OFDM(Waveform):
         if not LEAST_FFT <= self.fft <= LARGEST_FFT or self.fft & (self.fft - 1):
             raise InputError(f"ofdm: fft of {self.fft} is no power of 2 from {LEAST_FFT} to {LARGEST_FFT}")
         for name, value, least, most in (
-            ("cp", self.cp, 1, self.fft),
+            ("cp", self.cp, LEAST_CP, self.fft // 4),
             ("guard", self.guard, LEAST_GUARD, self.fft - 32),
             ("spacing", self.spacing, 1.0, 1e7),
             ("carriers between pilots", self.pilots[0], 1, self.fft),

@@ -25,9 +25,9 @@ LEAST_LIKENESS = 0.08
 MOST_CANDIDATES = 200
 """Places that are looked at, the likeliest ones: 0.2 s."""
 
-LEAST_SHARE, NOISE_MARGIN = 0.05, 1.25
-"""Of the power that the known row must explain within a prefix's length, beyond what noise does: what -12 dB
-leave; and times as much as noise explains on average."""
+LEAST_SHARE = 0.073
+"""Of the power that the known row must explain within a prefix's length, of what noise does not: that of
+-11 dB."""
 
 LEAST_PATH, NOISE_PATH = 0.06, 12.0
 """A path counts from so much of the strongest, and from so many times the noise's power."""
@@ -119,7 +119,7 @@ def _looked_at(waveform: OFDM, samples: Samples, place: int) -> Synchronisation 
     path = int(strong[0])
     explained = power[path : path + waveform.cp].sum() / max(energy[peak], 1e-30)
     by_noise = waveform.cp / fft
-    if explained < NOISE_MARGIN * by_noise + LEAST_SHARE:
+    if explained < by_noise + LEAST_SHARE * (1 - by_noise):
         return None
     strongest = begin + peak - waveform.row_samples - waveform.cp
     start = begin + path - early(waveform) - waveform.row_samples - waveform.cp
