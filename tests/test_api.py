@@ -317,7 +317,7 @@ def test_a_failed_trial_is_a_row_and_said(photos, caplog):
 )
 def test_lists(kind):
     found = getattr(jscc_sim, f"list_{kind}")()
-    assert len(found) >= 5
+    assert len(found) >= (2 if kind == "waveforms" else 5)
     assert found["summary"].str.len().min() > 10
 
 
