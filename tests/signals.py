@@ -1,8 +1,31 @@
-"""Symbols and ratio maps that the tests share."""
+"""Symbols, ratio maps and statistical bounds that the tests share."""
+
+import math
 
 import numpy as np
 
 from jscc_sim.units import noise_variance
+
+STANDARD_ERRORS = 4.5
+"""That a mean may be off: what is right misses that once in 100 000 seeds, and the seeds are fixed."""
+
+
+def mean_is(values, expected):
+    """Whether the mean of independent values agrees with what is expected of it."""
+    error = abs(values.mean() - expected)
+    return error <= STANDARD_ERRORS * values.std(ddof=1) / math.sqrt(len(values))
+
+
+def uncorrelated(a, b):
+    """Whether two zero-mean complex samples are."""
+    product = a * np.conj(b)
+    return mean_is(product.real, 0) and mean_is(product.imag, 0)
+
+
+def qpsk(count, seed=9):
+    """[count] random symbols of unit power."""
+    quarters = np.random.default_rng(seed).integers(0, 4, count)
+    return np.exp(1j * np.pi / 4 * (2 * quarters + 1)).astype(np.complex64)
 
 
 def noisy(symbols, snr_db, rng):

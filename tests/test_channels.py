@@ -1,5 +1,4 @@
-"""The channel against theory. Statistical bounds are 4.5 standard errors: a right channel would miss
-one in 100 000 seeds, and the seeds are fixed."""
+"""The channel against theory. Statistical bounds are those of `signals`."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from signals import mean_is, uncorrelated
 
 from jscc_sim.channels import (
     AWGN,
@@ -24,7 +24,6 @@ from jscc_sim.channels import (
 from jscc_sim.errors import InputError
 
 USES = 200_000
-Z = 4.5
 NOTHING = np.zeros(USES, np.complex64)
 QPSK = np.exp(1j * np.pi / 4 * (2 * np.random.default_rng(9).integers(0, 4, USES) + 1)).astype(np.complex64)
 K_FACTORS = (0.0, 1.0, 8.0)
@@ -37,18 +36,6 @@ EVERY = [
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def mean_is(values, expected):
-    """Whether the mean of independent values agrees with what is expected of it."""
-    error = abs(values.mean() - expected)
-    return error <= Z * values.std(ddof=1) / math.sqrt(len(values))
-
-
-def uncorrelated(a, b):
-    """Whether two zero-mean complex samples are."""
-    product = a * np.conj(b)
-    return mean_is(product.real, 0) and mean_is(product.imag, 0)
 
 
 # --- noise ----------------------------------------------------------------------------------------
