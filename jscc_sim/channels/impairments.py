@@ -163,8 +163,7 @@ class PhaseNoise(Impairment):
         kept = math.exp(-2 * math.pi * PHASE_NOISE_CORNER_HZ / rate_hz)
         variance = 10 ** (self.value / 10)
         steps = rng.standard_normal(len(samples)) * math.sqrt(variance * (1 - kept**2))
-        if len(steps):
-            steps[0] = rng.standard_normal() * math.sqrt(variance)
+        steps[:1] /= math.sqrt(1 - kept**2)  # it has wandered for long
         phase = lfilter([1.0], [1.0, -kept], steps)
         return (samples * np.exp(1j * phase)).astype(np.complex64)
 

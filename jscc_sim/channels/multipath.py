@@ -201,8 +201,9 @@ def parse_taps(name: str, snr_db: float) -> Multipath:
         pairs = [tuple(map(float, tap.split("/"))) for tap in listed.split(",")]
         delays, levels = zip(*pairs, strict=True)
         (speed_mps,) = map(float, speed or ["0"])
-        powers = 10.0 ** (np.array(levels) / 10)
-        if not (np.isfinite([*delays, *powers, speed_mps]).all() and powers.sum() > 0):
+        powers = [10.0 ** (level / 10) for level in levels]
+        total = sum(powers)
+        if not (np.isfinite([*delays, *powers, total, speed_mps]).all() and total > 0):
             raise ValueError
     except (ValueError, OverflowError):
         raise InputError(f"channel {name!r} is not taps:DELAY_NS/POWER_DB,...[:SPEED_MPS]") from None
@@ -212,7 +213,7 @@ def parse_taps(name: str, snr_db: float) -> Multipath:
         raise InputError(f"channel of {len(pairs)} taps is above the limit of {MOST_TAPS}")
     if not 0 <= min(delays) <= max(delays) <= LONGEST_SPREAD_NS:
         raise InputError(f"channel {name!r}: a delay is outside 0 to {LONGEST_SPREAD_NS:g} ns")
-    shares = tuple((powers / powers.sum()).tolist())
+    shares = tuple(power / total for power in powers)
     return Multipath(snr_db, tuple(1e-9 * d for d in delays), shares, 0.0, speed_mps, name=name)
 
 
