@@ -1,9 +1,9 @@
 """The channel between pilots: least squares and straight lines, or linear MMSE with what the pilots suggest.
 
 A linear MMSE estimator needs to know how long the channel's echoes are and how fast it changes. It takes the
-pair of a few that makes the pilots most likely: echoes of any delay up to a limit, Doppler shifts of any size
-up to one. Rows and carriers are told apart, so that eigenvectors of each do for both. Sources: Edfors et al.
-1998 (the estimator); van de Beek et al. 1995 (uniform delays, where the true ones are not known).
+pair of a few that makes the pilots most likely: echoes that fall exponentially, Doppler shifts of any size
+within a band. Rows and carriers are told apart, so that eigenvectors of each do for both. Source: Edfors et
+al. 1998 (the estimator; exponential power over the delay).
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from jscc_sim.waveforms.synchronisation import early
 
 Grid = NDArray[np.complex128]
 
-SPREADS = (0.0, 0.12, 0.3, 0.6, 1.0)
-"""Longest echoes that are tried, as shares of what the prefix has room for."""
+SPREADS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Delay spreads that are tried, as shares of the prefix: echoes whose power falls exponentially."""
 
-DOPPLERS = (0.001, 0.006, 0.015, 0.03, 0.06)
-"""Largest Doppler shifts that are tried, in cycles an OFDM symbol; a carrier offset that is left is one."""
+DOPPLERS, LEANS = (0.001, 0.004, 0.01, 0.02, 0.035, 0.06), (0.0, -0.6, 0.6)
+"""Doppler shifts that are tried, in cycles an OFDM symbol: within so much about a middle, which is so many
+times as much. It is rarely 0: a frame is turned back by the shift of its strongest paths."""
 
 MOST_ROWS = 24
 """Rows of pilots that are taken together; a longer frame is estimated in parts."""
 
-TIMING_SLACK = 1.5
+TIMING_SLACK = 1.0
 """Samples by which the first path may be early or late."""
 
 
@@ -74,8 +75,8 @@ def _part(
     wanted = int(until - max(rows[0], 0))
     skip = int(max(-rows[0], 0))  # a row of the preamble, in front of the body
     best, found = -np.inf, None
-    for spread, doppler in product(SPREADS, DOPPLERS):
-        over, along = _delays(waveform, spread), _dopplers(relative, wanted, skip, doppler)
+    for spread, doppler, lean in product(SPREADS, DOPPLERS, LEANS):
+        over, along = _delays(waveform, spread), _dopplers(relative, wanted, skip, doppler, lean)
         seen = along.vectors.conj().T @ pilots @ over.vectors.conj()
         levels = power * np.outer(along.values, over.values) + noise
         likelihood = float(-(np.log(levels) + np.square(np.abs(seen)) / levels).sum())
@@ -100,20 +101,22 @@ class Correlation:
 
 @lru_cache(maxsize=64)
 def _delays(waveform: OFDM, spread: float) -> Correlation:
-    """Along the carriers, for echoes that are as likely anywhere up to a share of the prefix."""
-    least = early(waveform) - TIMING_SLACK
-    most = early(waveform) + TIMING_SLACK + spread * (waveform.cp - early(waveform))
+    """Along the carriers, for echoes of a delay spread behind a first path that may be early or late."""
+    least, most = early(waveform) - TIMING_SLACK, early(waveform) + TIMING_SLACK
     carriers = waveform.carriers.astype(float)
+    turn = 2j * np.pi * spread * waveform.cp / waveform.fft
+    pilots = carriers[waveform.pilot_carriers]
     return _of(
-        carriers[waveform.pilot_carriers], carriers, lambda apart: _uniform(apart / waveform.fft, least, most)
+        pilots, carriers, lambda apart: _uniform(apart / waveform.fft, least, most) / (1 + turn * apart)
     )
 
 
 @lru_cache(maxsize=256)
-def _dopplers(rows: tuple[int, ...], wanted: int, skip: int, doppler: float) -> Correlation:
-    """Along the rows, for shifts that are as likely anywhere up to a largest. rows: of the pilots, from 0."""
-    places = np.array(rows, float)
-    return _of(places, skip + np.arange(wanted, dtype=float), lambda apart: np.sinc(2 * doppler * apart) + 0j)
+def _dopplers(rows: tuple[int, ...], wanted: int, skip: int, doppler: float, lean: float) -> Correlation:
+    """Along the rows, for shifts that are as likely anywhere about a middle. rows: of the pilots, from 0."""
+    pilots, places = np.array(rows, float), skip + np.arange(wanted, dtype=float)
+    least, most = (lean - 1) * doppler, (lean + 1) * doppler
+    return _of(pilots, places, lambda apart: _uniform(-apart, least, most))
 
 
 def _of(pilots: NDArray[np.float64], places: NDArray[np.float64], correlation) -> Correlation:  # type: ignore[no-untyped-def]
@@ -122,7 +125,7 @@ def _of(pilots: NDArray[np.float64], places: NDArray[np.float64], correlation) -
 
 
 def _uniform(apart: NDArray[np.float64], least: float, most: float) -> Grid:
-    """Mean of exp(-2j pi apart delay) over delays from least to most, in samples."""
+    """Mean of exp(-2j pi apart x) over x from least to most."""
     return np.exp(-1j * np.pi * apart * (least + most)) * np.sinc(apart * (most - least))
 
 
