@@ -39,11 +39,12 @@ def main() -> None:
     options = study.parse()
     chains = ["jpeg2000+ldpc"] if study.quick else ["hevc+ldpc", "vvc+ldpc-abstraction"]
     systems = [SystemSpec("block-jscc", study.zoo), *map(SystemSpec, chains)]
-    for channel in options.channels[: 1 if study.quick else None]:
-        snrs_db = options.snr_db[::3] if study.quick else options.snr_db
-        rows = study.rows(Grid(study.images, systems, [channel], snrs_db, [CBR], csi=CSI, waveforms=["ofdm"]))
+    channels = options.channels[: 1 if study.quick else None]
+    snrs_db = options.snr_db[::3] if study.quick else options.snr_db
+    every = study.rows(Grid(study.images, systems, channels, snrs_db, [CBR], csi=CSI, waveforms=["ofdm"]))
+    for channel, rows in every.groupby("channel", sort=False):
         figures = {"": quality_figure(rows, "snr_db"), "_outage": outage_figure(rows, "snr_db")}
-        study.publish(rows, figures, part=channel.replace(":", "_").replace("-", "_"))
+        study.publish(rows, figures, part=str(channel).replace(":", "_").replace("-", "_"))
     price(study)
 
 
@@ -53,29 +54,32 @@ def price(study: Study) -> None:
     air = waveform.air_time(waveform.room(USES))
     ample = (CBR * air.uses / air.data).limit_denominator(10_000)
     block_jscc = SystemSpec("block-jscc", study.zoo)
-    tables = []
-    for case, cbr, csi in (
-        ("all data, channel known", ample, "perfect"),
-        ("overhead, channel known", CBR, "perfect"),
-        ("overhead, LMMSE", CBR, "estimated"),
-        ("overhead, LS", CBR, "estimated:ls"),
-    ):
-        grid = Grid(study.images, [block_jscc], PRICED, [PRICED_SNR_DB], [cbr], csi=[csi], waveforms=["ofdm"])
-        tables.append(study.rows(grid).assign(case=case))
-    rows = pd.concat(tables, ignore_index=True)
+    cases = {
+        ("perfect", ample): "all data, channel known",
+        ("perfect", CBR): "overhead, channel known",
+        ("estimated", CBR): "overhead, LMMSE",
+        ("estimated:ls", CBR): "overhead, LS",
+    }
+    grids = [
+        Grid(study.images, [block_jscc], PRICED, [PRICED_SNR_DB], [cbr], csi=[csi], waveforms=["ofdm"])
+        for csi, cbr in cases
+    ]
+    rows = study.rows(*grids)
+    told = [(csi, Fraction(cbr)) for csi, cbr in zip(rows["csi"], rows["cbr_fraction"], strict=True)]
+    rows["case"] = pd.Categorical([cases[case] for case in told], list(cases.values()))
     study.publish(rows, {"": price_figure(rows)}, part="price")
 
 
 def price_figure(rows: pd.DataFrame) -> Figure:
     """Bars of the mean PSNR, and above each what it changed against the case before it."""
-    cases = list(dict.fromkeys(rows["case"]))
+    cases = list(rows["case"].cat.categories)
     entries: dict[str, Artist] = {}
     with mpl.rc_context(PAPER):
         figure = paper_figure("column")
         axes = figure.subplots()
         lowest = np.inf
         for number, (channel, group) in enumerate(rows.groupby("channel", sort=False)):
-            means = group.groupby("case")["psnr_db"].mean()[cases]
+            means = group.groupby("case", observed=True)["psnr_db"].mean()[cases]
             places = np.arange(len(cases)) + 0.42 * number - 0.21
             entries[str(channel)] = axes.bar(
                 places, means, 0.4, color=COLOURS[number + 1], hatch=HATCHES[number], edgecolor="white"

@@ -204,8 +204,9 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
     def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
         found = list(curves.outage(rows))
         drawn = [curve for curve, _ in found]
-        places = np.concatenate([curve.x for curve in drawn])
-        aside = 0.012 * np.ptp(places) * (np.arange(len(found)) - (len(found) - 1) / 2)
+        places = np.concatenate([np.zeros(1), *(curve.x for curve in drawn)])[1:]
+        span = np.ptp(places) if len(places) else 0.0
+        aside = 0.012 * span * (np.arange(len(found)) - (len(found) - 1) / 2)
         for shift, (curve, (low, high)) in zip(aside, found, strict=True):
             seen, at = curve.mean > 0, curve.x + shift
             page.add(curve.label, _line(axes, curve, np.where(seen, curve.mean, np.nan)))
