@@ -21,7 +21,8 @@ from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.waveforms import OFDM
 
 CHANNELS = ("tdl-a:100:3", "tdl-a:100:30", "tdl-c:300:3", "tdl-c:300:30")
-SNRS_DB = (1.0, 6.0, 11.0, 16.0)
+SNRS_DB = (4.0, 10.0, 16.0)
+CHAINS = ("hevc+ldpc", "vvc+ldpc-abstraction")
 CBR = Fraction(1, 16)
 CSI = ("estimated", "perfect")
 
@@ -35,9 +36,10 @@ def main() -> None:
     """PSNR over SNR and outage for each channel; bars of what is lost to overhead and to estimates."""
     study = Study("ofdm", __doc__ or "")
     study.parser.add_argument("--channels", nargs="+", default=CHANNELS, help="(four of TR 38.901)")
-    study.parser.add_argument("--snr-db", nargs="+", type=float, default=SNRS_DB, help="(1 6 11 16)")
+    study.parser.add_argument("--snr-db", nargs="+", type=float, default=SNRS_DB, help="(4 10 16)")
+    study.parser.add_argument("--chains", nargs="+", default=CHAINS, help="systems beside block JSCC")
     options = study.parse()
-    chains = ["jpeg2000+ldpc"] if study.quick else ["hevc+ldpc", "vvc+ldpc-abstraction"]
+    chains = ["jpeg2000+ldpc"] if study.quick else options.chains
     systems = [SystemSpec("block-jscc", study.zoo), *map(SystemSpec, chains)]
     channels = options.channels[: 1 if study.quick else None]
     snrs_db = options.snr_db[::3] if study.quick else options.snr_db
