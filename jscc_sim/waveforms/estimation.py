@@ -8,6 +8,7 @@ al. 1998 (the estimator; exponential power over the delay).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -119,7 +120,11 @@ def _dopplers(rows: tuple[int, ...], wanted: int, skip: int, doppler: float, lea
     return _of(pilots, places, lambda apart: _uniform(-apart, least, most))
 
 
-def _of(pilots: NDArray[np.float64], places: NDArray[np.float64], correlation) -> Correlation:  # type: ignore[no-untyped-def]
+def _of(
+    pilots: NDArray[np.float64],
+    places: NDArray[np.float64],
+    correlation: Callable[[NDArray[np.float64]], Grid],
+) -> Correlation:
     values, vectors = np.linalg.eigh(correlation(pilots[:, None] - pilots))
     return Correlation(np.maximum(values, 0.0), vectors, correlation(places[:, None] - pilots) @ vectors)
 

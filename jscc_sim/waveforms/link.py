@@ -132,13 +132,13 @@ class OverOFDM(Channel):
                 heard = heard[math.floor(impairment.value) :]
                 fraction += impairment.value % 1
         spectrum = spectra(self.waveform, heard[: len(sent)])
-        gain = self.response(len(spectrum) - PREAMBLE_ROWS, fading)
+        gain = self.gains(len(spectrum) - PREAMBLE_ROWS, fading)
         late = self.waveform.carriers * fraction / self.waveform.fft
         gain = gain * np.exp(2j * np.pi * (turn - late))
         truth = Estimate(gain, np.zeros(gain.shape))
         return placed(self.waveform, spectrum, truth, noise_variance(self.snr_db)).part(0, symbols)
 
-    def response(self, rows: int, fading: np.random.Generator) -> NDArray[np.complex128]:  # type: ignore[override]
+    def gains(self, rows: int, fading: np.random.Generator) -> NDArray[np.complex128]:
         """[rows, active] of the path's in the middle of each row of the body."""
         waveform = self.waveform
         middle = PREAMBLE_ROWS * waveform.row_s + (waveform.cp + waveform.fft / 2) / waveform.rate_hz
@@ -156,7 +156,7 @@ class OverOFDM(Channel):
         """See Channel.foreseen: the fades of the data places, and the noise of the air and of the estimate as
         if it were white."""
         rows = self.waveform.rows_for(len(symbols))
-        gain = self.response(rows, fading).reshape(-1)[self.waveform.data_places(rows)[: len(symbols)]]
+        gain = self.gains(rows, fading).reshape(-1)[self.waveform.data_places(rows)[: len(symbols)]]
         variance = noise_variance(self.snr_db) + self.estimation_error
         heard = gain * symbols + complex_normal(len(symbols), variance, noise)
         return Received(heard.astype(np.complex64), variance, gain.astype(np.complex64))
@@ -184,7 +184,7 @@ def _ensemble(link: OverOFDM) -> NDArray[np.float64]:
     noise, rng = noise_variance(link.snr_db) + link.estimation_error, np.random.default_rng(0)
     means = []
     for _ in range(DRAWS):
-        snr = np.square(np.abs(link.response(PLANNED_ROWS, rng.spawn(1)[0])[::4, ::2])) / noise
+        snr = np.square(np.abs(link.gains(PLANNED_ROWS, rng.spawn(1)[0])[::4, ::2])) / noise
         means.append(float(shannon_bits(np.maximum(snr, 1e-12)).mean()))
     return np.sort(10 * np.log10(np.maximum(np.exp2(means) - 1, 1e-6)))
 
@@ -196,7 +196,7 @@ def _estimation_error(link: OverOFDM) -> float:
     waveform, found = link.waveform, []
     rows = waveform.pilot_rows(PLANNED_ROWS)
     for _ in range(4):
-        gain = link.response(PLANNED_ROWS, rng.spawn(1)[0])
+        gain = link.gains(PLANNED_ROWS, rng.spawn(1)[0])
         late = np.exp(-2j * np.pi * waveform.carriers * early(waveform) / waveform.fft)
         pilots = (gain * late)[np.ix_(rows, waveform.pilot_carriers)]
         pilots = pilots + complex_normal(pilots.size, noise, rng).reshape(pilots.shape)

@@ -9,6 +9,7 @@ Carriers are numbered from -n to n without 0. Source of the preamble: Schmidl an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -281,7 +282,7 @@ def _chirp(numbers: NDArray[np.int64], fft: int) -> NDArray[np.complex128]:
     return np.exp(1j * np.pi * numbers.astype(float) ** 2 / fft)
 
 
-def _first(codes: range, good) -> int | None:  # type: ignore[no-untyped-def]
+def _first(codes: range, good: Callable[[int], bool]) -> int | None:
     """The first of them that is good, where all behind it are."""
     low, high = codes.start, codes.stop
     while low < high:
