@@ -43,6 +43,35 @@ def work(tmp_path_factory):
     return root
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "files"),
+    [
+        ("ofdm_receiver", "of 10 within 0.3 dB", ["ofdm_receiver_quick.csv"]),
+        pytest.param(
+            *("ofdm_papr", "clipping down", ["ofdm_papr_quick.png", "ofdm_papr_quick_ccdf.csv"]),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("ofdm", "16 trials", ["ofdm_quick_price.png", "ofdm_quick_tdl_a_100_3_outage.png"]),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_what_is_sent_over_ofdm(work, name, said, files):
+    done = script(name, "--images", "images", "--quick", "--zoo", "linear", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    for file in files:
+        assert (work / "out" / file).stat().st_size > 100
+
+
+def test_gnu_radio_sends_or_says_that_it_skips(work):
+    done = script("gnu_radio", "--image", "images/astronaut.png", "--zoo", "linear", cwd=work)
+    assert done.returncode == 0, done.stderr
+    sent = re.search(r"over GNU Radio's channel at 15 dB: ([\d.]+) dB", done.stdout)
+    assert "skipped: no Python here has GNU Radio" in done.stdout or float(sent.group(1)) > 20
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_ends_with_its_files(work, name):
     words = ("--images", "images", "--quick", "--zoo", "linear")
