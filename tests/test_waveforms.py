@@ -303,19 +303,24 @@ def test_least_squares_errors_are_those_of_theory(shape):
         assert mean_is(np.array([np.abs(one.gain[row, carrier] - 1) ** 2 for one in found]), theory)
 
 
+SPREAD, DOPPLER, LEAN = 0.1, 0.01, 0.6
+
+
 @pytest.fixture
 def told(monkeypatch):
-    """An estimator that knows spread and Doppler shift of its channel."""
-    monkeypatch.setattr(estimation, "SPREADS", (0.3,))
-    monkeypatch.setattr(estimation, "DOPPLERS", (0.015,))
-    return estimation._delays, estimation._dopplers
+    """An estimator that knows delay spread and Doppler shifts of its channel."""
+    for name, value in {"SPREADS": SPREAD, "DOPPLERS": DOPPLER, "LEANS": LEAN}.items():
+        monkeypatch.setattr(estimation, name, (value,))
 
 
-def of_the_prior(waveform, rows, generator, spread=0.3, doppler=0.015):
-    """A channel as linear MMSE supposes it: many echoes, any delay and shift as likely."""
-    first = estimation.early(waveform)
-    least, most = first - 1.5, first + 1.5 + spread * (waveform.cp - first)
-    delays, shifts = generator.uniform(least, most, 300), generator.uniform(-doppler, doppler, 300)
+def of_the_prior(waveform, rows, generator):
+    """A channel as linear MMSE supposes it: echoes that fall exponentially behind a first path that may be
+    early or late, shifts of any size in a band about a middle."""
+    first, slack = estimation.early(waveform), estimation.TIMING_SLACK
+    delays = generator.uniform(first - slack, first + slack, 400) + generator.exponential(
+        SPREAD * waveform.cp, 400
+    )
+    shifts = DOPPLER * generator.uniform(LEAN - 1, LEAN + 1, 400)
     return smooth(waveform, np.arange(rows), delays, shifts, generator)
 
 
@@ -344,15 +349,21 @@ def test_linear_mmse_is_the_formula(told, first):
     shape = (len(rows), len(waveform.pilot_carriers))
     known = complex_normal(math.prod(shape), 1.2, rng(12)).reshape(shape).astype(np.complex128)
     power = np.square(np.abs(known)).mean() - noise
-    early, cp = estimation.early(waveform), waveform.cp
-    delays = np.linspace(early - 1.5, early + 1.5 + 0.3 * (cp - early), 4001)
+    even, fall = np.linspace(-1, 1, 8001), np.linspace(0, 20, 8001)
 
     def along(apart):
-        return np.sinc(2 * 0.015 * apart)
+        return mean_turn(apart, DOPPLER * (LEAN + even), np.ones(8001))
 
     def over(apart):
-        waves = np.exp(-2j * np.pi * apart[..., None] * delays / waveform.fft)
-        return np.trapezoid(waves, delays, axis=-1) / (delays[-1] - delays[0])
+        first = estimation.early(waveform) + estimation.TIMING_SLACK * even
+        behind = mean_turn(-apart / waveform.fft, SPREAD * waveform.cp * fall, np.exp(-fall))
+        return mean_turn(-apart / waveform.fft, first, np.ones(8001)) * behind
+
+    def mean_turn(apart, values, weights):
+        some, which = np.unique(apart, return_inverse=True)
+        turns = weights * np.exp(2j * np.pi * np.outer(some, values))
+        mean = np.trapezoid(turns, axis=1) / np.trapezoid(weights)
+        return mean[which.reshape(apart.shape)]
 
     carriers = waveform.carriers.astype(float)
     some = carriers[waveform.pilot_carriers]
@@ -361,8 +372,8 @@ def test_linear_mmse_is_the_formula(told, first):
     weights = power * to_pilots @ np.linalg.inv(power * pilots + noise * np.eye(len(pilots)))
     left = power - (weights * (power * to_pilots).conj()).sum(axis=1).real
     found = linear_mmse(waveform, known, rows, noise)
-    np.testing.assert_allclose(found.gain.reshape(-1), weights @ known.reshape(-1), atol=1e-5)
-    np.testing.assert_allclose(found.error.reshape(-1), left, atol=1e-5)
+    np.testing.assert_allclose(found.gain.reshape(-1), weights @ known.reshape(-1), atol=1e-4)
+    np.testing.assert_allclose(found.error.reshape(-1), left, atol=1e-4)
 
 
 def test_a_long_frame_is_estimated_in_parts():
@@ -373,7 +384,7 @@ def test_a_long_frame_is_estimated_in_parts():
     assert len(at) > 2 * MOST_ROWS
     true, said = [], []
     for _ in range(12):
-        gain = of_the_prior(waveform, rows + 1, generator, doppler=0.015)
+        gain = of_the_prior(waveform, rows + 1, generator)
         known = pilots_of(gain, waveform, at + 1, noise, generator)
         found = linear_mmse(waveform, known, at, noise)
         assert found.gain.shape == found.error.shape == (rows, waveform.active)
