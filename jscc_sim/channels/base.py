@@ -163,6 +163,11 @@ class Channel(ABC):
         """The same by a sender that knows the stream of the fading: `disturb`, or what is alike and cheap."""
         return self.disturb(symbols, fading, noise, estimation)
 
+    def frame_snrs_db(self, uses: int, rng: np.random.Generator) -> NDArray[np.float64] | None:
+        """SNRs in dB that are distributed as those of a frame's uses are, in a frame that a sender makes up:
+        where that takes less than its symbols do. None elsewhere: see `imagined`."""
+        return None
+
     def effective_snrs_db(self) -> NDArray[np.float64]:
         """[Q] equally likely values of the SNR that a block meets after equalisation, for planning; the SNR
         alone where nothing fades."""

@@ -64,10 +64,16 @@ def csit_snr_db(csit: ChannelProbe, start: int, uses: int, bits_per_symbol: int 
     return float(effective_snr_db(probe_db(probe, uses), bits_per_symbol))
 
 
+def _frame_db(belief: Channel, uses: int, rng: np.random.Generator) -> Array:
+    """[uses, or fewer that stand for them] SNR of each use of a frame that a sender makes up."""
+    found = belief.frame_snrs_db(uses, rng)
+    return probe_db(partial(belief.imagined, rng=rng), uses) if found is None else found
+
+
 @lru_cache(maxsize=256)
 def _planning(belief: Channel, uses: int) -> dict[int, float]:
     """planning_snr_db of all kinds of symbols, from the same frames."""
-    frames = (probe_db(partial(belief.imagined, rng=own_stream(draw)), uses) for draw in range(DRAWS))
+    frames = (_frame_db(belief, uses, own_stream(draw)) for draw in range(DRAWS))
     first = [next(frames), next(frames)]
     kinds = (SHANNON, *QAMS)
     if all(np.ptp(frame) < 1e-9 for frame in first):  # nothing changes within a frame

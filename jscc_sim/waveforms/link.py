@@ -39,6 +39,9 @@ DRAWS, LEVELS = 64, 16
 PLANNED_ROWS = 64
 """Of a frame that it imagines."""
 
+SAMPLED_ROWS, SAMPLED_CARRIERS = 24, 4
+"""How many rows, and every how many carriers, stand for a frame."""
+
 
 @dataclass(frozen=True)
 class OverOFDM(Channel):
@@ -132,17 +135,19 @@ class OverOFDM(Channel):
                 heard = heard[math.floor(impairment.value) :]
                 fraction += impairment.value % 1
         spectrum = spectra(self.waveform, heard[: len(sent)])
-        gain = self.gains(len(spectrum) - PREAMBLE_ROWS, fading)
+        gain = self.gains(np.arange(len(spectrum) - PREAMBLE_ROWS), fading)
         late = self.waveform.carriers * fraction / self.waveform.fft
         gain = gain * np.exp(2j * np.pi * (turn - late))
         truth = Estimate(gain, np.zeros(gain.shape))
         return placed(self.waveform, spectrum, truth, noise_variance(self.snr_db)).part(0, symbols)
 
-    def gains(self, rows: int, fading: np.random.Generator) -> NDArray[np.complex128]:
-        """[rows, active] of the path's in the middle of each row of the body."""
+    def gains(
+        self, rows: NDArray[np.int64] | NDArray[np.float64], fading: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """[rows, active] of the path's in the middle of some rows of the body."""
         waveform = self.waveform
         middle = PREAMBLE_ROWS * waveform.row_s + (waveform.cp + waveform.fft / 2) / waveform.rate_hz
-        times = middle + waveform.row_s * np.arange(rows, dtype=np.float64)
+        times = middle + waveform.row_s * rows.astype(np.float64)
         frequencies = waveform.carriers.astype(np.float64) * waveform.spacing
         return self.path.response(times, frequencies, fading)
 
@@ -156,10 +161,20 @@ class OverOFDM(Channel):
         """See Channel.foreseen: the fades of the data places, and the noise of the air and of the estimate as
         if it were white."""
         rows = self.waveform.rows_for(len(symbols))
-        gain = self.gains(rows, fading).reshape(-1)[self.waveform.data_places(rows)[: len(symbols)]]
+        gain = self.gains(np.arange(rows), fading).reshape(-1)[
+            self.waveform.data_places(rows)[: len(symbols)]
+        ]
         variance = noise_variance(self.snr_db) + self.estimation_error
         heard = gain * symbols + complex_normal(len(symbols), variance, noise)
         return Received(heard.astype(np.complex64), variance, gain.astype(np.complex64))
+
+    def frame_snrs_db(self, uses: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """See Channel.frame_snrs_db: of some rows and carriers, evenly over the frame."""
+        fading, *_ = rng.spawn(3)
+        rows = self.waveform.rows_for(uses)
+        gain = self.gains(np.linspace(0, rows - 1, min(rows, SAMPLED_ROWS)), fading)[:, ::SAMPLED_CARRIERS]
+        snrs = np.square(np.abs(gain)) / (noise_variance(self.snr_db) + self.estimation_error)
+        return np.asarray(10 * np.log10(np.maximum(snrs, 1e-12))).reshape(-1)
 
     @property
     def estimation_error(self) -> float:
@@ -181,11 +196,9 @@ class OverOFDM(Channel):
 def _ensemble(link: OverOFDM) -> NDArray[np.float64]:
     """[DRAWS] SNR of an AWGN channel that carries as much as a frame does, in dB, sorted; the noise is that
     of the air and of the estimate."""
-    noise, rng = noise_variance(link.snr_db) + link.estimation_error, np.random.default_rng(0)
-    means = []
-    for _ in range(DRAWS):
-        snr = np.square(np.abs(link.gains(PLANNED_ROWS, rng.spawn(1)[0])[::4, ::2])) / noise
-        means.append(float(shannon_bits(np.maximum(snr, 1e-12)).mean()))
+    uses = link.waveform.symbols_in(PLANNED_ROWS)
+    frames = (link.frame_snrs_db(uses, rng) for rng in np.random.default_rng(0).spawn(DRAWS))
+    means = [float(shannon_bits(10 ** (snrs_db / 10)).mean()) for snrs_db in frames]
     return np.sort(10 * np.log10(np.maximum(np.exp2(means) - 1, 1e-6)))
 
 
@@ -196,7 +209,7 @@ def _estimation_error(link: OverOFDM) -> float:
     waveform, found = link.waveform, []
     rows = waveform.pilot_rows(PLANNED_ROWS)
     for _ in range(4):
-        gain = link.gains(PLANNED_ROWS, rng.spawn(1)[0])
+        gain = link.gains(np.arange(PLANNED_ROWS), rng.spawn(1)[0])
         late = np.exp(-2j * np.pi * waveform.carriers * early(waveform) / waveform.fft)
         pilots = (gain * late)[np.ix_(rows, waveform.pilot_carriers)]
         pilots = pilots + complex_normal(pilots.size, noise, rng).reshape(pilots.shape)

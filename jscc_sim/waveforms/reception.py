@@ -28,7 +28,7 @@ def receive(waveform: OFDM, samples: Samples, estimator: str) -> Received:
     steady = turned(steady, -prefix_turn(waveform, steady, 0, count))
     steady = turned(steady, -_pilot_turn(waveform, steady, rows))
     spectrum = spectra(waveform, steady)
-    noise = max(float(np.square(np.abs(spectrum[:, waveform.empty])).mean()), LEAST_NOISE)
+    noise = max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
     pilots, at = _pilots(waveform, spectrum, rows)
     make = straight_lines if estimator == LS else linear_mmse
     if estimator == LS:
@@ -83,7 +83,7 @@ def _rows_told(waveform: OFDM, samples: Samples, found: Synchronisation) -> int 
     least = PREAMBLE_ROWS + waveform.least_rows
     cut = turned(_cut(samples, found.start, least * waveform.row_samples), -found.cycles)
     spectrum = spectra(waveform, cut)
-    noise = max(float(np.square(np.abs(spectrum[:, waveform.empty])).mean()), LEAST_NOISE)
+    noise = max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
     pilots, at = _pilots(waveform, spectrum, waveform.least_rows)
     estimate = linear_mmse(waveform, pilots, at, noise)
     body, places = spectrum[PREAMBLE_ROWS:, waveform.carriers].reshape(-1), waveform.signal_places
