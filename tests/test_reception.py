@@ -176,6 +176,15 @@ def test_linear_mmse_is_nearer_the_truth_than_straight_lines():
     assert mmse.mean() / 0.1 < 1.1
 
 
+def test_echoes_at_fractions_of_a_sample_are_no_noise():
+    """What rings at half the sample rate is 3 dB above the noise of 30 dB, and is not measured."""
+    ratios = []
+    for seed in range(30):
+        received = parse_link("tdl-a:100", 30, "estimated", "ofdm")(SENT, rng(seed))
+        ratios.append((left(received) / received.noise_variance).mean())
+    assert 0.75 < np.mean(ratios) < 1.1
+
+
 def test_what_empty_carriers_hear_is_the_noise():
     """The mean over frames of the least variance that is told, which no estimate adds much to."""
     frames = [parse_link("awgn", 20, "estimated", "ofdm")(SENT, rng(seed)) for seed in range(30)]
