@@ -45,7 +45,7 @@ def some_budgets(waveform):
     """About the shortest frames, about the longest that is exactly told, and far more than any frame."""
     least, fine = waveform.air_time(1).uses, waveform._uses(FINE_LENGTHS)
     edges = [edge + off for edge in (least, 2 * least, fine) for off in (-1, 0, 1)]
-    return [0, 1, *edges, *rng(1).integers(least, 40 * fine, 30).tolist(), 10**12]
+    return [0, 1, *edges, *rng(1).integers(least, 40 * fine, 20).tolist(), 10**12]
 
 
 def test_room_and_cost_agree(waveform):
