@@ -280,7 +280,7 @@ def test_what_is_no_channel(name, words):
 @pytest.mark.parametrize(
     ("name", "csi", "waveform", "words"),
     [
-        ("tdl-a:100", "", "symbols", "tdl-a:100 acts on samples, and symbols are none: it needs --waveform"),
+        ("tdl-a:100", "", "symbols", "tdl-a:100 acts on samples, and symbols are none: it needs"),
         ("awgn+cfo:3", "", "symbols", "channel awgn+cfo:3 acts on samples"),
         ("tdl-c:1000", "", "ofdm", "tdl-c:1000 has echoes of 33.2 samples, more than the 18 of the prefix"),
         ("tdl-c:1000+cfo:5", "", "ofdm", "channel tdl-c:1000+cfo:5 has echoes of 33.2 samples"),
