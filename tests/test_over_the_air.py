@@ -285,7 +285,7 @@ REFUSED = {
     "no waveform": (over("--waveform", "fm"), ["waveform 'fm' is neither of symbols, ofdm"]),
     "waveform's field": (over("--waveform", "ofdm:size=3"), ["'size=3' is none of fft="]),
     "waveform's value": (over("--waveform", "ofdm:fft=100"), ["fft of 100 is no power of 2"]),
-    "echoes without waveform": (over("--channel", "tdl-a:100"), ["tdl-a:100 acts on samples", "waveform ofdm"]),
+    "echoes without waveform": (over("--channel", "tdl-a:100"), ["tdl-a:100 acts on samples", "ofdm"]),
     "echoes too long": (
         over("--channel", "tdl-c:1000", "--waveform", "ofdm"),
         ["tdl-c:1000", "33.2 samples", "18 of the prefix"],
