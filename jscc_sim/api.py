@@ -38,7 +38,7 @@ from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, number, parse_cbr, whole
-from jscc_sim.waveforms import SYMBOLS, parse_link
+from jscc_sim.waveforms import OFDM, SYMBOLS, parse_link, waveform_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,8 @@ class Sent:
     header_uses, of a budget of budget_uses; cbr: as spent; allocation: [rows, columns] channel uses of each
     32x32 block, None where the system has no blocks; sent: [uses] complex64 symbols, and received: what the
     receiver measured of them, None where the system makes none; coder: what coded the frame, where a system
-    has several; header_snr_db: what the header was made for; seconds: by stage.
+    has several; header_snr_db: what the header was made for; seconds: by stage; air: what the uses
+    carried, data, pilots, prefix and preamble.
     """
 
     picture: Picture
@@ -129,7 +130,7 @@ def transmit(
     system: AnySystem = BLOCK_JSCC,
     channel: AnyChannel = "awgn",
     csi: str = "",
-    waveform: str = SYMBOLS,
+    waveform: str | OFDM = SYMBOLS,
     zoo: str = "",
     policy: str | AllocationPolicy = "",
     complexity: str | ComplexityEstimator = "",
@@ -164,10 +165,11 @@ def transmit(
     made = spec.load()
     measured = load_metrics(_metrics(metrics))
     name = channel_name(channel) if isinstance(channel, Channel) else channel
-    for what, value in (("channel", name), ("csi", csi), ("waveform", waveform)):
+    air = waveform_name(waveform)
+    for what, value in (("channel", name), ("csi", csi)):
         if not isinstance(value, str):
             raise InputError(f"{what} = {value!r} is not a string" + " or a Channel" * (what == "channel"))
-    truth = parse_link(name, snr_db, csi, waveform)
+    truth = parse_link(name, snr_db, csi, air)
     with errors_named(type(made).__name__):
         made.check(truth)
     belief = truth if spec.sender_snr_db is None else truth.at(spec.sender_snr_db)
@@ -210,7 +212,7 @@ def sweep(
     systems: AnySystem | Sequence[AnySystem] = BLOCK_JSCC,
     channels: AnyChannel | Sequence[AnyChannel] = "awgn",
     csi: str | Sequence[str] = (),
-    waveforms: str | Sequence[str] = SYMBOLS,
+    waveforms: str | OFDM | Sequence[str | OFDM] = SYMBOLS,
     metrics: str | Sequence[str | Metric] = DEFAULT,
     repeats: int = 1,
     seed: int = 0,

@@ -147,6 +147,15 @@ def read_received(path: str | os.PathLike[str]) -> Received:
     return Received(recording.symbols, float(variance), estimate)
 
 
+def levelled(samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Samples at unit mean power, however loud they were recorded, without the constant that a receiver's own
+    oscillator adds."""
+    wide = samples.astype(np.complex128)
+    wide -= wide.mean()
+    power = float(np.square(np.abs(wide)).mean())
+    return (wide / np.sqrt(power)).astype(np.complex64) if power > 0 else samples
+
+
 def _files(
     path: str | os.PathLike[str],
     symbols: NDArray[np.complex64],

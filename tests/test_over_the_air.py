@@ -313,11 +313,11 @@ REFUSED = {
     ),
     "rate of nothing": (
         ("encode", *over("--waveform", "ofdm", "--sample-rate", "0", "--out", "tx2")[1:]),
-        ["spacing of 0 is outside"],
+        ["--sample-rate 0 is outside 256 to 2.56e+09 Hz"],
     ),
     "rate that is none": (
         ("encode", *over("--waveform", "ofdm", "--sample-rate", "nan", "--out", "tx2")[1:]),
-        ["spacing of nan is outside"],
+        ["--sample-rate nan is outside"],
     ),
 }
 LOST = {
@@ -444,7 +444,7 @@ def test_what_receivers_can_know_in_a_grid(folder, axes, air):
         ({"waveforms": ["fm"]}, "waveform 'fm' is neither"),
         ({"waveforms": []}, "waveforms is empty"),
         ({"waveforms": "ofdm"}, "waveforms = 'ofdm' is not a list"),
-        ({"waveforms": [3]}, "waveforms: 3 is not a string"),
+        ({"waveforms": [3]}, "waveform 3 is neither a name nor an OFDM"),
         ({"csi": ["estimated"]}, "symbols have none"),
         ({"csi": ["noisy:20"], "waveforms": ["ofdm"]}, "CSI 'noisy:20' is n"),
     ],

@@ -2,10 +2,15 @@
 
 import re
 import shlex
+import sys
+import types
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import jscc_sim
 from jscc_sim.channels import IMPAIRMENTS
 from jscc_sim.cli import main
 from jscc_sim.waveforms import OFDM, WAVEFORMS, parse_waveform
@@ -34,8 +39,32 @@ def test_the_numbers_are_those_of_the_waveform():
     air = waveform.air_time(waveform.room(73_728))
     assert f"{air.data:,}".replace(",", " ") in PAGE
     shares = (air.data, air.pilots, air.prefix, air.preamble)
-    said = re.findall(r"([\d.]+) %", PAGE.partition("| budget |")[2].partition("\n")[0])
+    row = PAGE.partition("| budget |")[2].partition("\n")[0]
+    assert f"{air.uses:,}".replace(",", " ") in row
+    said = re.findall(r"([\d.]+) %", row)
     assert said == [f"{100 * share / air.uses:.1f}" for share in shares]
+
+
+def test_a_channel_of_ones_own(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["page"])
+    module = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    vars(module).update(dataclass=dataclass, jscc_sim=jscc_sim, np=np)
+    exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], vars(module))
+    for csi in ("estimated", "perfect"):
+        sent = jscc_sim.transmit(
+            "astronaut",
+            snr_db=15,
+            cbr="1/16",
+            zoo="linear",
+            channel=module.TwoRay(15.0),
+            csi=csi,
+            waveform="ofdm",
+        )
+        assert not sent.outage
+        assert sent.psnr_db > 25
+    ones = np.ones((1, 1))
+    assert np.allclose(module.TwoRay(0.0).response(ones[0], 0 * ones[0], None), 0.894 * (1 + 0.5j))
 
 
 def test_every_impairment_is_named():

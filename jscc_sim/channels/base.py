@@ -112,20 +112,26 @@ class Channel(ABC):
 
     @property
     def spread_s(self) -> float:
-        """Seconds from the first to the last echo: 0 of a flat channel. See waveforms."""
+        """Seconds by which the last echo is late: 0 of a flat channel. See waveforms."""
         return 0.0
 
     def pass_samples(self, samples: Symbols, rate_hz: float, fading: np.random.Generator) -> Symbols:
         """[n] complex64 samples at a rate -> [n or more] as they arrive, without noise, the first of them at
         the same time. Raises InputError for a channel that knows of symbols alone."""
-        raise InputError(f"channel {type(self).__name__} acts on symbols, not on the samples of a waveform")
+        raise self._of_symbols()
 
     def response(
         self, times_s: NDArray[np.float64], frequencies_hz: NDArray[np.float64], fading: np.random.Generator
     ) -> NDArray[np.complex128]:
         """[T, K] gain at T times and K frequencies about the carrier, of the fades that `pass_samples` meets
         with the same stream. Raises InputError where `pass_samples` does."""
-        raise InputError(f"channel {type(self).__name__} acts on symbols, not on the samples of a waveform")
+        raise self._of_symbols()
+
+    def _of_symbols(self) -> InputError:
+        return InputError(
+            f"channel {type(self).__name__} acts on symbols, not on the samples of a waveform: it defines no "
+            "pass_samples and response"
+        )
 
     def room(self, budget: int) -> int:
         """Symbols of header and payload that fit into so many channel uses."""

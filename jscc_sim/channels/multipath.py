@@ -65,7 +65,7 @@ class Multipath(Channel):
     @property
     def spread_s(self) -> float:
         """See Channel.spread_s."""
-        return max(self.delays_s) - min(self.delays_s)
+        return max(self.delays_s)
 
     @property
     def doppler_hz(self) -> float:

@@ -243,8 +243,7 @@ def _add_link(commands: Commands) -> None:
     decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
     decode.add_argument("recording", metavar="RX.sigmf-meta")
     _waveform(decode)
-    decode.add_argument("--estimator", choices=("lmmse", "ls"), default="lmmse",
-                        help="of the channel between the pilots of ofdm (lmmse)")  # fmt: skip
+    _estimator(decode)
     _equaliser(decode, RECEIVER)
     _zoo(decode, default="")
     _system(decode)
@@ -418,16 +417,23 @@ def _channel(parser: argparse.ArgumentParser, seeded: bool = True) -> None:
     parser.add_argument(
         "--csi",
         default="",
-        help="what the receiver knows of the channel: perfect or noisy:DB (perfect); with ofdm estimated, "
-        "estimated:ls or perfect (estimated)",
+        help="what the receiver knows of the channel: perfect or noisy:DB (perfect); with ofdm estimated or "
+        "perfect (estimated)",
     )
     _waveform(parser)
+    _estimator(parser)
     if seeded:
         parser.add_argument("--seed", type=int, default=0, help="seed of fading and noise (0)")
 
 
 def _waveform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--waveform", default="symbols", help=f"{WAVEFORMS} (symbols)")
+
+
+def _estimator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--estimator", choices=("lmmse", "ls"), help="of the channel between the pilots of ofdm (lmmse)"
+    )
 
 
 def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:

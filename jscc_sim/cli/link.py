@@ -26,6 +26,7 @@ from jscc_sim.recording import (
     MOST_SAMPLES,
     NOISE_VARIANCE,
     Recording,
+    levelled,
     read_received,
     read_recording,
     recording_files,
@@ -33,11 +34,22 @@ from jscc_sim.recording import (
     write_recording,
 )
 from jscc_sim.sweeps.row import check_columns
-from jscc_sim.systems.base import LinkSystem, System, air_uses
+from jscc_sim.systems.base import LinkSystem, System, air_uses, room_on_air
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, noise_variance, parse_cbr
-from jscc_sim.waveforms import OFDM, SYMBOLS, csi_with, parse_link, parse_waveform
+from jscc_sim.waveforms import (
+    ESTIMATED,
+    LMMSE,
+    OFDM,
+    SYMBOLS,
+    WIDEST_SPACING_HZ,
+    csi_with,
+    parse_link,
+    parse_waveform,
+    waveform_name,
+)
+from jscc_sim.waveforms.link import passed_samples
 
 TABLE = "{:<24} {:<24} {:>7} {:>7} {:>7}"
 """Columns of the table for people in front of the metrics' own and the seconds."""
@@ -59,7 +71,7 @@ def transmit(arguments: argparse.Namespace) -> int:
     remark([(spec, system)], (channel.snr_db, belief.snr_db))
     for job in jobs:  # what will not do is found before libraries are loaded and anything is sent
         with _naming(job), errors_named(type(system).__name__):
-            system.check_fits(job.picture, _room(belief, job.budget), belief)
+            system.check_fits(job.picture, room_on_air(belief, job.budget), belief)
     _prepare(system)
     _make_folder(jobs)
     if not arguments.json:
@@ -86,7 +98,7 @@ def encode(arguments: argparse.Namespace) -> int:
     picture = _picture(arguments.images[0])
     _recording_output(arguments.out)
     remark([(spec, system)], [belief.snr_db])
-    budget = _room(belief, _budget(cbr, picture, arguments.images[0]))
+    budget = room_on_air(belief, _budget(cbr, picture, arguments.images[0]))
     frame = system.make_frame(picture, budget, belief)
     air = belief.air_time(len(frame.symbols))
     said = f"{air.uses} channel uses, {frame.header_uses} of them the header"
@@ -97,10 +109,11 @@ def encode(arguments: argparse.Namespace) -> int:
         samples = waveform.modulate(frame.symbols)
         what = f"Frame of a picture, {arguments.waveform}"
         write_recording(arguments.out, samples, description=what, sample_rate_hz=waveform.rate_hz)
+        loudest = float(np.abs(samples).max())
         said += (
-            f", {air.pilots} pilots, {air.prefix} prefix, {air.preamble} preamble; {len(samples)} samples "
+            f", {air.pilots} pilots, {air.prefix} prefix, {air.preamble} preamble; {len(samples)} samples at "
         )
-        said += f"at {waveform.rate_hz:g} Hz"
+        said += f"{waveform.rate_hz:g} Hz, the largest {loudest:.3g}"
     print(f"{recording_files(arguments.out)[0]}: {said}")
     return 0
 
@@ -115,6 +128,10 @@ def channel(arguments: argparse.Namespace) -> int:
     for name in ("before", "behind"):
         if getattr(arguments, name):
             raise InputError(f"--{name} is of samples, and {arguments.recording} holds symbols")
+    if arguments.waveform != SYMBOLS:
+        raise InputError(
+            f"{arguments.recording} holds symbols: encode --waveform {arguments.waveform} makes samples"
+        )
     disturb, _ = _channels(arguments)
     if NOISE_VARIANCE in recording.extra:
         raise InputError(f"recording {arguments.recording} was received already: it names a noise variance")
@@ -129,7 +146,7 @@ def _channel_of_samples(arguments: argparse.Namespace, recording: Recording) -> 
     """The same for a recording at a sample rate: what arrives has noise, and nothing else beside it."""
     rate_hz = recording.sample_rate_hz
     assert rate_hz is not None
-    if arguments.csi or arguments.waveform != SYMBOLS:
+    if arguments.csi or arguments.estimator or arguments.waveform != SYMBOLS:
         raise InputError(
             f"{arguments.recording} holds samples at {rate_hz:g} Hz: what waveform they are, and what a "
             "receiver knows, is no matter of the channel's (--waveform, --csi)"
@@ -144,10 +161,13 @@ def _channel_of_samples(arguments: argparse.Namespace, recording: Recording) -> 
                 f"frame's are {MOST_SAMPLES} samples"
             )
         quiet.append(np.zeros(count, np.complex64))
+    total = len(recording.symbols) + arguments.before + arguments.behind
+    if total > MOST_SAMPLES:
+        raise InputError(f"--before and --behind make {total} samples, more than {MOST_SAMPLES}")
     _recording_output(arguments.out)
     fading, noise, _ = np.random.default_rng(arguments.seed).spawn(3)
     sent = np.concatenate([quiet[0], recording.symbols, quiet[1]])
-    arrived = path.pass_samples(sent, rate_hz, fading)
+    arrived = passed_samples(path, sent, rate_hz, fading)
     arrived = arrived + complex_normal(len(arrived), noise_variance(path.snr_db), noise)
     what = f"Received over {arguments.channel} at {path.snr_db:g} dB"
     write_recording(arguments.out, arrived, description=what, sample_rate_hz=rate_hz)
@@ -163,6 +183,8 @@ def decode(arguments: argparse.Namespace) -> int:
         raise InputError(f"--most-pixels-per-use {most:g} is not above 0")
     waveform = _waveform(arguments)
     if waveform is None:
+        if arguments.estimator is not None:
+            raise InputError(f"--estimator {arguments.estimator} is of a waveform, and symbols have none")
         received = read_received(arguments.recording)
     else:
         recording = read_recording(arguments.recording)
@@ -171,7 +193,7 @@ def decode(arguments: argparse.Namespace) -> int:
                 f"recording {arguments.recording} names no sample rate (core:sample_rate): it holds symbols, "
                 f"not samples of {arguments.waveform}"
             )
-        received = waveform.receive(recording.symbols, arguments.estimator)
+        received = waveform.receive(levelled(recording.symbols), arguments.estimator or LMMSE)
     writable(arguments.out, picture=True)
     system = _link(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
     if isinstance(system, BlockJSCC):
@@ -296,8 +318,8 @@ def _send(
         "policy": spec.policy,
         "complexity": spec.complexity,
         "channel": arguments.channel,
-        "csi": csi_with(arguments.waveform, arguments.csi),
-        "waveform": arguments.waveform,
+        "csi": _csi(arguments),
+        "waveform": waveform_name(arguments.waveform),
         "equaliser": spec.equaliser,
         "side_info": spec.side_info,
         "companion": spec.companion,
@@ -379,7 +401,7 @@ def _spec(arguments: argparse.Namespace) -> SystemSpec:
 def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:
     """The channel as it is, and as the sender believes it to be."""
     _check_seed(arguments)
-    truth = parse_link(arguments.channel, arguments.snr_db, arguments.csi, arguments.waveform)
+    truth = parse_link(arguments.channel, arguments.snr_db, _csi(arguments), arguments.waveform)
     believed = getattr(arguments, "sender_snr_db", None)
     return truth, truth if believed is None else truth.at(check_snr_db(believed, "sender's SNR"))
 
@@ -390,6 +412,16 @@ def _check_seed(arguments: argparse.Namespace) -> None:
         raise InputError(f"seed {seed} is outside 0 to {LARGEST_SEED}")
 
 
+def _csi(arguments: argparse.Namespace) -> str:
+    """What the receiver knows, its estimator with it. Raises InputError."""
+    csi = csi_with(arguments.waveform, arguments.csi)
+    if arguments.estimator is None:
+        return csi
+    if csi.partition(":")[0] != ESTIMATED:
+        raise InputError(f"--estimator {arguments.estimator} estimates nothing: CSI is {csi}")
+    return csi_with(arguments.waveform, f"{ESTIMATED}:{arguments.estimator}")
+
+
 def _waveform(arguments: argparse.Namespace) -> OFDM | None:
     """The waveform that the options name, at their sample rate, by which it is then named; None for symbols.
     Raises InputError."""
@@ -398,19 +430,16 @@ def _waveform(arguments: argparse.Namespace) -> OFDM | None:
         return waveform
     if waveform is None:
         raise InputError(f"--sample-rate {rate_hz:g} is of a waveform, and symbols have none")
+    if "spacing=" in arguments.waveform:
+        raise InputError(
+            f"--sample-rate {rate_hz:g} is fft times spacing, which {arguments.waveform} names too"
+        )
+    if not 1 <= rate_hz / waveform.fft <= WIDEST_SPACING_HZ:
+        most = WIDEST_SPACING_HZ * waveform.fft
+        raise InputError(f"--sample-rate {rate_hz:g} is outside {waveform.fft} to {most:g} Hz")
     faster = replace(waveform, spacing=rate_hz / waveform.fft)
     arguments.waveform = faster.name
     return faster
-
-
-def _room(belief: Channel, budget: int) -> int:
-    """Symbols that fit. Raises BudgetError where the waveform alone does not."""
-    room = belief.room(budget)
-    if room < 1:
-        raise BudgetError(
-            f"budget of {budget} uses is below the {belief.air_time(1).uses} of the waveform's shortest frame"
-        )
-    return room
 
 
 def _budget(cbr: Any, picture: Picture, name: str) -> int:

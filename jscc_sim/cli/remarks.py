@@ -30,6 +30,8 @@ def notes(spec: SystemSpec, system: System, sent: Transmission, budget: int) -> 
         found.append(f"{left} uses left over, {most} a block are the most that it can use")
     if sent.uses == sent.header_uses > 0:
         found.append("header alone")
+    if sent.reason:
+        found.append(sent.reason)
     return found
 
 

@@ -155,7 +155,8 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     margin = table["header_margin_db"]
     table["margin"] = margin.map("{:g}".format).where(margin.notna(), "")
     table["companion"] = table["companion"].replace("auto", "")
-    table["waveform"] = table["waveform"].replace(SYMBOLS, "")
+    plain = table["waveform"].isin(("", SYMBOLS))  # worth a word only beside another
+    table["waveform"] = table["waveform"].where(~plain, "" if plain.all() else SYMBOLS)
     return table
 
 

@@ -37,7 +37,7 @@ from jscc_sim.systems.base import System
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr, whole
-from jscc_sim.waveforms import ESTIMATED, SYMBOLS, csi_with, parse_link
+from jscc_sim.waveforms import ESTIMATED, OFDM, SYMBOLS, csi_with, parse_link, waveform_name
 
 LARGEST_TOML_BYTES = 1 << 23
 """Of a grid's file."""
@@ -67,7 +67,7 @@ class Grid:
     repeats: int = 1
     seed: int = 0
     metrics: Sequence[Metric | str] = tuple(map(metric_name, DEFAULT))
-    waveforms: Sequence[str] = (SYMBOLS,)
+    waveforms: Sequence[str | OFDM] = (SYMBOLS,)
 
     def __post_init__(self) -> None:
         for name in ("images", "systems", "channels", "snr_db", "cbr", "csi", "metrics", "waveforms"):
@@ -84,6 +84,7 @@ class Grid:
         given = [channel for channel in self.channels if isinstance(channel, Channel)]
         object.__setattr__(self, "channels", tuple(map(_channel_name, self.channels)))
         object.__setattr__(self, "systems", tuple(map(_system_spec, self.systems)))
+        object.__setattr__(self, "waveforms", tuple(map(waveform_name, self.waveforms)))
         named = [metric_name(metric) if isinstance(metric, Metric) else metric for metric in self.metrics]
         object.__setattr__(self, "metrics", tuple(named))
         for name in ("images", "channels", "csi", "metrics", "waveforms"):
@@ -116,6 +117,10 @@ class Grid:
         return cast(tuple[str, ...], self.channels)
 
     @property
+    def _waveforms(self) -> tuple[str, ...]:
+        return cast(tuple[str, ...], self.waveforms)
+
+    @property
     def size(self) -> int:
         """How many combinations there are; those that differ in nothing that is simulated count."""
         axes = (self.images, self.systems, self.channels, self.csi or (SYMBOLS,), self.snr_db, self.cbr)
@@ -126,22 +131,37 @@ class Grid:
 
     @property
     def air(self) -> list[tuple[str, str, str]]:
-        """(channel, CSI, waveform): each channel and waveform with what a receiver can know; symbols over a
-        channel without estimate have no CSI but perfect. Raises InputError for a pair that is left with none,
-        and for a channel that a waveform cannot undo."""
+        """(channel, CSI, waveform): each channel with what a receiver can know of it, by each waveform that
+        can undo it; symbols over a channel without estimate have no CSI but perfect. Raises InputError for a
+        channel, and for a waveform, that is left with none."""
         for csi in self.csi:
-            _check_csi(csi, cast(tuple[str, ...], self.waveforms))
-        found = []
-        for waveform, channel in product(self.waveforms, self._channels):
-            noisy = waveform != SYMBOLS or takes_noisy_csi(parse_channel(channel, 0.0))
-            known = [csi for csi in self.csi or [csi_with(waveform)] if _can_be_known(csi, waveform, noisy)]
-            if not known:
-                usual = csi_with(waveform)
-                raise InputError(f"channels: {channel} has no channel estimate: csi must hold {usual!r}")
-            for csi in known:
-                parse_link(channel, 0.0, csi, waveform)
-                found.append((channel, csi_with(waveform, csi), waveform))
+            _check_csi(csi, self._waveforms)
+        found: list[tuple[str, str, str]] = []
+        refused: dict[str, InputError] = {}
+        for waveform, channel in product(self._waveforms, self._channels):
+            try:
+                found += [(channel, csi, waveform) for csi in self._known(channel, waveform)]
+            except InputError as error:
+                refused.setdefault(waveform, error)
+                refused.setdefault(channel, error)
+        for alone, used in ((self._channels, 0), (self._waveforms, 2)):
+            for name in alone:
+                if name not in {pair[used] for pair in found}:
+                    raise refused[name]
         return found
+
+    def _known(self, channel: str, waveform: str) -> list[str]:
+        """The CSI that a receiver can have. Raises InputError for none, and where the waveform cannot undo
+        the channel."""
+        noisy = waveform != SYMBOLS or takes_noisy_csi(parse_channel(channel, 0.0))
+        wanted = self.csi or [csi_with(waveform)]
+        known = [csi_with(waveform, csi) for csi in wanted if _can_be_known(csi, waveform, noisy)]
+        if not known:
+            usual = csi_with(waveform)
+            raise InputError(f"channels: {channel} has no channel estimate: csi must hold {usual!r}")
+        for csi in known:
+            parse_link(channel, 0.0, csi, waveform)
+        return known
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Grid:

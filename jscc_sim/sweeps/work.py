@@ -20,7 +20,7 @@ from jscc_sim.metrics import DEFAULT, Metric, load_metrics, measure
 from jscc_sim.plugins import plugin_sha256, short
 from jscc_sim.sweeps.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
 from jscc_sim.sweeps.trial import Trial, pixels_sha256
-from jscc_sim.systems.base import Frame, LinkSystem, air_uses, on_air
+from jscc_sim.systems.base import Frame, LinkSystem, air_uses, on_air, room_on_air
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec, load_system
 from jscc_sim.units import cbr_of, parse_cbr
@@ -163,7 +163,7 @@ def _frame(
     picture = _picture(path, sha256).copy()  # nobody shall spoil the next trial's
     system = load_system(spec, fingerprint)
     assert isinstance(system, LinkSystem)
-    return system.make_frame(picture, belief.room(budget), belief)
+    return system.make_frame(picture, room_on_air(belief, budget), belief)
 
 
 def forget_frames() -> None:

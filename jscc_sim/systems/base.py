@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import AirTime, Channel, Received, Symbols
-from jscc_sim.errors import ImpossibleFrameError, InputError, OutageError
+from jscc_sim.errors import BudgetError, ImpossibleFrameError, InputError, OutageError, one_line
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
 from jscc_sim.inference import one_thread
@@ -93,7 +93,7 @@ class Transmission:
     index: [N] the ratio of each block, where the system has such a thing. seconds: by stage. coder,
     header_snr_db: see Frame. papr_db: peak to average power ratio of what was sent; sent, received: the
     symbols and what the receiver measured of them; None where the system makes no symbols. air: what the uses
-    carried."""
+    carried; reason: why there was an outage, where the receiver knows."""
 
     picture: Picture
     uses: int
@@ -107,6 +107,7 @@ class Transmission:
     sent: Symbols | None = field(default=None, repr=False)
     received: Received | None = field(default=None, repr=False)
     air: AirTime | None = None
+    reason: str = ""
 
 
 class System(ABC):
@@ -148,11 +149,11 @@ class System(ABC):
         """picture: [H, W, 3] uint8; budget: most channel uses of the whole frame; belief: the channel
         as the sender believes it to be, the truth by default. Raises BudgetError if no frame fits, InputError
         where a plug-in fails or breaks its promise."""
-        name = type(self).__name__
+        name, room = type(self).__name__, room_on_air(channel, budget)
         with errors_named(name):
             self.check(channel)
-            sent = self._transmit(picture.copy(), channel, channel.room(budget), rng, belief or channel)
-        check_transmission(name, sent, picture, channel.room(budget))
+            sent = self._transmit(picture.copy(), channel, room, rng, belief or channel)
+        check_transmission(name, sent, picture, room)
         check_index(name, sent.index, self.ratios, picture)
         return on_air(plain(sent), channel)
 
@@ -219,15 +220,15 @@ class LinkSystem(System):
         """A frame over the channel and through the receiver. Its uses are symbols: see `on_air`."""
         watch = Stopwatch()
         received: Received | None = None
-        outage = False
+        outage, reason = False, ""
         try:
             with watch.stage("channel"):
                 received = channel(frame.symbols, rng)
             reception = self.read_frame(received, frame.header if self.genie else None)
             if reception.picture.shape[:2] != (frame.height, frame.width):
                 raise ImpossibleFrameError("a header that the noise made of another")
-        except OutageError:
-            outage, reception = True, Reception(mid_grey(frame.height, frame.width))
+        except OutageError as error:
+            outage, reason, reception = True, one_line(error), Reception(mid_grey(frame.height, frame.width))
         seconds = {**frame.seconds, **watch.seconds}
         for stage, spent in reception.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
@@ -244,8 +245,18 @@ class LinkSystem(System):
                 frame.header_snr_db,
                 frame.symbols,
                 received,
+                reason=reason,
             )
         )
+
+
+def room_on_air(channel: Channel, budget: int) -> int:
+    """Symbols that fit into so many channel uses. Raises BudgetError where not even an empty frame does."""
+    room = channel.room(budget)
+    if room < 1 <= budget:
+        least = channel.air_time(1).uses
+        raise BudgetError(f"budget of {budget} uses is below the {least} of the waveform's shortest frame")
+    return room
 
 
 def on_air(sent: Transmission, channel: Channel) -> Transmission:

@@ -28,6 +28,9 @@ PARAMETERS = {
 }
 """Of OFDM's name."""
 
+LONGEST_NUMBER = 32
+"""Letters."""
+
 _FIELDS = {"fft": int, "cp": int, "spacing": float, "guard": int}
 
 
@@ -50,13 +53,23 @@ def parse_waveform(name: str) -> OFDM | None:
             raise InputError(f"waveform {name!r}: {key} is there twice")
         try:
             if key == "pilots":
-                carriers, _, rows = value.partition("x")
+                carriers, _, rows = value[:LONGEST_NUMBER].partition("x")
                 given[key] = int(carriers), int(rows)
+            elif len(value) > LONGEST_NUMBER:
+                raise ValueError
             else:
                 given[key] = _FIELDS[key](value)
         except ValueError:
-            raise InputError(f"waveform {name!r}: {value!r} is no {key}") from None
+            raise InputError(f"waveform ofdm: {value[:LONGEST_NUMBER]!r} is no {key}") from None
     return OFDM(**given)  # type: ignore[arg-type]
+
+
+def waveform_name(waveform: str | OFDM) -> str:
+    """The one name of a waveform, which may have several, or be an instance. Raises InputError for none."""
+    if not isinstance(waveform, str | OFDM):
+        raise InputError(f"waveform {waveform!r} is neither a name nor an OFDM")
+    found = parse_waveform(waveform) if isinstance(waveform, str) else waveform
+    return SYMBOLS if found is None else found.name
 
 
 def csi_with(waveform: str, csi: str = "") -> str:
@@ -68,7 +81,7 @@ def csi_with(waveform: str, csi: str = "") -> str:
         return ESTIMATED if ofdm else PERFECT
     if ofdm:
         if kind not in CSI_OF_SAMPLES or (colon and (kind != ESTIMATED or estimator not in ESTIMATORS)):
-            raise InputError(f"CSI {csi!r} is neither estimated, estimated:ls nor perfect, as OFDM's is")
+            raise InputError(f"CSI {csi!r} is not OFDM's: that is estimated, estimated:ls or perfect")
         return kind if estimator == LMMSE else csi
     if kind == ESTIMATED:
         raise InputError("CSI is estimated from the pilots of --waveform ofdm: symbols have none")
@@ -86,5 +99,5 @@ def parse_link(channel: str, snr_db: float, csi: str = "", waveform: str = SYMBO
         return OverOFDM(snr_db, parse_channel(channel, snr_db), air, kind, estimator or LMMSE)
     found = parse_channel(channel, snr_db, known)
     if found.acts_on_samples:
-        raise InputError(f"channel {channel} acts on samples, and symbols are none: it needs --waveform ofdm")
+        raise InputError(f"channel {channel} acts on samples, and symbols are none: it needs waveform ofdm")
     return found

@@ -22,7 +22,8 @@ from jscc_sim.channels import (
     turned,
 )
 from jscc_sim.coding.capacity import shannon_bits
-from jscc_sim.errors import InputError, OutageError
+from jscc_sim.errors import InputError, JsccError, OutageError
+from jscc_sim.plugins import errors_named
 from jscc_sim.units import noise_variance
 from jscc_sim.waveforms.base import LS, PERFECT, Samples
 from jscc_sim.waveforms.estimation import Estimate, linear_mmse, straight_lines
@@ -56,17 +57,18 @@ class OverOFDM(Channel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        echo = self.path.spread_s * self.waveform.rate_hz
-        if echo > self.waveform.cp:
+        echo, prefix = self.path.spread_s * self.waveform.rate_hz, self.waveform.cp
+        room = prefix if self.csi == PERFECT else prefix - early(self.waveform)
+        if echo > room:
             name = getattr(self.path, "name", type(self.path).__name__)
+            least = "" if room == prefix else f", {room} to an estimating receiver, which begins early"
             raise InputError(
-                f"channel {name} has echoes of {echo:.1f} samples, more than the {self.waveform.cp} of the "
-                "prefix (ofdm:cp=...)"
+                f"channel {name} has echoes of {echo:.1f} samples, more than the {prefix} of the prefix{least}"
             )
         self.path.response(np.zeros(1), np.zeros(1), np.random.default_rng(0))  # refuses if of symbols alone
         if self.csi == PERFECT and isinstance(self.path, Impaired):
             for impairment in self.path.impairments:
-                if not (impairment.known or impairment.at_sender):
+                if not impairment.known:
                     raise InputError(f"perfect CSI does not tell of +{impairment.name}: use --csi estimated")
 
     def at(self, snr_db: float) -> Channel:
@@ -115,8 +117,8 @@ class OverOFDM(Channel):
         return received.part(0, len(symbols))
 
     def heard(self, samples: Samples, fading: np.random.Generator, noise: np.random.Generator) -> Samples:
-        """What arrives of samples, with noise."""
-        passed = self.path.pass_samples(samples, self.waveform.rate_hz, fading)
+        """What arrives of samples, with noise. Raises InputError where a plug-in breaks its promise."""
+        passed = passed_samples(self.path, samples, self.waveform.rate_hz, fading)
         return passed + complex_normal(len(passed), noise_variance(self.snr_db), noise)
 
     def _known(
@@ -190,6 +192,26 @@ class OverOFDM(Channel):
     def outage_snr_db(self) -> float:
         """See Channel.outage_snr_db."""
         return float(np.quantile(_ensemble(self), OUTAGE_SHARE))
+
+
+def passed_samples(path: Channel, samples: Samples, rate_hz: float, fading: np.random.Generator) -> Samples:
+    """What `pass_samples` of a channel makes, checked. Raises InputError, naming the channel, where a plug-in
+    fails or breaks its promise."""
+    name = type(path).__name__
+    with errors_named(name, through=(JsccError,)):
+        passed = path.pass_samples(samples.copy(), rate_hz, fading)
+    if not isinstance(passed, np.ndarray) or passed.dtype != np.complex64 or passed.ndim != 1:
+        kind = (
+            f"{passed.dtype} {list(passed.shape)}"
+            if isinstance(passed, np.ndarray)
+            else type(passed).__name__
+        )
+        raise InputError(f"{name} passed on samples that are {kind}, not complex64 [n]")
+    if len(passed) < len(samples):
+        raise InputError(f"{name} passed on {len(passed)} of {len(samples)} samples, not as many or more")
+    if not np.isfinite(passed).all():
+        raise InputError(f"{name} passed on samples that are not finite")
+    return passed
 
 
 @lru_cache(maxsize=256)

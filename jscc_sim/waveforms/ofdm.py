@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -33,6 +33,11 @@ LENGTHS = 1 << small_block.BITS
 FINE_LENGTHS = 256
 """Numbers of rows up to here are told exactly, those up to 768 by twos, and so on: 0.4 % of padding at
 most."""
+
+WIDEST_SPACING_HZ = 1e7
+
+MOST_PILOTS = 512
+"""Of a row: estimates take the third power of it."""
 
 LEAST_FFT, LARGEST_FFT = 64, 8192
 LEAST_GUARD = 8
@@ -61,12 +66,17 @@ class OFDM(Waveform):
         for name, value, least, most in (
             ("cp", self.cp, LEAST_CP, self.fft // 4),
             ("guard", self.guard, LEAST_GUARD, self.fft - 32),
-            ("spacing", self.spacing, 1.0, 1e7),
+            ("spacing", self.spacing, 1.0, WIDEST_SPACING_HZ),
             ("carriers between pilots", self.pilots[0], 1, self.fft),
             ("rows between pilots", self.pilots[1], 1, LENGTHS),
         ):
             if not least <= value <= most:
                 raise InputError(f"ofdm: {name} of {value:g} is outside {least:g} to {most:g}")
+        if len(self.pilot_carriers) > MOST_PILOTS:
+            raise InputError(
+                f"ofdm: {len(self.pilot_carriers)} carriers with pilots are more than {MOST_PILOTS}: "
+                f"pilots={-(-self.active // MOST_PILOTS) + 1}x{self.pilots[1]} are few enough"
+            )
         if len(self._places(self.least_rows)) < SIGNAL + 1:
             raise InputError(
                 f"ofdm: {self.active} carriers with a pilot on every {self.pilots[0]} of them leave "
@@ -76,10 +86,13 @@ class OFDM(Waveform):
 
     @property
     def name(self) -> str:
-        """On the command line."""
-        carriers, rows = self.pilots
-        pilots = f"pilots={carriers}x{rows}"
-        return f"ofdm:fft={self.fft},cp={self.cp},spacing={self.spacing!r},{pilots},guard={self.guard}"
+        """On the command line, without what is usual."""
+        shown = [
+            f"{field.name}={'x'.join(map(str, value)) if isinstance(value, tuple) else repr(value)}"
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        ]
+        return "ofdm" + ":" * bool(shown) + ",".join(shown)
 
     @property
     def rate_hz(self) -> float:
@@ -232,7 +245,7 @@ class OFDM(Waveform):
         body[np.ix_(self.pilot_rows(rows), self.pilot_carriers)] = self.pilot_symbols
         places = self.data_places(rows)
         body.reshape(-1)[places[: len(symbols)]] = symbols
-        body.reshape(-1)[self.signal_places] = signal_of(self._code(rows))
+        body.reshape(-1)[self.signal_places] = self.signal_of(self._code(rows))
         return np.concatenate([self.preamble, body])
 
     @cached_property
@@ -250,6 +263,17 @@ class OFDM(Waveform):
         """[PREAMBLE_ROWS * row_samples] as it is sent."""
         return self._samples(self.preamble)
 
+    def signal_of(self, code: int) -> Symbols:
+        """[SIGNAL] QPSK symbols that tell a number of rows."""
+        return qam.map_bits(small_block.encode(code, 2 * SIGNAL) ^ (self.signs < 0))
+
+    @cached_property
+    def signs(self) -> NDArray[np.float64]:
+        """[2 SIGNAL] that the bits of the word are sent with: others for each waveform, so that a receiver of
+        another one does not take the frame for its own."""
+        own = [self.fft, self.cp, self.guard, *self.pilots]
+        return np.where(np.random.default_rng(own).integers(0, 2, 2 * SIGNAL), -1.0, 1.0)
+
     @cached_property
     def pilot_symbols(self) -> NDArray[np.complex64]:
         """[pilot carriers] of every row that has any."""
@@ -259,11 +283,6 @@ class OFDM(Waveform):
 def rows_of(code: int) -> int:
     """The rows that a number stands for: exact up to FINE_LENGTHS, then ever coarser."""
     return (FINE_LENGTHS + code % FINE_LENGTHS) * 2 ** (code // FINE_LENGTHS) - FINE_LENGTHS
-
-
-def signal_of(code: int) -> Symbols:
-    """[SIGNAL] QPSK symbols that tell a number of rows."""
-    return qam.map_bits(small_block.encode(code, 2 * SIGNAL))
 
 
 def _every(step: int, count: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import Received, equalise, turned
 from jscc_sim.coding import qam, small_block
-from jscc_sim.errors import OutageError
+from jscc_sim.errors import OutageError, counted
 from jscc_sim.waveforms.base import LS, Samples
 from jscc_sim.waveforms.estimation import Estimate, linear_mmse, straight_lines
 from jscc_sim.waveforms.ofdm import OFDM, PREAMBLE_ROWS, SIGNAL, rows_of
@@ -16,17 +16,16 @@ from jscc_sim.waveforms.synchronisation import Synchronisation, find_frames, pre
 LEAST_EVIDENCE = 10.0
 """Nats for the word that tells the rows, against noise."""
 
+CLEARLY_ALIKE, LEAST_ALIKE = 5.0, 1.5
+"""Of neighbouring pilots: see `_alike`."""
+
 LEAST_NOISE = 1e-12
 
 
 def receive(waveform: OFDM, samples: Samples, estimator: str) -> Received:
     """See Waveform.receive."""
     found, rows = _first_frame(waveform, samples)
-    count = PREAMBLE_ROWS + rows
-    cut = _cut(samples, found.start, count * waveform.row_samples)
-    steady = turned(cut, -found.cycles)
-    steady = turned(steady, -prefix_turn(waveform, steady, 0, count))
-    steady = turned(steady, -_pilot_turn(waveform, steady, rows))
+    steady = _steadied(waveform, samples, found, rows)
     spectrum = spectra(waveform, steady)
     noise = max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
     pilots, at = _pilots(waveform, spectrum, rows)
@@ -34,6 +33,29 @@ def receive(waveform: OFDM, samples: Samples, estimator: str) -> Received:
     if estimator == LS:
         pilots, at = pilots[1:], at[1:]  # straight lines begin where the body does
     return placed(waveform, spectrum, make(waveform, pilots, at, noise), noise)
+
+
+def _steadied(waveform: OFDM, samples: Samples, found: Synchronisation, rows: int) -> Samples:
+    """The samples of a frame, turned back by what its carrier is off."""
+    count = PREAMBLE_ROWS + rows
+    steady = turned(_cut(samples, found.start, count * waveform.row_samples), -found.cycles)
+    steady = turned(steady, -prefix_turn(waveform, steady, 0, count))
+    return turned(steady, -_pilot_turn(waveform, steady, rows))
+
+
+def _goes_on(waveform: OFDM, samples: Samples, found: Synchronisation, rows: int) -> bool:
+    """Whether a frame is there to its end. Where it was cut off, and something else follows, neighbouring
+    pilots are clearly alike at first, and not at all in the end."""
+    pilots, _ = _pilots(waveform, spectra(waveform, _steadied(waveform, samples, found, rows)), rows)
+    last = max(len(pilots) // 4, 2)
+    return _alike(pilots[:-last]) < CLEARLY_ALIKE or _alike(pilots[-last:]) > LEAST_ALIKE
+
+
+def _alike(pilots: NDArray[np.complex128]) -> float:
+    """How much neighbouring pilots of each row agree, in standard deviations of what noise makes of it."""
+    power = max(float(np.square(np.abs(pilots)).sum()), 1e-30)
+    together = abs((pilots[:, :-1].conj() * pilots[:, 1:]).sum())
+    return float(together / power * np.sqrt(pilots.size))
 
 
 def placed(waveform: OFDM, spectrum: NDArray[np.complex64], estimate: Estimate, noise: float) -> Received:
@@ -72,9 +94,15 @@ def _first_frame(waveform: OFDM, samples: Samples) -> tuple[Synchronisation, int
             continue
         missing = found.start + (PREAMBLE_ROWS + rows) * waveform.row_samples - len(samples)
         if missing <= waveform.cp:
-            return found, rows
+            if _goes_on(waveform, samples, found, rows):
+                return found, rows
+            continue
         cut = cut or f": {missing} samples of one of {PREAMBLE_ROWS + rows} OFDM symbols are missing"
-    like = f", but for {seen} places that look like a preamble" if seen else ""
+    like = ""
+    if seen:
+        like = (
+            f": {counted(seen, 'place')} look like a preamble, and none goes on as a frame of {waveform.name}"
+        )
     raise OutageError(f"no whole frame found in {len(samples)} samples{cut or like}")
 
 
@@ -92,7 +120,7 @@ def _rows_told(waveform: OFDM, samples: Samples, found: Synchronisation) -> int 
         noise + estimate.error.reshape(-1)[places],
         estimate.gain.reshape(-1)[places].astype(np.complex64),
     )
-    word = small_block.decode(qam.soft_bits_of(equalise(heard).part(0, SIGNAL)))
+    word = small_block.decode(waveform.signs * qam.soft_bits_of(equalise(heard).part(0, SIGNAL)))
     rows = rows_of(word.value)
     return rows if word.evidence >= LEAST_EVIDENCE and rows >= waveform.least_rows else None
 

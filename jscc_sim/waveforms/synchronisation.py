@@ -22,6 +22,10 @@ from jscc_sim.waveforms.ofdm import OFDM, REPEATS
 LEAST_LIKENESS = 0.08
 """Of neighbouring parts, from 0 to 1, for a place to be looked at: that of -10 dB."""
 
+AROUND, STANDING_OUT, LIKE_A_TONE = 4, 0.9, 0.35
+"""Rows on either side that a place must stand out from, by the likeness of most of them over its own, where
+theirs is above that of noise."""
+
 MOST_CANDIDATES = 200
 """Places that are looked at, the likeliest ones: 0.2 s."""
 
@@ -74,6 +78,10 @@ def _candidates(waveform: OFDM, samples: Samples) -> list[int]:
     alike = np.concatenate([*likeness, np.zeros(1, np.float32)])[: max(len(samples) - waveform.fft + 1, 1)]
     spans = np.pad(alike, (0, -len(alike) % span)).reshape(-1, span)
     peaks = spans.max(axis=1)
+    around = np.pad(peaks, AROUND, mode="reflect" if len(peaks) > AROUND else "edge")
+    about = np.median(np.lib.stride_tricks.sliding_window_view(around, 2 * AROUND + 1), axis=1)
+    tone = about > np.maximum(STANDING_OUT * peaks, LIKE_A_TONE)  # which repeats for longer than a row
+    peaks = np.where(tone, 0.0, peaks)
     likeliest = np.argsort(-peaks, kind="stable")[:MOST_CANDIDATES]
     likeliest = np.sort(likeliest[peaks[likeliest] > LEAST_LIKENESS])
     return (likeliest * span + spans[likeliest].argmax(axis=1)).tolist()
