@@ -11,6 +11,7 @@ from signals import STANDARD_ERRORS, mean_is, qpsk
 
 from jscc_sim.channels import complex_normal, parse_channel
 from jscc_sim.errors import OutageError
+from jscc_sim.recording import levelled
 from jscc_sim.units import noise_variance
 from jscc_sim.waveforms import OFDM, parse_link, reception, synchronisation
 from jscc_sim.waveforms.ofdm import FINE_LENGTHS, PREAMBLE_ROWS
@@ -309,3 +310,44 @@ def test_offsets_are_found_to_a_fiftieth_of_a_carrier():
         assert abs(found.start + synchronisation.early(WAVEFORM) - 20 * seed) <= 1
     assert np.abs(off).max() < 0.02
     assert mean_is(np.array(off), 0)
+
+
+# --- recordings that are not made of one frame and noise ------------------------------------------
+
+
+def noisy(samples, seed=0):
+    return samples + complex_normal(len(samples), 0.1, rng(seed))
+
+
+def among_noise(samples, quiet=60_000):
+    return noisy(np.pad(samples, quiet))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [lambda n: 2.0, lambda n: 0.4 * np.exp(2j * np.pi * 0.013 * np.arange(n))],
+    ids=["a constant", "a tone"],
+)
+def test_what_repeats_all_along_hides_no_frame(beside):
+    heard = among_noise(OFDM().modulate(SENT))
+    assert reads(OFDM().receive(levelled((heard + beside(len(heard))).astype(np.complex64))))
+
+
+@pytest.mark.parametrize("gain", [1e-6, 1e4])
+def test_a_recording_may_be_quiet_or_loud(gain):
+    assert reads(
+        OFDM().receive(levelled((gain * among_noise(OFDM().modulate(SENT), 500)).astype(np.complex64)))
+    )
+
+
+def test_a_frame_that_is_cut_off_is_none_and_the_next_one_is_found():
+    symbols = qpsk(6000)
+    sent = noisy(OFDM().modulate(symbols))
+    cut = sent[: int(0.7 * len(sent))]
+    assert reads(OFDM().receive(np.concatenate([cut, sent])), symbols)
+
+
+@pytest.mark.parametrize("other", [{"pilots": (4, 8)}, {"pilots": (4, 14)}, {"guard": 33}, {"cp": 20}])
+def test_a_frame_of_another_waveform_is_none(other):
+    with pytest.raises(OutageError, match="no whole frame found"):
+        OFDM(**other).receive(among_noise(OFDM().modulate(SENT), 500))

@@ -61,9 +61,9 @@ class OverOFDM(Channel):
         room = prefix if self.csi == PERFECT else prefix - early(self.waveform)
         if echo > room:
             name = getattr(self.path, "name", type(self.path).__name__)
-            least = "" if room == prefix else f", {room} to an estimating receiver, which begins early"
+            own = "" if room == prefix else f", {room} to an estimating receiver, which begins early"
             raise InputError(
-                f"channel {name} has echoes of {echo:.1f} samples, more than the {prefix} of the prefix{least}"
+                f"channel {name} has echoes of {echo:.1f} samples, more than the {prefix} of the prefix{own}"
             )
         self.path.response(np.zeros(1), np.zeros(1), np.random.default_rng(0))  # refuses if of symbols alone
         if self.csi == PERFECT and isinstance(self.path, Impaired):
