@@ -343,7 +343,7 @@ def test_a_recording_may_be_quiet_or_loud(gain):
 def test_a_frame_that_is_cut_off_is_none_and_the_next_one_is_found():
     symbols = qpsk(6000)
     sent = noisy(OFDM().modulate(symbols))
-    cut = sent[: int(0.7 * len(sent))]
+    cut = sent[: int(0.6 * len(sent))]
     assert reads(OFDM().receive(np.concatenate([cut, sent])), symbols)
 
 
