@@ -16,7 +16,7 @@ from jscc_sim.waveforms.synchronisation import Synchronisation, find_frames, pre
 LEAST_EVIDENCE = 10.0
 """Nats for the word that tells the rows, against noise."""
 
-CLEARLY_ALIKE, LEAST_ALIKE = 5.0, 1.5
+CLEARLY_ALIKE, LEAST_ALIKE = 8.0, 2.0
 """Of neighbouring pilots: see `_alike`."""
 
 LEAST_NOISE = 1e-12
