@@ -65,7 +65,8 @@ def share_above(spec: SystemSpec, images: list[str]) -> np.ndarray:
         picture = read_picture(image)
         room = waveform.room(budget_uses(parse_cbr(CBR), *picture.shape[:2]))
         largest, mean = waveform.row_powers(system.make_frame(picture, room, AWGN(SNR_DB)).symbols)
-        peaks.append(10 * np.log10(largest / mean))
+        with np.errstate(divide="ignore"):  # a row that is all padding has no peak
+            peaks.append(10 * np.log10(largest / mean))
     every = np.concatenate(peaks)
     shares = (every[:, None] > LEVELS_DB).mean(axis=0)
     return np.log10(np.where(shares > 0, shares, np.nan))
