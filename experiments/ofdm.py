@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from study import Study, guarded
+from study import Study, file_part, guarded
 
 from jscc_sim.plots.curves import outage_figure, quality_figure
 from jscc_sim.plots.style import COLOURS, HATCHES, PAPER, add_footer, paper_figure
@@ -46,7 +46,7 @@ def main() -> None:
     every = study.rows(Grid(study.images, systems, channels, snrs_db, [CBR], csi=CSI, waveforms=["ofdm"]))
     for channel, rows in every.groupby("channel", sort=False):
         figures = {"": quality_figure(rows, "snr_db"), "_outage": outage_figure(rows, "snr_db")}
-        study.publish(rows, figures, part=str(channel).replace(":", "_").replace("-", "_"))
+        study.publish(rows, figures, part=file_part(str(channel)))
     price(study)
 
 

@@ -6,7 +6,7 @@ python experiments/ofdm_abstraction.py --images FOLDER --workers 2
 
 from __future__ import annotations
 
-from study import Study, guarded
+from study import Study, file_part, guarded
 
 from jscc_sim.plots.curves import outage_figure
 from jscc_sim.sweeps import Grid, SystemSpec
@@ -32,7 +32,7 @@ def main() -> None:
     lost["alike"] = (paired.iloc[:, 0] == paired.iloc[:, 1]).groupby(["channel", "snr_db"]).mean()
     print(lost.to_string(float_format="{:.3f}".format))
     figures = {
-        f"_{channel.replace(':', '_').replace('-', '_')}": outage_figure(part, "snr_db")
+        f"_{file_part(str(channel))}": outage_figure(part, "snr_db")
         for channel, part in rows.groupby("channel", sort=False)
     }
     study.publish(rows, figures)

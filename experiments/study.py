@@ -111,6 +111,11 @@ class Study:
         print("\n".join(map(str, made)))
 
 
+def file_part(channel: str) -> str:
+    """A channel's name as part of a file's."""
+    return channel.replace(":", "_").replace("-", "_")
+
+
 def add_out(parser: argparse.ArgumentParser) -> None:
     """The option of the folder that `made_folder` makes."""
     parser.add_argument("--out", default="out", metavar="FOLDER", help="where the files go (out)")

@@ -189,6 +189,24 @@ class Channel(ABC):
         return replace(self, snr_db=snr_db)
 
 
+@dataclass(frozen=True)
+class OfSamples(Channel):
+    """One that acts on the samples of a waveform alone: symbols without one would run into each other."""
+
+    acts_on_samples: ClassVar[bool] = True
+
+    @final
+    def _disturb(
+        self,
+        symbols: Symbols,
+        fading: np.random.Generator,
+        noise: np.random.Generator,
+        estimation: np.random.Generator,
+    ) -> Received:
+        name = getattr(self, "name", type(self).__name__)
+        raise InputError(f"channel {name} acts on samples: it needs --waveform ofdm")
+
+
 def symbols_of(reals: NDArray[np.float64]) -> Symbols:
     """[2 n] reals -> [n] symbols, pair by pair."""
     return reals.view(np.complex128).astype(np.complex64)

@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels.base import Channel, Received, Symbols
+from jscc_sim.channels.base import Channel, OfSamples
 from jscc_sim.errors import InputError
+from jscc_sim.units import db_to_power
 
 Samples = NDArray[np.complex64]
 
@@ -62,9 +63,8 @@ class Clip(Impairment):
 
     def apply(self, samples: Samples, rate_hz: float, rng: np.random.Generator) -> Samples:
         """See Impairment.apply."""
-        size = np.abs(samples)
-        limit = _level(samples) * 10 ** (self.value / 20)
-        return (samples * np.minimum(1, limit / np.maximum(size, 1e-12))).astype(np.complex64)
+        size = np.maximum(np.abs(samples), 1e-12)
+        return (samples * np.minimum(1, _limit(samples, self.value) / size)).astype(np.complex64)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Rapp(Impairment):
 
     def apply(self, samples: Samples, rate_hz: float, rng: np.random.Generator) -> Samples:
         """See Impairment.apply."""
-        limit = _level(samples) * 10 ** (self.value / 20)
+        limit = _limit(samples, self.value)
         return (samples / (1 + (np.abs(samples) / limit) ** 4) ** 0.25).astype(np.complex64)
 
 
@@ -161,7 +161,7 @@ class PhaseNoise(Impairment):
         from scipy.signal import lfilter
 
         kept = math.exp(-2 * math.pi * PHASE_NOISE_CORNER_HZ / rate_hz)
-        variance = 10 ** (self.value / 10)
+        variance = db_to_power(self.value)
         steps = rng.standard_normal(len(samples)) * math.sqrt(variance * (1 - kept**2))
         steps[:1] /= math.sqrt(1 - kept**2)  # it has wandered for long
         phase = lfilter([1.0], [1.0, -kept], steps)
@@ -175,11 +175,9 @@ IMPAIRMENTS: Mapping[str, type[Impairment]] = {
 
 
 @dataclass(frozen=True)
-class Impaired(Channel):
+class Impaired(OfSamples):
     """A channel between radios that are not ideal. path: the channel; impairments: in the order in which they
     befall the samples at each end."""
-
-    acts_on_samples: ClassVar[bool] = True
 
     path: Channel
     impairments: tuple[Impairment, ...]
@@ -198,16 +196,6 @@ class Impaired(Channel):
     def at(self, snr_db: float) -> Channel:
         """See Channel.at."""
         return replace(self, snr_db=snr_db, path=self.path.at(snr_db))
-
-    def _disturb(
-        self,
-        symbols: Symbols,
-        fading: np.random.Generator,
-        noise: np.random.Generator,
-        estimation: np.random.Generator,
-    ) -> Received:
-        """See Channel.disturb: they befall samples, not symbols."""
-        raise InputError(f"channel {self.name} acts on samples: it needs --waveform ofdm")
 
     def pass_samples(self, samples: Samples, rate_hz: float, fading: np.random.Generator) -> Samples:
         """See Channel.pass_samples."""
@@ -249,8 +237,9 @@ def turned(samples: Samples, cycles: float) -> Samples:
     return (samples * np.exp(2j * np.pi * cycles * np.arange(len(samples)))).astype(np.complex64)
 
 
-def _level(samples: Samples) -> float:
-    """Root of the mean power where anything is sent."""
+def _limit(samples: Samples, level_db: float) -> float:
+    """The amplitude at so much above the mean power where anything is sent."""
     power = np.square(np.abs(samples), dtype=np.float64)
     sent = power > 0
-    return math.sqrt(float(power[sent].mean())) if sent.any() else 1.0
+    level = math.sqrt(float(power[sent].mean())) if sent.any() else 1.0
+    return level * 10 ** (level_db / 20)

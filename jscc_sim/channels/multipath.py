@@ -11,12 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.channels.base import Channel, Received, Symbols
+from jscc_sim.channels.base import OfSamples
 from jscc_sim.errors import InputError
 
 Samples = NDArray[np.complex64]
@@ -46,14 +45,12 @@ TDL_MODELS = "abcde"
 
 
 @dataclass(frozen=True)
-class Multipath(Channel):
+class Multipath(OfSamples):
     """Paths [P] of a delay in seconds and a mean power each, the powers summing up to 1.
 
     direct: power of the fixed path, part of the first one's; speed_mps: of the receiver, 0 for a channel that
     keeps through a frame; carrier_hz: of the radio; name: on the command line.
     """
-
-    acts_on_samples: ClassVar[bool] = True
 
     delays_s: tuple[float, ...]
     powers: tuple[float, ...]
@@ -78,16 +75,6 @@ class Multipath(Channel):
         delays, powers = np.array(self.delays_s), np.array(self.powers)
         mean = powers @ delays
         return math.sqrt(max(powers @ delays**2 - mean**2, 0.0))
-
-    def _disturb(
-        self,
-        symbols: Symbols,
-        fading: np.random.Generator,
-        noise: np.random.Generator,
-        estimation: np.random.Generator,
-    ) -> Received:
-        """See Channel.disturb: symbols without a waveform would run into each other."""
-        raise InputError(f"channel {self.name} has echoes, which nothing undoes but --waveform ofdm")
 
     def pass_samples(self, samples: Samples, rate_hz: float, fading: np.random.Generator) -> Samples:
         """See Channel.pass_samples. The delays are exact, whatever the rate."""

@@ -24,6 +24,12 @@ def shannon_bits(snr: Array | float) -> Array:
     return np.asarray(np.log2(1.0 + np.asarray(snr, dtype=np.float64)))
 
 
+def shannon_snr_db(snrs_db: Array) -> Array:
+    """snrs_db: [..., uses]. Returns [...] the SNR in dB at which `shannon_bits` is the mean of theirs."""
+    mean = shannon_bits(10 ** (snrs_db / 10)).mean(axis=-1)
+    return np.asarray(10 * np.log10(np.maximum(np.exp2(mean) - 1, 1e-12)))
+
+
 def qam_bits(snr_db: Array | float, bits_per_symbol: int) -> Array:
     """Mutual information in bits per use of Gray-labelled QAM whose bits are decoded one by one (BICM)
     on AWGN, a little above 0 to bits_per_symbol. Source: Caire, Taricco & Biglieri 1998, eq. (15)."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.channels import OUTAGE_SHARE, Channel, Received, Symbols, equalise
-from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_bits, snr_db_for_bits
+from jscc_sim.coding.capacity import QAMS, qam_bits, shannon_snr_db, snr_db_for_bits
 from jscc_sim.errors import InputError
 from jscc_sim.systems.base import ChannelProbe, own_stream
 
@@ -41,8 +41,7 @@ def check_noise_known(channel: Channel, equaliser: str, what: str) -> None:
 def effective_snr_db(snrs_db: Array, bits_per_symbol: int = SHANNON) -> Array:
     """snrs_db: [..., uses]. Returns [...] the SNR of an AWGN channel of equal mean mutual information."""
     if bits_per_symbol == SHANNON:
-        mean = shannon_bits(10 ** (snrs_db / 10)).mean(axis=-1)
-        return np.asarray(10 * np.log10(np.maximum(np.exp2(mean) - 1, 1e-12)))
+        return shannon_snr_db(snrs_db)
     return snr_db_for_bits(qam_bits(snrs_db, bits_per_symbol).mean(axis=-1), bits_per_symbol)
 
 

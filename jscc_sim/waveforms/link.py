@@ -21,7 +21,7 @@ from jscc_sim.channels import (
     complex_normal,
     turned,
 )
-from jscc_sim.coding.capacity import shannon_bits
+from jscc_sim.coding.capacity import shannon_snr_db
 from jscc_sim.errors import InputError, JsccError, OutageError
 from jscc_sim.plugins import errors_named
 from jscc_sim.units import noise_variance
@@ -220,8 +220,7 @@ def _ensemble(link: OverOFDM) -> NDArray[np.float64]:
     of the air and of the estimate."""
     uses = link.waveform.symbols_in(PLANNED_ROWS)
     frames = (link.frame_snrs_db(uses, rng) for rng in np.random.default_rng(0).spawn(DRAWS))
-    means = [float(shannon_bits(10 ** (snrs_db / 10)).mean()) for snrs_db in frames]
-    return np.sort(10 * np.log10(np.maximum(np.exp2(means) - 1, 1e-6)))
+    return np.sort([float(shannon_snr_db(snrs_db)) for snrs_db in frames])
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from jscc_sim.coding import qam, small_block
 from jscc_sim.errors import OutageError, counted
 from jscc_sim.waveforms.base import LS, Samples
 from jscc_sim.waveforms.estimation import Estimate, linear_mmse, straight_lines
-from jscc_sim.waveforms.ofdm import OFDM, PREAMBLE_ROWS, SIGNAL, rows_of
+from jscc_sim.waveforms.ofdm import OFDM, PREAMBLE_ROWS, rows_of
 from jscc_sim.waveforms.synchronisation import Synchronisation, find_frames, prefix_turn
 
 LEAST_EVIDENCE = 10.0
@@ -24,29 +24,27 @@ LEAST_NOISE = 1e-12
 
 def receive(waveform: OFDM, samples: Samples, estimator: str) -> Received:
     """See Waveform.receive."""
-    found, rows = _first_frame(waveform, samples)
-    steady = _steadied(waveform, samples, found, rows)
-    spectrum = spectra(waveform, steady)
-    noise = max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
-    pilots, at = _pilots(waveform, spectrum, rows)
+    _, spectrum = _first_frame(waveform, samples)
+    noise = _noise(waveform, spectrum)
+    pilots, at = _pilots(waveform, spectrum)
     make = straight_lines if estimator == LS else linear_mmse
     if estimator == LS:
         pilots, at = pilots[1:], at[1:]  # straight lines begin where the body does
     return placed(waveform, spectrum, make(waveform, pilots, at, noise), noise)
 
 
-def _steadied(waveform: OFDM, samples: Samples, found: Synchronisation, rows: int) -> Samples:
-    """The samples of a frame, turned back by what its carrier is off."""
+def _steadied(waveform: OFDM, samples: Samples, found: Synchronisation, rows: int) -> NDArray[np.complex64]:
+    """The spectra of a frame, turned back by what its carrier is off."""
     count = PREAMBLE_ROWS + rows
     steady = turned(_cut(samples, found.start, count * waveform.row_samples), -found.cycles)
-    steady = turned(steady, -prefix_turn(waveform, steady, 0, count))
-    return turned(steady, -_pilot_turn(waveform, steady, rows))
+    steady = turned(steady, -prefix_turn(waveform, steady))
+    return spectra(waveform, turned(steady, -_pilot_turn(waveform, spectra(waveform, steady))))
 
 
-def _goes_on(waveform: OFDM, samples: Samples, found: Synchronisation, rows: int) -> bool:
+def _goes_on(waveform: OFDM, spectrum: NDArray[np.complex64]) -> bool:
     """Whether a frame is there to its end. Where it was cut off, and something else follows, neighbouring
     pilots are clearly alike at first, and not at all in the end."""
-    pilots, _ = _pilots(waveform, spectra(waveform, _steadied(waveform, samples, found, rows)), rows)
+    pilots, _ = _pilots(waveform, spectrum)
     last = max(len(pilots) // 4, 2)
     return _alike(pilots[:-last]) < CLEARLY_ALIKE or _alike(pilots[-last:]) > LEAST_ALIKE
 
@@ -60,13 +58,29 @@ def _alike(pilots: NDArray[np.complex128]) -> float:
 
 def placed(waveform: OFDM, spectrum: NDArray[np.complex64], estimate: Estimate, noise: float) -> Received:
     """What the data places of a frame's rows [PREAMBLE_ROWS + rows, fft] received."""
-    body = spectrum[PREAMBLE_ROWS:, waveform.carriers]
-    places = waveform.data_places(len(body))
-    variance = noise + estimate.error.reshape(-1)[places]
-    gain = estimate.gain.reshape(-1)[places]
+    places = waveform.data_places(len(spectrum) - PREAMBLE_ROWS)
+    return _at(waveform, spectrum, estimate, noise, places)
+
+
+def _at(
+    waveform: OFDM,
+    spectrum: NDArray[np.complex64],
+    estimate: Estimate,
+    noise: float,
+    places: NDArray[np.int64],
+) -> Received:
+    """The same of some places of the body."""
+    body = spectrum[PREAMBLE_ROWS:, waveform.carriers].reshape(-1)
     return Received(
-        body.reshape(-1)[places].astype(np.complex64), variance.astype(np.float64), gain.astype(np.complex64)
+        body[places].astype(np.complex64),
+        noise + estimate.error.reshape(-1)[places],
+        estimate.gain.reshape(-1)[places].astype(np.complex64),
     )
+
+
+def _noise(waveform: OFDM, spectrum: NDArray[np.complex64]) -> float:
+    """Its variance, as the empty carriers hear it."""
+    return max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
 
 
 def spectra(waveform: OFDM, samples: Samples) -> NDArray[np.complex64]:
@@ -84,8 +98,8 @@ def _cut(samples: Samples, start: int, length: int) -> Samples:
     return np.pad(part, (before, length - before - len(part)))
 
 
-def _first_frame(waveform: OFDM, samples: Samples) -> tuple[Synchronisation, int]:
-    """The first that says how many rows its body has, and how many. Raises OutageError if there is none."""
+def _first_frame(waveform: OFDM, samples: Samples) -> tuple[Synchronisation, NDArray[np.complex64]]:
+    """The first whole one, and its spectra [PREAMBLE_ROWS + rows, fft]. Raises OutageError without one."""
     seen, cut = 0, ""
     for found in find_frames(waveform, samples):
         seen += 1
@@ -94,8 +108,9 @@ def _first_frame(waveform: OFDM, samples: Samples) -> tuple[Synchronisation, int
             continue
         missing = found.start + (PREAMBLE_ROWS + rows) * waveform.row_samples - len(samples)
         if missing <= waveform.cp:
-            if _goes_on(waveform, samples, found, rows):
-                return found, rows
+            spectrum = _steadied(waveform, samples, found, rows)
+            if _goes_on(waveform, spectrum):
+                return found, spectrum
             continue
         cut = cut or f": {missing} samples of one of {PREAMBLE_ROWS + rows} OFDM symbols are missing"
     like = ""
@@ -111,33 +126,27 @@ def _rows_told(waveform: OFDM, samples: Samples, found: Synchronisation) -> int 
     least = PREAMBLE_ROWS + waveform.least_rows
     cut = turned(_cut(samples, found.start, least * waveform.row_samples), -found.cycles)
     spectrum = spectra(waveform, cut)
-    noise = max(float(np.square(np.abs(spectrum[:, waveform.quiet])).mean()), LEAST_NOISE)
-    pilots, at = _pilots(waveform, spectrum, waveform.least_rows)
-    estimate = linear_mmse(waveform, pilots, at, noise)
-    body, places = spectrum[PREAMBLE_ROWS:, waveform.carriers].reshape(-1), waveform.signal_places
-    heard = Received(
-        body[places].astype(np.complex64),
-        noise + estimate.error.reshape(-1)[places],
-        estimate.gain.reshape(-1)[places].astype(np.complex64),
-    )
-    word = small_block.decode(waveform.signs * qam.soft_bits_of(equalise(heard).part(0, SIGNAL)))
+    noise = _noise(waveform, spectrum)
+    estimate = linear_mmse(waveform, *_pilots(waveform, spectrum), noise)
+    heard = _at(waveform, spectrum, estimate, noise, waveform.signal_places)
+    word = small_block.decode(waveform.signs * qam.soft_bits_of(equalise(heard)))
     rows = rows_of(word.value)
     return rows if word.evidence >= LEAST_EVIDENCE and rows >= waveform.least_rows else None
 
 
 def _pilots(
-    waveform: OFDM, spectrum: NDArray[np.complex64], rows: int
+    waveform: OFDM, spectrum: NDArray[np.complex64]
 ) -> tuple[NDArray[np.complex128], NDArray[np.int64]]:
     """Least-squares estimates [pilot rows, pilot carriers] and their rows; the preamble's known row is -1."""
-    at = np.append(-1, waveform.pilot_rows(rows))
+    at = np.append(-1, waveform.pilot_rows(len(spectrum) - PREAMBLE_ROWS))
     carriers = waveform.carriers[waveform.pilot_carriers]
     heard = spectrum[np.ix_(PREAMBLE_ROWS + at, carriers)]
     return heard / waveform.pilot_symbols.astype(np.complex128), at
 
 
-def _pilot_turn(waveform: OFDM, samples: Samples, rows: int) -> float:
+def _pilot_turn(waveform: OFDM, spectrum: NDArray[np.complex64]) -> float:
     """Cycles a sample by which pilots turn from one row of them to the next."""
-    pilots, at = _pilots(waveform, spectra(waveform, samples), rows)
+    pilots, at = _pilots(waveform, spectrum)
     steps = np.diff(at)
     usual = steps == waveform.pilots[1]
     if not usual.any():

@@ -149,15 +149,10 @@ def _finer(waveform: OFDM, samples: Samples, start: int, cycles: float) -> float
     return (peak + (0.5 * (before - behind) / bend if bend < 0 else 0.0)) / length
 
 
-def prefix_turn(waveform: OFDM, samples: Samples, offset: int, rows: int) -> float:
+def prefix_turn(waveform: OFDM, samples: Samples) -> float:
     """Cycles a sample by which a frame turns, from its prefixes; the half of each that echoes reach is left
-    out. offset: of the frame's beginning, 0 or below."""
-    total = 0j
-    for row in range(rows):
-        begin = offset + row * waveform.row_samples + waveform.cp // 2
-        end = offset + row * waveform.row_samples + waveform.cp
-        if begin < 0 or end + waveform.fft > len(samples):
-            continue
-        first = samples[begin:end].astype(np.complex128)
-        total += (first.conj() * samples[begin + waveform.fft : end + waveform.fft]).sum()
-    return float(np.angle(total)) / (2 * np.pi * waveform.fft) if total else 0.0
+    out. samples: of whole rows, with their prefixes."""
+    rows = samples.astype(np.complex128).reshape(-1, waveform.row_samples)
+    late = slice(waveform.cp // 2, waveform.cp)
+    total = (rows[:, late].conj() * rows[:, waveform.fft :][:, late]).sum()
+    return float(np.angle(total)) / (2 * np.pi * waveform.fft)
