@@ -61,8 +61,8 @@ def _planes(picture: Picture, reference: Picture) -> tuple[Tensor, Tensor]:
 
 
 def _similarity(x: Tensor, y: Tensor, luminance: bool = True) -> Tensor:
-    """[C] SSIM of planes [C, H, W]; without luminance: contrast and structure alone. Source: Wang et al. 2004,
-    eqs. (6), (13)."""
+    """[C] SSIM of planes [C, H, W]; without luminance: contrast and structure alone. Source: Wang et al.
+    2004, eqs. (6), (13)."""
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     mean_x, mean_y, square_x, square_y, product = _local_means(x, y, x * x, y * y, x * y)
     both = mean_x * mean_y
