@@ -139,6 +139,9 @@ def transmit(
     companion: str = "",
     sender_snr_db: float | None = None,
     header_margin_db: float | None = None,
+    precision: str = "fp32",
+    device: str = "cpu",
+    threads: int = 1,
     metrics: str | Sequence[str | Metric] = DEFAULT,
     seed: int = 0,
 ) -> Sent:
@@ -159,6 +162,9 @@ def transmit(
         "companion": companion,
         "sender_snr_db": sender_snr_db,
         "header_margin_db": header_margin_db,
+        "precision": precision,
+        "device": device,
+        "threads": threads,
     }
     asked = _spec(system, options)
     spec = asked.within(Path())
@@ -218,6 +224,7 @@ def sweep(
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
     workers: int = 1,
+    device: str = "cpu",
 ) -> pd.DataFrame:
     """Send every picture by every system over every channel at every SNR and CBR: a row each, as
     `jscc-sim export` has them, which `plot` and `report` take.
@@ -225,7 +232,8 @@ def sweep(
     images: a folder, a pattern such as "photos/**/*.png", files, names of built-in photographs, or pixels.
     channels: one that is an instance is taken at each SNR. store: SQLite file that the rows are kept in; what
     it has is not run again. workers: processes; with 1 the trials run in this one, with more a script calls
-    this below `if __name__ == "__main__":`. Trials that fail, or that no frame fits, are rows, and said.
+    this below `if __name__ == "__main__":`. device: of block-jscc's networks, see inference.Arithmetic.
+    Trials that fail, or that no frame fits, are rows, and said.
     Raises InputError.
     """
     from jscc_sim.sweeps import Given, Grid, LocalProcesses, run, table
@@ -248,7 +256,7 @@ def sweep(
             _metrics(metrics),
             _several(waveforms),
         )
-        trials = grid.trials()
+        trials = (grid if device == "cpu" else grid.on(device)).trials()
         kept = scratch / "rows.sqlite" if store is None else store
         here = stack.enter_context(ThreadPoolExecutor(1))
         outcome = run(

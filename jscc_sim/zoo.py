@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from jscc_sim.checkpoint import (
     save_checkpoint,
 )
 from jscc_sim.errors import InputError, out_of_memory
-from jscc_sim.inference import building
+from jscc_sim.inference import PRECISIONS, Arithmetic, building
 from jscc_sim.nn.bank import Bank
 from jscc_sim.prediction import Predictor
 from jscc_sim.units import BLOCK_SAMPLES, RatioSet
@@ -36,9 +36,10 @@ DEFAULT_ZOO = "conv"
 
 @dataclass(frozen=True)
 class Zoo:
-    """One bank of coders with its predictor."""
+    """One bank of coders with its predictor. arithmetic: of its networks, and of its companion's."""
 
     checkpoint: Checkpoint
+    arithmetic: Arithmetic = field(default_factory=Arithmetic)
 
     @property
     def name(self) -> str:
@@ -74,9 +75,13 @@ class Zoo:
 
     @cached_property
     def sha256(self) -> str:
-        """Identifies weights, architecture, calibrations and withheld ratios of the whole family."""
-        named = ("bank", "architecture", "files")
-        parts = [[[zoo.manifest.get(n) for n in named], zoo.ratios.withheld] for zoo in self.family]
+        """Identifies weights, architecture, calibrations and withheld ratios of the whole family, and the
+        precision that they are computed in."""
+        named, precision = ("bank", "architecture", "files"), self.arithmetic.precision
+        parts: list[Any] = [
+            [[zoo.manifest.get(n) for n in named], zoo.ratios.withheld] for zoo in self.family
+        ]
+        parts += [precision] if precision != PRECISIONS[0] else []
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
@@ -90,7 +95,15 @@ class Zoo:
             raise InputError(f"zoo {self.name}: companion {name} has a companion itself")
         if companion.ratios.uses != self.ratios.uses or companion.id == self.id:
             raise InputError(f"zoo {self.name}: companion {name} has other ratios, or the same id")
-        return (self, companion)
+        return (self, replace(companion, arithmetic=self.arithmetic))
+
+    def computing(self, arithmetic: Arithmetic) -> Zoo:
+        """The same by another arithmetic. Raises InputError for one of no networks, which has none."""
+        if self.manifest["bank"] == "linear":
+            for field in fields(arithmetic):
+                if (value := getattr(arithmetic, field.name)) != field.default:
+                    raise InputError(f"zoo {self.name} has no networks: {field.name} {value} is of networks")
+        return replace(self, arithmetic=arithmetic)
 
     def alone(self) -> Zoo:
         """The zoo without its companion."""
@@ -98,7 +111,7 @@ class Zoo:
 
     def with_fields(self, **fields: Any) -> Zoo:
         """The same with other fields of its manifest, not written down."""
-        return Zoo(replace(self.checkpoint, manifest={**self.manifest, **fields}))
+        return replace(self, checkpoint=replace(self.checkpoint, manifest={**self.manifest, **fields}))
 
     @property
     def sees_neighbours(self) -> bool:
@@ -125,7 +138,8 @@ class Zoo:
                     raise ValueError(f"a variance is {fields['variance'].min():g}, not above 0")
                 bank: Bank = LinearBank(**fields, ratios=RatioSet(self.ratios.uses))
             else:
-                bank = _conv_bank(self.manifest["architecture"], self.ratios.uses, tensors)
+                shape = self.manifest["architecture"]
+                bank = _conv_bank(shape, self.ratios.uses, tensors, self.arithmetic)
             return bank
         except MISFITS as error:
             if out_of_memory(error):
@@ -231,7 +245,9 @@ def update_manifest(zoo: Zoo, **fields: Any) -> Zoo:
 
 
 @building()
-def _conv_bank(architecture: Mapping[str, Any], ratios: tuple[int, ...], tensors: Tensors) -> Bank:
+def _conv_bank(
+    architecture: Mapping[str, Any], ratios: tuple[int, ...], tensors: Tensors, arithmetic: Arithmetic
+) -> Bank:
     from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
     from jscc_sim.nn.conv_bank import ConvBank
     from jscc_sim.nn.loading import filled
@@ -240,4 +256,4 @@ def _conv_bank(architecture: Mapping[str, Any], ratios: tuple[int, ...], tensors
     if uses != ratios:
         raise ValueError(f"coders for {uses}, ratios {ratios}")
     shape = ConvArchitecture(**{**architecture, "uses": uses})
-    return ConvBank(filled(lambda: ConvCoder(shape), architecture, tensors))
+    return ConvBank(filled(lambda: ConvCoder(shape), architecture, tensors), arithmetic)

@@ -23,8 +23,8 @@ SECONDS = (
 GRID_KEYS = (
     "Keys of the grid: images (a folder, a list of files, or 'builtin'), systems, channels, snr_db, cbr; if "
     "wanted csi, waveforms, repeats, seed, metrics. Keys of each [[systems]]: name; if wanted zoo, policy, "
-    "complexity, equaliser, side_info, companion, sender_snr_db, header_margin_db. Systems and channels may "
-    "be plug-ins, as in transmit."
+    "complexity, equaliser, side_info, companion, sender_snr_db, header_margin_db, precision, device, "
+    "threads. Systems and channels may be plug-ins, as in transmit."
 )
 
 Commands = Any
@@ -203,11 +203,16 @@ def _add_link(commands: Commands) -> None:
     transmit.add_argument("--out", metavar="PATH", help="received picture; a folder for several images")
     transmit.add_argument("--figure", metavar="FILE", help="figure of original, allocation and reception")
     transmit.add_argument("--json", action="store_true", help="one JSON object per image and line")
+    _arithmetic(transmit)
     measured = transmit.add_mutually_exclusive_group()
     measured.add_argument("--metrics", default="psnr,ssim,ms-ssim", metavar="NAME,...",
                           help=f"what is measured: {METRICS}, {PLUGIN} (psnr,ssim,ms-ssim)")  # fmt: skip
     measured.add_argument("--no-ssim", action="store_true", help="PSNR alone, which is quicker")
+    _add_three_programs(commands)
+    _add_files(commands)
 
+
+def _add_three_programs(commands: Commands) -> None:
     encode = _command(commands, "encode", "link", "sender: picture to symbols in a SigMF recording")
     encode.add_argument("images", nargs=1, metavar="IMAGE")
     _sender(encode)
@@ -215,6 +220,7 @@ def _add_link(commands: Commands) -> None:
     _zoo(encode, default="")
     _equaliser(encode, "what the sender expects of its receiver")
     _system(encode)
+    _arithmetic(encode)
     encode.add_argument("--sample-rate", type=float, metavar="HZ",
                         help="of the samples of ofdm (fft times spacing)")  # fmt: skip
     encode.add_argument("--out", required=True, metavar="TX.sigmf-meta")
@@ -227,6 +233,20 @@ def _add_link(commands: Commands) -> None:
     channel.add_argument("--behind", type=int, default=0, metavar="N", help="and behind it (0)")
     channel.add_argument("--out", required=True, metavar="RX.sigmf-meta")
 
+    decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
+    decode.add_argument("recording", metavar="RX.sigmf-meta")
+    _waveform(decode)
+    _estimator(decode)
+    _equaliser(decode, RECEIVER)
+    _zoo(decode, default="")
+    _system(decode)
+    decode.add_argument("--most-pixels-per-use", type=float, metavar="N",
+                        help="of block-jscc: refuse frames that claim more (10000)")  # fmt: skip
+    _arithmetic(decode)
+    decode.add_argument("--out", required=True, metavar="PICTURE")
+
+
+def _add_files(commands: Commands) -> None:
     compress = _command(commands, "compress", "files", "picture to a file, by any of the codecs")
     compress.add_argument("image", metavar="IMAGE")
     compress.add_argument("--codec", default="gmm", metavar="NAME", help=f"{CODECS} (gmm)")
@@ -240,17 +260,6 @@ def _add_link(commands: Commands) -> None:
     decompress.add_argument("--zoo", default="", metavar="FOLDER", help="weights not the released ones")
     decompress.add_argument("-o", "--out", required=True, metavar="PICTURE")
 
-    decode = _command(commands, "decode", "link", "receiver: SigMF recording to picture")
-    decode.add_argument("recording", metavar="RX.sigmf-meta")
-    _waveform(decode)
-    _estimator(decode)
-    _equaliser(decode, RECEIVER)
-    _zoo(decode, default="")
-    _system(decode)
-    decode.add_argument("--most-pixels-per-use", type=float, metavar="N",
-                        help="of block-jscc: refuse frames that claim more (10000)")  # fmt: skip
-    decode.add_argument("--out", required=True, metavar="PICTURE")
-
 
 def _add_sweep(commands: Commands) -> None:
     summary = "run a grid of experiments; goes on where it was stopped"
@@ -258,6 +267,7 @@ def _add_sweep(commands: Commands) -> None:
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
     sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1; at most 1024)")
+    _device(sweep)
     sweep.add_argument("--executor", choices=("processes", "dask"), default="processes")
     sweep.add_argument("--scheduler", metavar="URL", help="of the Dask cluster, tcp://HOST:PORT")
     sweep.add_argument("--dry-run", action="store_true", help="number of trials and an estimate of the time")
@@ -442,6 +452,18 @@ def _zoo(parser: argparse.ArgumentParser, default: str = "conv") -> None:
 
 def _system(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", default=BLOCK_JSCC, help=f"{SYSTEMS}, or {PLUGIN} (block-jscc)")
+
+
+def _arithmetic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32",
+                        help="of block-jscc's networks; bf16 where the processor has it (fp32)")  # fmt: skip
+    _device(parser)
+    parser.add_argument("--threads", type=int, default=1, metavar="N",
+                        help="of the processor, for them; the last bits depend on it (1)")  # fmt: skip
+
+
+def _device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="for block-jscc's networks: cuda or cuda:N (cpu)")
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

@@ -36,7 +36,7 @@ from jscc_sim.recording import (
 from jscc_sim.sweeps.row import check_columns
 from jscc_sim.systems.base import LinkSystem, System, air_uses, room_on_air
 from jscc_sim.systems.block_jscc import BlockJSCC
-from jscc_sim.systems.spec import SIDE_INFO, SystemSpec
+from jscc_sim.systems.spec import ARITHMETIC, SIDE_INFO, SystemSpec
 from jscc_sim.units import LARGEST_SEED, budget_uses, cbr_of, check_snr_db, noise_variance, parse_cbr
 from jscc_sim.waveforms import (
     ESTIMATED,
@@ -195,7 +195,8 @@ def decode(arguments: argparse.Namespace) -> int:
             )
         received = waveform.receive(levelled(recording.symbols), arguments.estimator or LMMSE)
     writable(arguments.out, picture=True)
-    system = _link(SystemSpec(arguments.system, arguments.zoo, equaliser=arguments.equaliser))
+    asked = {"equaliser": arguments.equaliser, **_arithmetic(arguments)}
+    system = _link(SystemSpec(arguments.system, arguments.zoo, **asked))
     if isinstance(system, BlockJSCC):
         system = replace(system, most_pixels_per_use=MOST_PIXELS_PER_USE if most is None else most)
     elif most is not None:
@@ -323,6 +324,8 @@ def _send(
         "equaliser": spec.equaliser,
         "side_info": spec.side_info,
         "companion": spec.companion,
+        "precision": spec.precision,
+        "device": spec.device,
         "snr_db": channel.snr_db,
         "sender_snr_db": belief.snr_db,
         "header_margin_db": spec.header_margin_db,
@@ -395,7 +398,13 @@ def _spec(arguments: argparse.Namespace) -> SystemSpec:
         side_info,
         arguments.companion,
         header_margin_db=arguments.header_margin_db,
+        **_arithmetic(arguments),
     )
+
+
+def _arithmetic(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of it."""
+    return {name: getattr(arguments, name) for name in ARITHMETIC}
 
 
 def _channels(arguments: argparse.Namespace) -> tuple[Channel, Channel]:

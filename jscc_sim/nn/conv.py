@@ -10,6 +10,7 @@ After Bourtsoulatze et al. 2019 (deep JSCC) and Xu et al. 2022 (SNR as a side in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +93,16 @@ class ConvCoder(TwoScale):
         self.analysis_head = nn.Parameter(torch.randn(a.channels, a.coarse) * a.coarse**-0.5)
         self.synthesis_head = nn.Parameter(torch.randn(a.coarse, a.channels) * most**-0.5)
 
+    def computing_in(self, dtype: torch.dtype) -> Self:
+        """The same with its trunk in that precision. What conditions it, a few numbers a block, is always in
+        single."""
+        self.sender.float()
+        self.receiver.float()
+        for name, weights in self.named_parameters():
+            if not name.startswith(("sender.", "receiver.")):
+                weights.data = weights.data.to(dtype)
+        return self
+
     def encode(self, images: Tensor, index: Tensor, snr_db: Tensor) -> Tensor:
         """snr_db: [B], what the sender believes. Returns latents [B, h, w, channels, 16], zero
         outside the channels of each block's ratio; consecutive pairs of reals are one complex symbol."""
@@ -106,7 +117,7 @@ class ConvCoder(TwoScale):
         """latents: [B, h, w, channels, 16] as received; snrs_db: [B, h, w, 2], what the sender
         believed and what is left per block after the gain. Returns images [B, 3, H, W], unclipped."""
         modulations = self.receiver(index, snrs_db)
-        x = F.conv2d(canvas_of(latents), self.synthesis_head[:, :, None, None])
+        x = F.conv2d(canvas_of(latents.to(self.synthesis_head.dtype)), self.synthesis_head[:, :, None, None])
         return self.grow(x, modulations)
 
 

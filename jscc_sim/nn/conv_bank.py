@@ -1,4 +1,4 @@
-"""The convolutional coder as a bank: pictures in strips, symbols in block order, fp32 inference."""
+"""The convolutional coder as a bank: pictures in strips, symbols in block order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.channels import LEAST_GAIN, LEAST_VARIANCE, Equalised
-from jscc_sim.inference import inference
+from jscc_sim.inference import Arithmetic, inference
 from jscc_sim.nn.attention import WINDOW
 from jscc_sim.nn.bank import Bank, Latents, block_slices
 from jscc_sim.nn.conv import CELLS, ConvArchitecture, ConvCoder
@@ -34,10 +34,12 @@ one more row of windows."""
 
 class ConvBank(Bank):
     """A ConvCoder that works on whole pictures. Deterministic on one machine: a strip's shape depends
-    on the picture's size alone."""
+    on the picture's size alone. Raises InputError for a device that there is not."""
 
-    def __init__(self, coder: ConvCoder) -> None:
-        self.coder: ConvCoder = coder.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, coder: ConvCoder, arithmetic: Arithmetic | None = None) -> None:
+        self.arithmetic = (arithmetic or Arithmetic()).ready()
+        self.coder: ConvCoder = coder.computing_in(self.arithmetic.dtype).eval()
+        self.coder.to(self.arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.architecture: ConvArchitecture = coder.architecture
         self.ratios = RatioSet(self.architecture.uses)
         self.window_rows = WINDOW_ROWS if self.architecture.attention else 1
@@ -60,25 +62,23 @@ class ConvBank(Bank):
                 empty.decode(latents, index, snrs)
         return counter.get_total_flops() / 2 / (8 * BLOCK) ** 2
 
-    @inference()
     def encode(
         self, blocks: NDArray[np.uint8], grid: BlockGrid, index: NDArray[np.int64], sender_snr_db: float
     ) -> Latents:
         """See Bank.encode."""
-        tiles = blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3)
-        ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))
-        belief = torch.tensor([sender_snr_db], dtype=torch.float32)
+        tiles, device = blocks.reshape(grid.rows, grid.columns, BLOCK, BLOCK, 3), self.arithmetic.device
+        ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns)).to(device)
+        belief = torch.tensor([sender_snr_db], dtype=torch.float32, device=device)
         parts = []
-        for top, bottom, above, below in strips(grid, self.window_rows):
-            images = _canvas(tiles[above:below])
-            latents = self.coder.encode(images, ratio[:, above:below], belief)[
-                0, top - above : bottom - above
-            ]
-            used = self.coder.used[ratio[0, top:bottom]]
-            parts.append(latents[used].reshape(-1, 2).numpy().view(np.complex64)[:, 0])
+        with inference(self.arithmetic.threads):
+            for top, bottom, above, below in strips(grid, self.window_rows):
+                images = _canvas(tiles[above:below], device)
+                seen = self.coder.encode(images, ratio[:, above:below], belief)
+                latents = seen[0, top - above : bottom - above]
+                used = self.coder.used[ratio[0, top:bottom]]
+                parts.append(latents[used].reshape(-1, 2).cpu().numpy().view(np.complex64)[:, 0])
         return np.concatenate(parts)
 
-    @inference()
     def decode(
         self,
         payload: Equalised,
@@ -95,20 +95,22 @@ class ConvBank(Bank):
         mean = block_means(believable(variance), offsets, uses)
         weight = (1 + np.repeat(mean, uses)) / (1 + variance)
         estimate = payload.symbols / np.maximum(payload.gain, LEAST_GAIN) * weight / frame_gain
-        flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32))
+        device = self.arithmetic.device
+        flat = torch.from_numpy(estimate.astype(np.complex64).view(np.float32)).to(device)
         left_db = 10 * np.log10(frame_gain**2 / np.maximum(mean, LEAST_VARIANCE))
         snrs = np.stack([np.full_like(left_db, sender_snr_db), left_db], axis=-1).astype(np.float32)
-        conditions = torch.from_numpy(snrs.reshape(1, grid.rows, grid.columns, 2))
-        ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns))
+        conditions = torch.from_numpy(snrs.reshape(1, grid.rows, grid.columns, 2)).to(device)
+        ratio = torch.from_numpy(index.reshape(1, grid.rows, grid.columns)).to(device)
         blocks = np.empty((grid.rows, grid.columns, BLOCK, BLOCK, 3), dtype=np.float32)
-        for top, bottom, above, below in strips(grid, self.window_rows):
-            first, last = offsets[above * grid.columns], offsets[below * grid.columns]
-            shape = 1, below - above, grid.columns, self.architecture.channels, CELLS
-            latents = torch.zeros(shape, dtype=torch.float32)
-            used = self.coder.used[ratio[:, above:below]]
-            latents[used] = flat[2 * first : 2 * last].reshape(-1, CELLS)
-            images = self.coder.decode(latents, ratio[:, above:below], conditions[:, above:below])
-            blocks[top:bottom] = _tiles(images)[top - above : bottom - above]
+        with inference(self.arithmetic.threads):
+            for top, bottom, above, below in strips(grid, self.window_rows):
+                first, last = offsets[above * grid.columns], offsets[below * grid.columns]
+                shape = 1, below - above, grid.columns, self.architecture.channels, CELLS
+                latents = torch.zeros(shape, dtype=torch.float32, device=device)
+                used = self.coder.used[ratio[:, above:below]]
+                latents[used] = flat[2 * first : 2 * last].reshape(-1, CELLS)
+                images = self.coder.decode(latents, ratio[:, above:below], conditions[:, above:below])
+                blocks[top:bottom] = _tiles(images)[top - above : bottom - above]
         return blocks.reshape(len(grid), BLOCK, BLOCK, 3)
 
 
@@ -142,15 +144,15 @@ def block_means(
     return np.asarray(np.where(uses > 0, sums / np.maximum(uses, 1), overall))
 
 
-def _canvas(tiles: NDArray[np.uint8]) -> Tensor:
+def _canvas(tiles: NDArray[np.uint8], device: str) -> Tensor:
     """Tiles [h, w, 32, 32, 3] uint8 -> image [1, 3, H, W] in 0 to 1, channels last in memory."""
     rows, columns = tiles.shape[:2]
     canvas = np.ascontiguousarray(tiles.swapaxes(1, 2)).reshape(1, rows * BLOCK, columns * BLOCK, 3)
-    return torch.from_numpy(canvas).permute(0, 3, 1, 2).float().div_(255)
+    return torch.from_numpy(canvas).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _tiles(images: Tensor) -> NDArray[np.float32]:
     """Image [1, 3, H, W] in 0 to 1 -> tiles [h, w, 32, 32, 3] in 0 to 255."""
     height, width = images.shape[2:]
-    canvas = images[0].permute(1, 2, 0).mul(255).numpy()
+    canvas = images[0].permute(1, 2, 0).mul(255).cpu().numpy()
     return canvas.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).swapaxes(1, 2)

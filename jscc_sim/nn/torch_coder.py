@@ -41,7 +41,8 @@ class TorchCoder:
     decoder(latents, snr_db, variance): latents as they arrived, in their shape; snr_db [B], what the receiver
     measures; variance: of the noise in each latent, in their shape, of a complex one that of both its parts
     together. Returns images, unclipped.
-    Each is given as many of these as it has arguments without a default.
+    Each is given as many of these as it has arguments without a default, on the device that its weights are
+    on.
 
     tile: side of the tiles that a picture is cut into; 0 for pictures as a whole, where the sides of the
     latents must grow with the picture's in proportion. multiple: of what the sides of whole pictures are
@@ -151,11 +152,12 @@ class TorchCoder:
 
     def _call(self, end: str, *arguments: Tensor) -> Tensor:
         function, name = getattr(self, end), f"{self.name}: {end}"
+        weights = next((w for held in modules_of(function) for w in held.parameters()), torch.empty(0))
         with errors_named(name):
-            found = function(*arguments[: self._needed[end]])
+            found = function(*(a.to(weights.device) for a in arguments[: self._needed[end]]))
         if not isinstance(found, Tensor):
             raise InputError(f"{name} gave a {type(found).__name__}, not a tensor")
-        return found
+        return found.cpu()
 
     @cached_property
     def _needed(self) -> dict[str, int]:

@@ -119,7 +119,8 @@ class TwoScale(nn.Module, ABC):
 
     def shrink(self, images: Tensor, modulations: list[Tensor]) -> Tensor:
         """Images -> the coarse grid [B, coarse, H/8, W/8]."""
-        x = self.analysis_stem(F.pixel_unshuffle(images - 0.5, FINE_STEP))
+        cells = F.pixel_unshuffle(images - 0.5, FINE_STEP)
+        x = self.analysis_stem(cells.to(self.analysis_stem.weight.dtype))
         for block in self.analysis_fine:
             x = block(x, modulations.pop(0))
         x = self.analysis_down(x)

@@ -444,14 +444,16 @@ def _conditions(curves: Curves) -> str:
     table = curves.table
     words = []
     symbols = set(table["waveform"]) == {""}
-    for column in ("system", "zoo", "policy", "waveform", "channel", "csi", "equaliser"):
+    for column in ("system", "zoo", "policy", "precision", "waveform", "channel", "csi", "equaliser"):
         if column in ("csi", "equaliser") and symbols and set(table["channel"]) == {"awgn"}:
             continue
         if column == "waveform" and symbols:
             continue
         values = stated(table[column])
         if len(values) == 1:
-            name = {"system": "", "waveform": "", "channel": "", "csi": "CSI "}.get(column, f"{column} ")
+            name = {"zoo": "zoo ", "policy": "policy ", "csi": "CSI ", "equaliser": "equaliser "}.get(
+                column, ""
+            )
             words.append(name + values.pop())
     panels = curves.panels()
     if len(panels) == 1:

@@ -18,8 +18,8 @@ TOLERANCE = 0.01
 """How far below uniform's smallest frame, relatively, a frame is compared with it."""
 
 ALIKE = (
-    "system", "companion", "waveform", "channel", "csi", "equaliser", "margin", "side_info", "snr_db",
-    "sender_snr_db", "image", "repeat",
+    "system", "companion", "precision", "waveform", "channel", "csi", "equaliser", "margin", "side_info",
+    "snr_db", "sender_snr_db", "image", "repeat",
 )  # fmt: skip
 """Columns in which a policy's frames and the uniform ones that they are compared with agree."""
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.files import read_regular
+from jscc_sim.inference import PRECISIONS
 from jscc_sim.spreadsheets import unquoted
 from jscc_sim.sweeps.row import ROW_METRICS, Row
 from jscc_sim.waveforms import SYMBOLS
@@ -43,6 +44,7 @@ SCHEME = (
     "system",
     "zoo",
     "companion",
+    "precision",
     "waveform",
     "channel",
     "csi",
@@ -66,6 +68,7 @@ TEXTS = (
     "status",
     "coder",
     "companion",
+    "precision",
     "waveform",
 )
 GIVEN = ("snr_db", "sender_snr_db", "cbr_budget", "repeat", "header_margin_db")
@@ -92,7 +95,7 @@ TRUTHS = {**dict.fromkeys(("true", "1", "1.0"), True), **dict.fromkeys(("false",
 """Of an outage; where nothing was received there is none."""
 
 LATER: Mapping[str, Any] = {
-    **dict.fromkeys(("coder", "companion", "waveform"), ""),
+    **dict.fromkeys(("coder", "companion", "precision", "waveform"), ""),
     **dict.fromkeys(("papr_db", "header_margin_db"), np.nan),
     **dict.fromkeys(("data_uses", "pilot_uses", "prefix_uses", "preamble_uses"), np.nan),
 }
@@ -139,7 +142,7 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
             continue
         named, known = table[column] != "", table[digest].notna() & (table[digest].astype(str) != "")
         for told, rows in ((column, named & known), ("system", ~named & known & (column == "zoo"))):
-            if (table[rows].groupby([told, "companion"])[digest].nunique() > 1).any():
+            if (table[rows].groupby([told, "companion", "precision"])[digest].nunique() > 1).any():
                 table.loc[rows, told] += " " + table.loc[rows, digest].astype(str).str[:7]
     lost = table["outage"].astype(object).where(table["outage"].notna(), "").astype(str).str.lower()
     strange = set(lost) - TRUTHS.keys() - {""}
@@ -155,8 +158,9 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     margin = table["header_margin_db"]
     table["margin"] = margin.map("{:g}".format).where(margin.notna(), "")
     table["companion"] = table["companion"].replace("auto", "")
-    plain = table["waveform"].isin(("", SYMBOLS))  # worth a word only beside another
-    table["waveform"] = table["waveform"].where(~plain, "" if plain.all() else SYMBOLS)
+    for column, usual in (("waveform", SYMBOLS), ("precision", PRECISIONS[0])):
+        plain = table[column].isin(("", usual))  # worth a word only beside another
+        table[column] = table[column].where(~plain, "" if plain.all() else usual)
     return table
 
 

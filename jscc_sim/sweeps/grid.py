@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tomllib
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from numbers import Integral, Real
@@ -34,6 +34,7 @@ from jscc_sim.plugins import absolute, errors_named, plugin_sha256, short
 from jscc_sim.sweeps.row import check_columns
 from jscc_sim.sweeps.trial import Trial, pixels_sha256
 from jscc_sim.systems.base import System
+from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr, whole
@@ -183,6 +184,11 @@ class Grid:
             return cls(**_arguments(content, folder))
         except InputError as error:
             raise InputError(f"grid {path}: {error}") from None
+
+    def on(self, device: str) -> Grid:
+        """The same with the networks of block-jscc on a device, see inference.Arithmetic."""
+        systems = [replace(s, device=device) if s.name == BLOCK_JSCC else s for s in self.specs]
+        return replace(self, systems=systems)
 
     def trials(self) -> list[Trial]:
         """Every point once, those of one image together. Reads each picture and loads each system's

@@ -66,7 +66,8 @@ class Row:
     knows what no sender can. companion: whether a zoo may use it; header_margin_db: None for the default;
     format: of the system. channel_sha256: of a plug-in, empty for others. coder: what coded the frame, where
     a system has several: a zoo's own coders or its companion, a digital chain's mode; empty elsewhere.
-    papr_db: of what was sent. waveform: None in rows of older programs, which knew symbols alone.
+    papr_db: of what was sent. waveform, precision, device: None in rows of older programs, which knew symbols
+    alone, and networks in fp32 on the CPU.
     data_uses, pilot_uses, prefix_uses, preamble_uses: what the uses carried. metrics: column -> value of
     metrics without a field here. ratio_blocks: channel uses of a ratio -> number of blocks. What was
     measured is None unless the status is ok; so is
@@ -117,6 +118,8 @@ class Row:
     papr_db: float | None = None
     channel_sha256: str | None = None
     waveform: str | None = None
+    precision: str | None = None
+    device: str | None = None
     data_uses: int | None = None
     pilot_uses: int | None = None
     prefix_uses: int | None = None

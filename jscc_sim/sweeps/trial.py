@@ -10,6 +10,7 @@ from typing import Any
 
 from jscc_sim.channels import Channel
 from jscc_sim.images import Picture
+from jscc_sim.inference import PRECISIONS
 from jscc_sim.plugins import digest, short
 from jscc_sim.sweeps.row import Row
 from jscc_sim.systems.fingerprint import Fingerprint
@@ -101,6 +102,7 @@ class Trial:
         genie = ", genie" if spec.side_info == "genie" else ""
         own = f" {spec.policy}, zoo {spec.zoo}" if spec.zoo else ""
         own += " alone" if spec.companion == "none" else ""
+        own += f" in {spec.precision}" if spec.precision != PRECISIONS[0] else ""
         margin = spec.header_margin_db
         own += "" if margin is None else f", header margin {margin:g} dB"
         return (
@@ -137,6 +139,8 @@ class Trial:
             channel_sha256=self.channel_sha256,
             csi=self.csi,
             waveform=self.waveform,
+            precision=spec.precision,
+            device=spec.device,
             snr_db=self.snr_db,
             sender_snr_db=self.snr_db if believed is None else believed,
             cbr_fraction=str(self.cbr),

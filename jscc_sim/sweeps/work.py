@@ -15,7 +15,7 @@ import numpy as np
 from jscc_sim.channels import Channel, channel_sha256
 from jscc_sim.errors import BudgetError, InputError, JsccError, one_line
 from jscc_sim.images import Picture, read_picture
-from jscc_sim.inference import one_thread
+from jscc_sim.inference import PRECISIONS, one_thread
 from jscc_sim.metrics import DEFAULT, Metric, load_metrics, measure
 from jscc_sim.plugins import plugin_sha256, short
 from jscc_sim.sweeps.row import FAILED, INFEASIBLE, OK, ROW_METRICS, Row
@@ -68,6 +68,8 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         companion,
         float(row["sender_snr_db"]),
         None if margin in ("", None) or math.isnan(float(margin)) else float(margin),
+        _text(row.get("precision")) or PRECISIONS[0],  # older rows name none
+        _text(row.get("device")) or "cpu",
     )
     picture = read_picture(path)
     height, width = picture.shape[:2]

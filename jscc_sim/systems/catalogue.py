@@ -47,7 +47,10 @@ _ANALOG_OPTIONS = ("zoo", "equaliser", "header_margin_db")
 _CODED_OPTIONS = ("zoo", "equaliser")
 SYSTEMS = {
     BLOCK_JSCC: (
-        ("zoo", "policy", "complexity", "companion", "equaliser", "side_info", "header_margin_db"),
+        (
+            *("zoo", "policy", "complexity", "companion", "equaliser", "side_info", "header_margin_db"),
+            *("precision", "device", "threads"),
+        ),
         "Adaptive block-wise JSCC, the project's own.",
     ),
     "CODEC+ldpc[:MODE|:csit]": (_CODED_OPTIONS, "A file of the codec, 5G LDPC and QAM, really decoded."),
@@ -72,6 +75,9 @@ OPTIONS = {
     "equaliser": "none, zf or mmse",
     "side_info": "transmitted or genie",
     "header_margin_db": "dB below the sender's SNR that the header is made for",
+    "precision": "fp32 or bf16",
+    "device": "cpu, cuda or cuda:N",
+    "threads": "of the processor, for the networks",
 }
 """Of the systems: options of `jscc-sim transmit`, keys of [[systems]]."""
 

@@ -17,6 +17,7 @@ from jscc_sim.checkpoint import MANIFEST
 from jscc_sim.coding.protection import check_margin_db
 from jscc_sim.complexity import ComplexityEstimator, estimator_name, load_estimator
 from jscc_sim.errors import InputError
+from jscc_sim.inference import PRECISIONS, Arithmetic
 from jscc_sim.plugins import ByValue, absolute, errors_named, short
 from jscc_sim.systems.base import System
 from jscc_sim.systems.block_jscc import BlockJSCC
@@ -33,6 +34,9 @@ DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"
 NUMBERS = ("sender_snr_db", "header_margin_db")
 """Fields of a spec that are numbers, or None."""
 
+ARITHMETIC = ("device", "precision", "threads")
+"""Fields of a spec that say how networks compute."""
+
 
 @dataclass(frozen=True)
 class SystemSpec:
@@ -41,7 +45,8 @@ class SystemSpec:
     `SystemSpec.of` makes a spec of a System. zoo, policy, complexity, companion: empty for block-jscc's
     defaults; other systems have none of them, but for a zoo if they are learned; companion: `none` for a
     zoo's own coders alone; sender_snr_db: what the sender believes, None for the truth; header_margin_db: see
-    coding.protection.Protection. Raises InputError, naming field, value and limit."""
+    coding.protection.Protection; device, precision, threads: see inference.Arithmetic, of block-jscc.
+    Raises InputError, naming field, value and limit."""
 
     name: str
     zoo: str = ""
@@ -52,6 +57,9 @@ class SystemSpec:
     companion: str = ""
     sender_snr_db: float | None = None
     header_margin_db: float | None = None
+    precision: str = PRECISIONS[0]
+    device: str = "cpu"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -64,7 +72,7 @@ class SystemSpec:
                 value = estimator_name(value)
             if value is not getattr(self, field.name):
                 object.__setattr__(self, field.name, value)
-            if field.name not in NUMBERS and not isinstance(value, str):
+            if field.name not in (*NUMBERS, "threads") and not isinstance(value, str):
                 raise InputError(f"system: {field.name} = {value!r} is not a string")
         for name, allowed in (("equaliser", EQUALISERS), ("side_info", SIDE_INFO)):
             if getattr(self, name) not in allowed:
@@ -82,6 +90,7 @@ class SystemSpec:
                 f"system: header_margin_db = {self.header_margin_db:g}: with a genie's side information no "
                 "header is sent"
             )
+        _ = self.arithmetic
         if self.name == BLOCK_JSCC:
             for name, default in DEFAULTS.items():
                 object.__setattr__(self, name, getattr(self, name) or default)
@@ -97,9 +106,15 @@ class SystemSpec:
                 ("complexity", ""),
                 ("companion", ""),
                 ("side_info", SIDE_INFO[0]),
+                *((name, getattr(Arithmetic(), name)) for name in ARITHMETIC),
             ):
                 if getattr(self, name) != none:
                     raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """Of its networks. Raises InputError."""
+        return Arithmetic(**{name: getattr(self, name) for name in ARITHMETIC})
 
     def within(self, folder: Path) -> SystemSpec:
         """The same with Python files and zoo folders, given relative to `folder`, found from anywhere."""
@@ -134,6 +149,7 @@ class SystemSpec:
         if type(system) is BlockJSCC:
             zoo = system.zoo
             words |= {"zoo": zoo.name, "policy": system.policy, "complexity": system.estimator}
+            words |= vars(zoo.arithmetic)
             words["side_info"] = SIDE_INFO[genie]
             name, companions = BLOCK_JSCC, list(COMPANIONS)
         else:
@@ -148,7 +164,7 @@ class SystemSpec:
 
     def load_zoo(self) -> Zoo:
         """Of block-jscc, with its companion or without."""
-        zoo = load_zoo(self.zoo)
+        zoo = load_zoo(self.zoo).computing(self.arithmetic)
         return zoo if self.companion == COMPANIONS[0] else zoo.alone()
 
     def load(self, zoo: Zoo | None = None) -> System:
@@ -166,7 +182,8 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
     """The system of a spec with all it needs in memory, once a process; systems of one zoo share it.
     Raises InputError if it no longer has that fingerprint."""
     own = spec.name == BLOCK_JSCC
-    system = spec.load(_load_zoo(spec.zoo, spec.companion, fingerprint.zoo_sha256) if own else None)
+    zoo = _load_zoo(spec.zoo, spec.companion, spec.arithmetic, fingerprint.zoo_sha256) if own else None
+    system = spec.load(zoo)
     if Fingerprint.of(system) != fingerprint:
         shown = spec.label
         what = f"policy {shown.policy} or estimator {shown.complexity}" if own else f"system {shown.name}"
@@ -177,8 +194,8 @@ def load_system(spec: SystemSpec, fingerprint: Fingerprint) -> System:
 
 
 @lru_cache(maxsize=8)
-def _load_zoo(name: str, companion: str, sha256: str) -> Zoo:
-    zoo = SystemSpec(BLOCK_JSCC, name, companion=companion).load_zoo()
+def _load_zoo(name: str, companion: str, arithmetic: Arithmetic, sha256: str) -> Zoo:
+    zoo = SystemSpec(BLOCK_JSCC, name, companion=companion, **vars(arithmetic)).load_zoo()
     if zoo.sha256 != sha256:
         raise InputError(f"zoo {name} changed since the sweep began")
     return zoo
