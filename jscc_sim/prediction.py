@@ -6,6 +6,7 @@ SNR that is left after the frame's gain: one small table per zoo, fitted on AWGN
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +32,21 @@ class Predictor:
         if self.high.shape != (inputs,) or {self.mse.shape, self.energy.shape} != {(ratios, terms)}:
             raise ValueError(f"tables {self.mse.shape} and {self.energy.shape} for {inputs} inputs")
 
-    def predict_mse(self, features: Table, sender_snr_db: float, left_db: float) -> Table:
-        """features: [N, 8]. Returns [N, R], never rising with the ratio; 8-bit units squared."""
-        table = np.exp2(self.basis(features, sender_snr_db, left_db) @ self.mse.T)
-        return np.asarray(np.minimum.accumulate(table, axis=1), dtype=np.float64)
+    def mse_left(self, features: Table, sender_snr_db: float) -> Callable[[float], Table]:
+        """features: [N, 8]. Returns the [N, R] errors as a function of the SNR that is left in dB, never
+        rising with the ratio; 8-bit units squared. The logarithm is a parabola in it: three points tell it
+        all."""
+        low, high = float(self.low[-1]), float(self.high[-1])
+        points = (self.basis(features, sender_snr_db, x) @ self.mse.T for x in (low, (low + high) / 2, high))
+        least, middle, most = points
+        slope, bend = (most - least) / 2, (most + least) / 2 - middle
+
+        def mse(left_db: float) -> Table:
+            x = (2 * min(max(left_db, low), high) - low - high) / (high - low)
+            table = np.exp2(middle + x * (slope + x * bend))
+            return np.asarray(np.minimum.accumulate(table, axis=1), dtype=np.float64)
+
+        return mse
 
     def predict_energy(self, features: Table, sender_snr_db: float) -> Table:
         """features: [N, 8]. Returns [N, R] energies before the frame's gain; 0 for ratio 0."""

@@ -256,6 +256,18 @@ def test_zoo_listing(capsys):
         assert word in shown
 
 
+@pytest.mark.parametrize(("zoo", "columns"), [("linear", 1), ("conv-small", 2)])
+def test_bench_compares_each_arithmetic_with_single_precision(zoo, columns, monkeypatch, capsys):
+    for name in ("MANY_BLOCKS", "TWIN_BLOCKS"):
+        monkeypatch.setattr(bench, name, 4)
+    assert main(["bench", "--zoo", zoo, "--size", "64x96", "--runs", "1"]) == 0
+    table = {line.split("  ")[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    assert len(table["total"]) >= 1 + columns
+    assert float(table["times fp32"][2]) == 1
+    stages = sum(float(table[stage][1]) for stage in bench.STAGES)
+    assert stages == pytest.approx(float(table["total"][1]), rel=0.5)
+
+
 @pytest.mark.parametrize(("platform", "shown"), [("linux", "2.00 GiB"), ("darwin", "0.00 GiB")])
 def test_peak_memory_in_the_units_of_the_system(platform, shown, monkeypatch):
     pytest.importorskip("resource")

@@ -239,3 +239,20 @@ print([name for name in sys.modules if name.split(".")[0] in {"torch", "sionna"}
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_once_a_block_is_lost_later_batches_are_not_tried():
+    """Where all are needed; what is not tried cannot pass its CRC."""
+    rng = np.random.default_rng(0)
+    k, n, count = 1024, 2048, 80  # 32 blocks a batch
+    blocks = crc.attach(rng.integers(0, 2, (count, k - crc.CRC_BITS), np.uint8))
+    llrs = 20.0 * ldpc.encode(blocks, n) - 10
+    llrs[3] = rng.normal(size=n)
+    all_tried = ldpc.decode_until(crc.holds, llrs, k)
+    given_up = ldpc.decode_until(crc.holds, llrs, k, all_or_none=True)
+    whole = np.arange(count) != 3
+    assert (crc.holds(all_tried) == whole).all()
+    assert (crc.holds(given_up) == (whole & (np.arange(count) < 32))).all()
+    assert (given_up[:3] == blocks[:3]).all()
+    llrs[3] = 20.0 * ldpc.encode(blocks[3:4], n) - 10
+    assert (ldpc.decode_until(crc.holds, llrs, k, all_or_none=True) == blocks).all()

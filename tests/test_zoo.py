@@ -63,6 +63,15 @@ def predictor(seed=0):
     return Predictor(low, high, rng.normal(size=(3, 66)) / 10, rng.normal(size=(3, 66)) / 10)
 
 
+@pytest.mark.parametrize("left_db", [-40.0, 0.0, 3.7, 11.0, 60.0])
+def test_errors_by_the_snr_left_are_the_regression(left_db):
+    rng, found = np.random.default_rng(1), predictor()
+    features = rng.uniform(-1, 22, (50, 8))
+    expected = np.exp2(found.basis(features, 7.3, left_db) @ found.mse.T)
+    expected = np.minimum.accumulate(expected, axis=1)
+    np.testing.assert_allclose(found.mse_left(features, 7.3)(left_db), expected, rtol=1e-12)
+
+
 def edit(zoo, **fields):
     """The manifest with fields set, as a careless hand would."""
     path = zoo.folder / MANIFEST

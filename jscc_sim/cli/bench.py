@@ -1,28 +1,31 @@
-"""`bench`: where the time goes, and what the compiled estimator gains over plain NumPy."""
+"""`bench`: where the time goes, by each arithmetic of the networks, and beside yardsticks run with them."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.allocation import BlockStatistics, Lagrangian, load_policy
+from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, load_policy
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN
 from jscc_sim.complexity import features
 from jscc_sim.errors import InputError
 from jscc_sim.header import check_size
 from jscc_sim.images import Picture, pixel_limit, read_picture
-from jscc_sim.systems.base import Transmission
+from jscc_sim.inference import PRECISIONS, Arithmetic, inference
+from jscc_sim.metrics import DEFAULT
 from jscc_sim.systems.block_jscc import BlockJSCC
 from jscc_sim.units import RatioSet, budget_uses, parse_cbr
-from jscc_sim.zoo import load_zoo
+from jscc_sim.zoo import Zoo, load_zoo
 
 SNR_DB, CBR = 10.0, parse_cbr("1/16")
 STAGES = ("complexity", "allocation", "encode", "frame", "channel", "decode", "reassembly")
@@ -37,30 +40,80 @@ def bench(arguments: argparse.Namespace) -> int:
         raise InputError(f"--runs {arguments.runs} is below 1")
     policy, zoo = load_policy(arguments.policy), load_zoo(arguments.zoo)
     picture = photograph(height, width)
-    system = BlockJSCC(zoo, policy)
-    system.prepare()
-    budget = budget_uses(CBR, height, width)
-
-    def send() -> Transmission:
-        return system.transmit(picture, AWGN(SNR_DB), budget, np.random.default_rng(0))
-
-    send()
-    sent, totals = [], []
-    for _ in range(arguments.runs):
-        started = time.perf_counter()
-        sent.append(send())
-        totals.append(time.perf_counter() - started)
-    total = statistics.median(totals)
     print(f"{height}x{width}, zoo {arguments.zoo}, policy {arguments.policy}, AWGN {SNR_DB:g} dB, CBR {CBR},")
-    print(f"median of {arguments.runs} warm runs\n\n{'stage':<12} {'seconds':>8} {'share':>7}")
-    for stage in STAGES:
-        seconds = statistics.median(run.seconds[stage] for run in sent)
-        print(f"{stage:<12} {seconds:>8.4f} {seconds / total:>7.1%}")
-    print(f"{'total':<12} {total:>8.4f}   {height * width / total / 1e6:.2f} megapixels per second")
+    print(f"seconds, median of {arguments.runs} warm runs that take turns\n")
+    _bench_stages(picture, zoo, policy, arguments.runs)
     print(f"peak memory  {_peak_memory()}\n")
+    _bench_metrics(picture, arguments.runs)
     _bench_estimator(picture, arguments.runs)
     _bench_allocation(zoo.ratios, arguments.runs)
     return 0
+
+
+def arithmetics(zoo: Zoo) -> dict[str, Arithmetic]:
+    """What this machine can compute a zoo's networks by; the usual one first."""
+    if zoo.manifest["bank"] == "linear":
+        return {"fp32": Arithmetic()}
+    import torch
+
+    found = {}
+    for threads in (1, 2)[: os.cpu_count()]:
+        for precision in PRECISIONS:
+            found[precision + (f", {threads} threads" if threads > 1 else "")] = Arithmetic(
+                precision=precision, threads=threads
+            )
+    for precision in PRECISIONS if torch.cuda.is_available() else ():
+        found[f"cuda {precision}"] = Arithmetic("cuda", precision)
+    return found
+
+
+def _bench_stages(picture: Picture, zoo: Zoo, policy: AllocationPolicy, runs: int) -> None:
+    """Whole transmissions, stage by stage. The yardstick: as many multiplications in one matrix product."""
+    height, width = picture.shape[:2]
+    budget = budget_uses(CBR, height, width)
+    systems = {name: BlockJSCC(zoo.computing(how), policy) for name, how in arithmetics(zoo).items()}
+    seconds: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+    for turn in range(runs + 1):
+        for name, system in systems.items():
+            if turn == 0:
+                system.prepare()
+            started = time.perf_counter()
+            sent = system.transmit(picture, AWGN(SNR_DB), budget, np.random.default_rng(0))
+            total = time.perf_counter() - started
+            if turn > 0:
+                seconds[name].append({**sent.seconds, "total": total})
+    medians = {
+        name: {stage: statistics.median(run[stage] for run in taken) for stage in (*STAGES, "total")}
+        for name, taken in seconds.items()
+    }
+    totals = [found["total"] for found in medians.values()]
+    print(f"{'stage':<12}", *(f"{name:>16}" for name in medians))
+    for stage in (*STAGES, "total"):
+        print(f"{stage:<12}", *(f"{found[stage]:>16.4f}" for found in medians.values()))
+    print(f"{'megapixels/s':<12}", *(f"{height * width / total / 1e6:>16.2f}" for total in totals))
+    print(f"{'times fp32':<12}", *(f"{totals[0] / total:>16.2f}" for total in totals))
+    macs = zoo.bank.macs_per_pixel * height * width
+    product = _median(lambda: _matrix_product(macs), 3)
+    print(f"\nthe networks take {macs / 1e9:.1f} billion multiplications, in single precision on one thread")
+    print(f"{(medians['fp32']['encode'] + medians['fp32']['decode']) / product:.2f} times as long as one "
+          f"product of matrices of as many, {product:.3f} s")  # fmt: skip
+
+
+def _matrix_product(multiplications: float) -> None:
+    """Of square matrices of single precision, on one thread."""
+    import torch
+
+    side = max(round(multiplications ** (1 / 3)), 1)
+    with inference():
+        torch.ones(side, side) @ torch.ones(side, side)
+
+
+def _bench_metrics(picture: Picture, runs: int) -> None:
+    noise = np.random.default_rng(0).normal(0, 8, picture.shape)
+    noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    for metric in DEFAULT:
+        print(f"{metric.label:<12} {_median(lambda: metric(noisy, picture), runs):>16.4f}")  # noqa: B023
+    print()
 
 
 def _peak_memory() -> str:
@@ -103,10 +156,9 @@ def _bench_estimator(picture: Picture, runs: int) -> None:
     blocks = split(picture)[0][:TWIN_BLOCKS]
     fast = _median(lambda: features(blocks), runs)
     slow = _median(lambda: np.array([plain_features(block) for block in blocks]), runs)
-    print(
-        f"estimator, {len(blocks)} blocks: {fast * 1e3:.2f} ms compiled, {slow * 1e3:.1f} ms in plain NumPy,"
-    )
-    print(f"{slow / fast:.0f} times faster")
+    rate, cores = blocks.nbytes / fast / 1e9, numba.get_num_threads()
+    print(f"estimator, {len(blocks)} blocks: {fast * 1e3:.2f} ms compiled, {rate:.2f} GB/s on {cores} cores,")
+    print(f"{slow / fast:.0f} times as fast as plain NumPy, {slow * 1e3:.1f} ms")
 
 
 def _bench_allocation(ratios: RatioSet, runs: int) -> None:

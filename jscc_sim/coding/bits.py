@@ -16,7 +16,8 @@ def to_bits(value: int, width: int) -> Bits:
     """[width] bits of a number in 0 to 2**width - 1."""
     if not 0 <= value < 1 << width:
         raise InputError(f"{value} does not fit into {width} bits")
-    return np.array([value >> shift & 1 for shift in reversed(range(width))], dtype=np.uint8)
+    whole = np.frombuffer(int(value).to_bytes(-(-width // 8), "big"), np.uint8)
+    return np.unpackbits(whole)[len(whole) * 8 - width :]
 
 
 def to_int(bits: Bits) -> int:

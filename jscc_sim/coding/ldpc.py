@@ -70,9 +70,11 @@ def decode_until(
     k: int,
     bits_per_symbol: int | None = None,
     most: int = MOST_ITERATIONS,
+    all_or_none: bool = False,
 ) -> Bits:
     """As `decode`, but a block is done as soon as `good` says so, [B, k] -> [B], and the others go on for
-    up to `most` iterations, a multiple of ROUND: for a CRC that can tell."""
+    up to `most` iterations, a multiple of ROUND: for a CRC that can tell. all_or_none: once a block is lost
+    those of later batches are not tried, and are zeros."""
     import torch
 
     decoder, chunks = _begin(llrs, k, bits_per_symbol)
@@ -90,7 +92,10 @@ def decode_until(
                 kept = torch.from_numpy(more)
                 open_, soft, state = open_[more], soft[kept], state[kept]
             found.append(bits)
-    return np.concatenate(found)
+            if all_or_none and not good(bits).all():
+                break
+    bits = np.concatenate(found)
+    return np.pad(bits, ((0, len(llrs) - len(bits)), (0, 0)))
 
 
 def _begin(llrs: NDArray[np.float64], k: int, bits_per_symbol: int | None) -> tuple[Any, Sequence[Any]]:

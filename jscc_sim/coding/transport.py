@@ -37,10 +37,11 @@ def encode(bits: Bits, scheme: Scheme, block_bits: int, scrambled: bool = True) 
 
 
 def decode(
-    heard: Equalised, scheme: Scheme, block_bits: int, scrambled: bool = True
+    heard: Equalised, scheme: Scheme, block_bits: int, scrambled: bool = True, all_or_none: bool = False
 ) -> tuple[Bits, NDArray[np.bool_]]:
-    """heard: [blocks * scheme.uses]. Returns the content bits, and [blocks] if each CRC holds."""
-    return decode_blocks(soft_blocks(heard, scheme, block_bits, scrambled), scheme, block_bits)
+    """heard: [blocks * scheme.uses]; all_or_none: see ldpc.decode_until. Returns the content bits, and
+    [blocks] if each CRC holds."""
+    return decode_blocks(soft_blocks(heard, scheme, block_bits, scrambled), scheme, block_bits, all_or_none)
 
 
 def soft_blocks(
@@ -54,10 +55,10 @@ def soft_blocks(
 
 
 def decode_blocks(
-    soft: NDArray[np.float64], scheme: Scheme, block_bits: int
+    soft: NDArray[np.float64], scheme: Scheme, block_bits: int, all_or_none: bool = False
 ) -> tuple[Bits, NDArray[np.bool_]]:
-    """What `soft_blocks` gives -> what `decode` returns."""
-    blocks = ldpc.decode_until(_holds, soft, block_bits, scheme.bits_per_symbol)
+    """What `soft_blocks` gives -> what `decode` returns. all_or_none: see ldpc.decode_until."""
+    blocks = ldpc.decode_until(_holds, soft, block_bits, scheme.bits_per_symbol, all_or_none=all_or_none)
     content, whole = crc.check(blocks, crc.LONG_CRC_BITS)
     return content.reshape(-1), whole
 

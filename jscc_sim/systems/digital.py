@@ -170,7 +170,7 @@ class Digital(LinkSystem):
                 raise ImpossibleFrameError(f"file of {parts.uses} uses, {arrived} arrived")
             bits, whole = received_bits(equalised.part(start, start + parts.uses), parts)
             if not whole.all():
-                raise OutageError(f"{int((~whole).sum())} of {parts.blocks} code blocks are lost")
+                raise OutageError(f"code blocks are lost, of the file's {parts.blocks}")
         with watch.stage("decode"):
             picture = self.codec.decompress(np.packbits(bits[: 8 * length]).tobytes())
         return Reception(picture, watch.seconds)
@@ -218,11 +218,14 @@ def transmitted(bits: Bits, parts: Parts) -> NDArray[np.complex64]:
 
 
 def received_bits(heard: Equalised, parts: Parts) -> tuple[Bits, NDArray[np.bool_]]:
-    """The reverse, from what arrived of them: the content bits, and [blocks] if each CRC holds."""
+    """The reverse, from what arrived of them: the content bits, and [blocks] if each CRC holds. Once a block
+    is lost, and the file with it, not all others are tried."""
     block_after_block = heard.at(np.argsort(parts.order(), kind="stable"))
     ends = parts.main.uses, parts.uses
     found = [
-        transport.decode(block_after_block.part(start, end), part.mode.scheme, part.mode.block_bits)
+        transport.decode(
+            block_after_block.part(start, end), part.mode.scheme, part.mode.block_bits, all_or_none=True
+        )
         for start, end, part in zip((0, parts.main.uses), ends, parts, strict=True)
         if part.blocks
     ]

@@ -28,11 +28,11 @@ def predicted(
     """The blocks with tables from a zoo's calibration, averaged over what fading leaves of the SNR.
     described: [N, 8] their features."""
     energy, snrs_db = predictor.predict_energy(described, sender_snr_db), belief.effective_snrs_db()
+    mse_left = predictor.mse_left(described, sender_snr_db)
 
     def mse_given(mean_energy: float) -> Floats:
         lost_db = 10 * math.log10(max(mean_energy, 1e-12))
-        tables = [predictor.predict_mse(described, sender_snr_db, snr - lost_db) for snr in snrs_db]
-        return np.asarray(np.mean(tables, axis=0))
+        return np.asarray(np.mean([mse_left(snr - lost_db) for snr in snrs_db], axis=0))
 
     uniform = Uniform().allocate(blocks, ratios, budget)
     mean_energy = float(energy[np.arange(len(uniform)), uniform].sum()) / max(ratios.spent(uniform), 1)
