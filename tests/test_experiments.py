@@ -191,3 +191,34 @@ def test_a_comparison_of_several_at_once_or_of_none_is_refused(work):
     lossless = both.assign(psnr_db=both["psnr_db"].where(both["image"] != "0.png"))
     (line, *_) = comparison(work, lossless, "--by", "policy", system="lagrangian", beside="uniform")[0]
     assert line.endswith("of 3 images; 1 images have no PSNR of both")
+
+
+def everything(*words):
+    command = [sys.executable, "-m", "experiments", *map(str, words)]
+    return subprocess.run(command, cwd=EXPERIMENTS.parent, capture_output=True, text=True, check=False)
+
+
+def test_all_results_are_a_command(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    said = everything("--images", tmp_path / "pictures", "--dry-run", "--workers", 2)
+    assert said.returncode == 0, said.stderr
+    tables = (EXPERIMENTS.parent / "results").glob("*.json")
+    made_by = {json.loads(path.read_text())["command"].split()[1] for path in tables}
+    for name in made_by - {"experiments/power.py"}:
+        assert f"python {name} " in said.stdout, "a committed table that the command does not make"
+    assert "power: left out, --train is not given" in said.stdout
+    assert float(said.stdout.splitlines()[-1].split()[0]) > 0
+
+
+def test_what_fails_of_all_results_is_named(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    pictures = tmp_path / "pictures"
+    said = everything("--images", pictures, "--train", pictures, "--only", "power", "--out", tmp_path / "out")
+    assert said.returncode == 1
+    assert "failed: power; the same command tries them again" in said.stderr
+
+
+def test_all_results_of_no_pictures_are_refused(tmp_path):
+    said = everything("--images", tmp_path / "none", "--dry-run")
+    assert said.returncode == 2
+    assert said.stderr.endswith("none is no folder of pictures\n")
