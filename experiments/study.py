@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from jscc_sim.images import BUILTIN, list_pictures, write_whole
 from jscc_sim.plots import save_figure
 from jscc_sim.plots.table import CONTRACT, check_table, read_references
 from jscc_sim.statistics import interval
-from jscc_sim.sweeps import Grid, LocalProcesses, Trial, run, table
+from jscc_sim.sweeps import Given, Grid, LocalProcesses, Trial, run, table
 from jscc_sim.sweeps.row import git_commit
 
 REFERENCES = Path(__file__).resolve().parent.parent / "results" / "reference"
@@ -66,7 +67,10 @@ class Study:
         Prints how long that took. Ends the program if a trial fails."""
         trials: dict[str, Trial] = {trial.key: trial for grid in grids for trial in grid.trials()}
         store, started = self.folder / "rows.sqlite", time.monotonic()
-        outcome = run(list(trials.values()), store, LocalProcesses(self.options.workers), progress=True)
+        with ThreadPoolExecutor(1) as here:  # one worker needs no process, which would load all again
+            count = self.options.workers
+            workers = Given(here) if count == 1 else LocalProcesses(count)
+            outcome = run(list(trials.values()), store, workers, progress=True)
         minutes = (time.monotonic() - started) / 60
         print(f"{len(trials)} trials with {self.options.workers} workers: {minutes:.1f} minutes")
         for coordinates, error in outcome.failures:

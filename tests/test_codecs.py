@@ -40,7 +40,8 @@ def test_the_best_that_fits(name, monkeypatch, tmp_path):
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     codec = find_codec(name)
     file = codec._files(PICTURE)
-    sizes = np.array([len(file(level)) for level in range(0, codec.levels, -(-codec.levels // 160))])
+    tried = 40 if name == "vvc" else 160  # a program is started for each
+    sizes = np.array([len(file(level)) for level in range(0, codec.levels, -(-codec.levels // tried))])
     for share in (0.02, 0.1, 0.35, 0.6, 0.9, 1.0):
         largest = round(sizes[0] + share * np.ptp(sizes))
         data = codec.compress(PICTURE, 8 * largest + 7)

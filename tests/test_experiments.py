@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -28,9 +32,24 @@ STUDIES = (
 )
 
 
-def script(name, *words, cwd):
+def process(name, *words, cwd):
+    """As anybody runs it."""
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def script(name, *words, cwd):
+    """The same in this process, which has everything loaded."""
+    path = str(EXPERIMENTS / f"{name}.py")
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", [path, *map(str, words)])
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +152,7 @@ def test_a_script_of_validation_pictures_says_something_of_each_point(work, name
 
 
 def test_what_goes_wrong_is_one_sentence(work):
-    done = script("fading", "--images", "nowhere", cwd=work)
+    done = process("fading", "--images", "nowhere", cwd=work)
     assert done.returncode == 2
     assert done.stderr == "fading.py: nowhere is not a folder of images\n"
 

@@ -22,7 +22,6 @@ from jscc_sim.zoo import load_zoo
 
 LINK = ["--cbr", "1/12", "--snr-db", "7"]
 SETTINGS = [
-    {},
     {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"},
     {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
 ]

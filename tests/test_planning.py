@@ -28,7 +28,7 @@ from jscc_sim.systems.planning import plan_frame
 from jscc_sim.units import STANDARD_RATIOS, RatioSet, budget_uses
 from jscc_sim.zoo import load_zoo
 
-PICTURES, DRAWS = 128, 80
+PICTURES, DRAWS = 32, 80
 SNRS_DB = (-12.0, -2.0, 3.0, 10.0, 25.0)
 LARGEST_STEP = 256
 LINEAR = load_zoo("linear")
@@ -97,11 +97,6 @@ def check_plan(grid, blocks, policy, budget, snr_db, cost):
 draws = {"all": 0, "fitting": 0}
 
 
-@given(sizes, seeds)
-@settings(
-    max_examples=PICTURES, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
 def plan_one_picture(size, seed):
     rng = np.random.default_rng(seed)
     grid = BlockGrid(*size)
@@ -117,10 +112,16 @@ def plan_one_picture(size, seed):
         draws["fitting"] += fits
 
 
-def test_no_budget_is_ever_exceeded():
+@pytest.mark.parametrize("pictures", [PICTURES, pytest.param(4 * PICTURES, marks=pytest.mark.slow)])
+def test_no_budget_is_ever_exceeded(pictures):
     draws.update(all=0, fitting=0)
-    plan_one_picture()
-    assert draws["all"] >= 10_000
+    given(sizes, seeds)(
+        settings(
+            max_examples=pictures, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        )(plan_one_picture)
+    )()  # fmt: skip
+    assert draws["all"] >= 0.97 * pictures * DRAWS
     assert 0.2 < draws["fitting"] / draws["all"] < 0.95  # the draws try both outcomes
 
 
