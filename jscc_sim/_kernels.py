@@ -39,6 +39,9 @@ _REORDER = {"reassoc", "contract", "arcp"}
 """Sums may be reordered, which lets them use the vector units; infinities keep their meaning."""
 
 
+MANY = 2048
+"""Rows of a kernel that several threads share."""
+
 _alone = threading.Lock()
 
 
@@ -86,13 +89,18 @@ def _njit(parallel: bool = False) -> Callable[[F], F]:
 
 def _parallel(function: F) -> F:
     """A kernel whose outermost loop is shared by threads; each turn writes its own row, so that their number
-    changes nothing."""
+    changes nothing. Fewer rows than MANY take one thread: to wait for another would take longer."""
     kernel = _njit(parallel=True)(function)
 
     @wraps(function)
-    def launched(*arguments: object) -> object:
+    def launched(rows: Any, *arguments: object) -> object:
         _launch_threads()
-        return kernel(*arguments)
+        threads = numba.get_num_threads()
+        numba.set_num_threads(threads if len(rows) >= MANY else 1)
+        try:
+            return kernel(rows, *arguments)
+        finally:
+            numba.set_num_threads(threads)
 
     return cast(F, launched)
 
