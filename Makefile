@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint format bench clean
+.PHONY: help run test test-slow lint format bench docs clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ format: $(INSTALLED) ## format the code
 
 bench: $(INSTALLED) ## seconds of each stage, and the estimator against its NumPy twin
 	$(BIN)/jscc-sim bench
+
+docs: $(INSTALLED) ## build the documentation into build/docs, its tutorials executed; needs no network
+	$(BIN)/sphinx-build -W --keep-going -q -E docs build/docs
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info out
