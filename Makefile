@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint format bench results clean
+.PHONY: help run test test-slow lint format bench results docs clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +15,10 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $(INSTALLED)
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	@touch $@
 
 run: $(INSTALLED) ## send a photograph with two policies; a table, and a figure in out/
 	$(BIN)/python experiments/first_run.py
@@ -39,6 +43,9 @@ bench: $(INSTALLED) ## seconds of each stage, and the estimator against its NumP
 
 results: $(INSTALLED) ## make all of results/ again: IMAGES=FOLDER, TRAIN=FOLDER, WORKERS=2
 	$(BIN)/python -m experiments --images $(IMAGES) $(if $(TRAIN),--train $(TRAIN)) --workers $(or $(WORKERS),2)
+
+docs: $(VENV)/.docs ## build the documentation into build/docs, its tutorials executed; needs no network
+	$(BIN)/sphinx-build -W --keep-going -q -E docs build/docs
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info out
