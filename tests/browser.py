@@ -1,10 +1,12 @@
 """A real browser, driven through Chromium's own debugging pipe: no further package."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from itertools import count
 
@@ -13,24 +15,33 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usa
            "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--remote-debugging-pipe")  # fmt: skip
 
+LAUNCHER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads its descriptor 3 and writes 4."""
+
 
 class Browser:
-    """One window. requests: the addresses that pages asked the network for; errors: what they raised, or were refused."""
+    """One window. requests: the addresses that pages asked the network for; errors: what they raised, or were
+    refused."""
 
     def __init__(self, profile):
         for_it, to_write = os.pipe()
         to_read, from_it = os.pipe()
-        # The browser reads its descriptor 3 and writes 4, which a shell gives it whatever the numbers are here.
-        shell = ["sh", "-c", f'exec "$0" "$@" 3<&{for_it} 4>&{from_it}']
-        command = [*shell, CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+        given = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (for_it, from_it)]  # apart from 3 and 4
+        command = [sys.executable, "-c", LAUNCHER, *map(str, given), CHROMIUM, *OPTIONS]
+        command += [f"--user-data-dir={profile}", "about:blank"]
         quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, pass_fds=(for_it, from_it), stdout=quiet, stderr=quiet)
-        os.close(for_it)
-        os.close(from_it)
+        self.process = subprocess.Popen(command, pass_fds=given, stdout=quiet, stderr=quiet)
+        for end in (for_it, from_it, *given):
+            os.close(end)
         self.reading, self.writing = os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb")
         self.numbers, self.rest, self.session = count(1), b"", None
         self.requests, self.errors = [], []
-        (page,) = [t for t in self.do("Target.getTargets")["targetInfos"] if t["type"] == "page"]
+        page, *_ = [t for t in self.do("Target.getTargets")["targetInfos"] if t["type"] == "page"]
         attached = self.do("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self.session = attached["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log", "DOM"):
@@ -75,7 +86,7 @@ class Browser:
         assert "exceptionDetails" not in found, (code, found["exceptionDetails"])
         return found["result"].get("value")
 
-    def until(self, code, seconds=60):
+    def until(self, code, seconds=30):
         """The value of an expression, once it is true."""
         end = time.monotonic() + seconds
         while not (value := self.script(code)):
@@ -103,7 +114,7 @@ class Browser:
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def close(self):
-        self.writing.close()
-        self.reading.close()
         self.process.terminate()
         self.process.wait(30)
+        self.writing.close()
+        self.reading.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jscc_sim.api import plot, sweep
+from jscc_sim.api import load, plot, sweep
 from jscc_sim.demo import markup
 from jscc_sim.demo.chosen import choose
 from jscc_sim.demo.settings import Air, Scheme
@@ -19,8 +19,8 @@ from jscc_sim.units import check_snr_db, parse_cbr
 
 MOST_POINTS = 24
 
-COLUMNS = ("system", "policy", "zoo", "snr_db", "cbr_budget", "uses", "header_uses", "psnr_db", "ssim", "ms_ssim",
-           "outage", "status")  # fmt: skip
+COLUMNS = ("system", "policy", "zoo", "snr_db", "cbr_budget", "uses", "header_uses", "psnr_db", "ssim",
+           "ms_ssim", "outage", "status")  # fmt: skip
 """Of the table that the page shows; the file has all of them."""
 
 
@@ -43,12 +43,12 @@ def points(axis: Axis, text: str) -> list[str]:
 def growing_curve(
     source: str, air: Air, schemes: Sequence[Scheme], axis: Axis, text: str, folder: Path
 ) -> Iterator[tuple[str, str | None]]:
-    """(HTML, CSV file or None) after each value of the axis: `snr_db` or `cbr`. The file, in `folder`, is there
-    at the end. What goes wrong is said in the HTML."""
+    """(HTML, CSV file or None) after each value of the axis, which is `snr_db` or `cbr`. text: the values.
+    The file, in `folder`, is there at the end. What goes wrong is said in the HTML."""
     try:
         yield from _growing(source, air, schemes, axis, text, folder)
     except JsccError as error:
-        yield f'<div class="jscc">{markup.error(one_line(error))}</div>', None
+        yield markup.whole(markup.error(one_line(error))), None
 
 
 def _growing(
@@ -56,7 +56,8 @@ def _growing(
 ) -> Iterator[tuple[str, str | None]]:
     words, chosen = points(axis, text), choose(source)
     systems = list(dict.fromkeys(scheme.spec(air.sender_snr_db) for scheme in schemes))
-    yield _shown(markup.progress(0, len(words), "loading"), chosen.note), None
+    note = markup.note(chosen.note)
+    yield markup.whole(markup.progress(0, len(words), "loading"), note), None
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         store = Path(scratch) / "rows.sqlite"
         image = chosen.name
@@ -65,24 +66,18 @@ def _growing(
             write_picture(chosen.pixels, image)
         for number, word in enumerate(words, 1):
             here = replace(air, snr_db=float(word)) if axis == "snr_db" else replace(air, cbr=word)
-            sweep(image, snr_db=here.snr_db, cbr=here.cbr, systems=systems, channels=here.channel, csi=here.csi,
-                  waveforms=here.waveform, seed=here.seed, store=store)  # fmt: skip
+            sweep(image, snr_db=here.snr_db, cbr=here.cbr, systems=systems, channels=here.channel,
+                  csi=here.csi or (), waveforms=here.waveform, seed=here.seed, store=store)  # fmt: skip
             bar = markup.progress(number, len(words), f"{number} of {counted(len(words), 'point')}")
-            yield _shown(bar, chosen.note, _drawn(store, axis)), None
+            yield markup.whole(bar, note, _drawn(store, axis)), None
         target = Path(tempfile.mkdtemp(dir=folder)) / "sweep.csv"
         export_csv(store, target)
         done = markup.note(f"{counted(len(words), 'point')}; the table has a row for each frame.")
-        yield _shown(done, chosen.note, _drawn(store, axis), _table(store)), str(target)
-
-
-def _shown(first: str, note: str, *more: str) -> str:
-    return f'<div class="jscc">{"".join([first, markup.note(note), *more])}</div>'
+        yield markup.whole(done, note, _drawn(store, axis), _table(store)), str(target)
 
 
 def _drawn(store: Path, axis: Axis) -> str:
     """The curve so far, or why there is none."""
-    from jscc_sim.api import load
-
     try:
         return markup.figure(plot(load(store), axis, width="full"), f"PSNR over {axis}")
     except InputError as error:
@@ -90,9 +85,8 @@ def _drawn(store: Path, axis: Axis) -> str:
 
 
 def _table(store: Path) -> str:
-    from jscc_sim.api import load
-
     rows = load(store)
-    cells = [[format_value(name, value) for name, value in zip(COLUMNS, row, strict=True)]
-             for row in rows[list(COLUMNS)].itertuples(index=False)]  # fmt: skip
+    rows = rows[list(COLUMNS)].astype(object).where(rows[list(COLUMNS)].notna(), None)
+    cells = [["–" if value is None else format_value(name, value) for name, value in row._asdict().items()]
+             for row in rows.itertuples(index=False)]  # fmt: skip
     return markup.table(COLUMNS, cells)

@@ -32,6 +32,11 @@ def pane(title: str, layer: str, shape: tuple[int, ...], below: str = "") -> str
     )
 
 
+def empty_pane(title: str, instead: str) -> str:
+    """Something else where there is no picture. title: text; instead: HTML."""
+    return f"<figure><figcaption>{escape(title)}</figcaption>{instead}</figure>"
+
+
 def picture(pixels: NDArray[np.uint8], alt: str) -> str:
     """A layer that is a picture."""
     return f'<img alt="{escape(alt)}" src="{data_url(pixels)}">'
@@ -53,8 +58,8 @@ def cells(colours: NDArray[np.uint8], shape: tuple[int, ...], alt: str) -> str:
 def legend(entries: Sequence[tuple[NDArray[np.uint8], str]]) -> str:
     """(colour, what it stands for) each."""
     spans = [
-        f'<span><i style="background:rgb({",".join(str(int(part)) for part in colour)})"></i>{escape(text)}</span>'
-        for colour, text in entries
+        f'<span><i style="background:rgb({red},{green},{blue})"></i>{escape(text)}</span>'
+        for (red, green, blue), text in entries
     ]
     return f'<div class="legend">{"".join(spans)}</div>'
 
@@ -102,11 +107,17 @@ def progress(done: int, all_: int, words: str) -> str:
 ZOOM = (
     '<div class="zoom" role="toolbar" aria-label="zoom"><button type="button" data-zoom="in">+</button>'
     '<button type="button" data-zoom="out">−</button><button type="button" data-zoom="whole">whole</button>'
-    "<span>Double-click to look closer, drag to move, Ctrl and wheel to zoom: all pictures follow.</span></div>"
+    "<span>Double-click to look closer, drag to move, Ctrl and wheel to zoom; all follow.</span></div>"
 )
 
 
-def page(original: NDArray[np.uint8], panes: Sequence[str], below: str) -> str:
-    """Panes side by side, with the original for all of them to show."""
+def viewer(original: NDArray[np.uint8], remark: str, panes: Sequence[str], below: Sequence[str]) -> str:
+    """Panes side by side, with the original for all of them to show, and what stands below them."""
     style = f'<style>.jscc {{ --original: url("{data_url(original)}"); }}</style>'
-    return f'{style}<div class="jscc">{ZOOM}<div class="panes">{"".join(panes)}</div>{below}</div>'
+    side_by_side = f'<div class="panes">{"".join(panes)}</div>'
+    return style + whole(note(remark), ZOOM, side_by_side, f'<div class="below">{"".join(below)}</div>')
+
+
+def whole(*parts: str) -> str:
+    """All that is shown in one place, which the style sheet is for."""
+    return f'<div class="jscc">{"".join(parts)}</div>'

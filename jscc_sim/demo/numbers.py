@@ -21,7 +21,7 @@ def numbers(sent: Sent) -> dict[str, str]:
         "CBR": f"{sent.cbr:.5f}",
         "header": f"{sent.header_uses} uses, {sent.header_uses / max(sent.uses, 1):.2%}",
         "header made for": NONE if sent.header_snr_db is None else f"{sent.header_snr_db:.1f} dB",
-        "PAPR": NONE if sent.papr_db is None else f"{sent.papr_db:.1f} dB",
+        "PAPR": NONE if sent.papr_db is None else f"{max(sent.papr_db, 0):.1f} dB",
         "coder": sent.coder or NONE,
         "seconds": f"{sum(sent.seconds.values()):.2f}",
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from jscc_sim.demo import markup
 from jscc_sim.demo.curve import growing_curve
 from jscc_sim.demo.reception import reception
 from jscc_sim.demo.results import ALWAYS, measures, results_figure
@@ -127,9 +128,7 @@ def _received(*values: Any) -> tuple[str, str]:
     try:
         source, air, schemes = _settings(values)
     except JsccError as error:
-        from jscc_sim.demo import markup
-
-        return f'<div class="jscc">{markup.error(one_line(error))}</div>', ""
+        return markup.whole(markup.error(one_line(error))), ""
     lines = "\n".join(command(Path(source).name, air, scheme) for scheme in dict.fromkeys(schemes))
     return reception(source, air, schemes), lines
 
@@ -142,19 +141,17 @@ def _curve_tab(controls: list[Any], folder: Path) -> None:
         axis = gr.Radio(list(AXES), value="snr_db", label="Over", elem_id="axis")
         values = gr.Textbox(POINTS["snr_db"], label="Values", elem_id="points")
         axis.change(lambda chosen: POINTS[chosen], axis, values, api_visibility="private")
-        with gr.Column(min_width=160):
+        with gr.Column(scale=0, min_width=160):
             start = gr.Button("Run", variant="primary", elem_id="run")
             stop = gr.Button("Stop")
     shown = gr.HTML(elem_id="curve")
-    table = gr.DownloadButton("Table as CSV", visible=False, elem_id="table")
+    table = gr.DownloadButton("Table as CSV", visible=False, elem_id="table", size="sm")
 
     def run(axis_: Any, text: str, *others: Any) -> Iterator[tuple[str, Any]]:
         try:
             settings = _settings(others)
         except JsccError as error:
-            from jscc_sim.demo import markup
-
-            yield f'<div class="jscc">{markup.error(one_line(error))}</div>', gr.update(visible=False)
+            yield markup.whole(markup.error(one_line(error))), gr.update(visible=False)
             return
         for html, file in growing_curve(*settings, axis_, text, folder):
             yield html, gr.update(visible=file is not None, value=file)

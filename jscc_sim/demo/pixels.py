@@ -12,7 +12,7 @@ from jscc_sim.channels.equalisation import equalise
 from jscc_sim.images import Picture
 from jscc_sim.metrics import block_errors, psnr_of_mse
 
-GAIN = 4
+GAIN = 8
 """By which errors are amplified to be seen."""
 
 PSNR_RANGE_DB = (20.0, 45.0)

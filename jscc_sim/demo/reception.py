@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,55 +29,57 @@ from jscc_sim.errors import JsccError, one_line, out_of_memory
 LOST = '<div class="lost">OUTAGE: the frame could not be decoded, and is scored as mid-grey</div>'
 
 
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A system that is compared, by its letter; what came of it, or the sentence that says why nothing."""
+
+    letter: str
+    scheme: Scheme
+    sent: Sent | None
+    sentence: str
+
+
 def reception(source: str, air: Air, schemes: Sequence[Scheme]) -> str:
-    """HTML of what arrives of a picture. source: a file, or a built-in photograph's name; schemes: two, called
-    A and B. What goes wrong is said in it, and nothing is raised for it."""
+    """HTML of what arrives of a picture. source: a file, or a built-in photograph's name; schemes: two of
+    them. What goes wrong is said in it."""
     try:
         chosen = choose(source)
     except JsccError as error:
-        return f'<div class="jscc">{markup.error(one_line(error))}</div>'
-    said, sent = [markup.note(chosen.note)], []
-    for letter, scheme in zip("AB", schemes, strict=True):
-        found, sentence = attempt(chosen, air, scheme)
-        sent.append(found)
-        if sentence:
-            said.append(markup.error(f"{letter}: {sentence}"))
-    height, width = chosen.pixels.shape[:2]
-    panes = [markup.pane(f"{chosen.name}, {height}x{width}", markup.ORIGINAL, (height, width))]
-    named = list(zip("AB", schemes, sent, strict=True))
-    panes += [_received(letter, scheme, found) for letter, scheme, found in named if found]
-    if any(found is None for found in sent):
-        panes += ["<div></div>"] * (3 - len(panes))
-    for letter, scheme, found in named:
-        panes += _about(letter, scheme, found) if found else []
-    numbers = markup.table(["", *(f"{letter}: {scheme.label}" for letter, scheme in zip("AB", schemes, strict=True))],
-                           compared(sent))  # fmt: skip
-    planes = [_plane(letter, found) for letter, _, found in named if found]
-    below = f'<div class="below">{"".join([numbers, *planes]) if any(sent) else ""}</div>'
-    return "".join(said).join(('<div class="jscc">', "</div>")) + markup.page(chosen.pixels, panes, below)
+        return markup.whole(markup.error(one_line(error)))
+    sides = [_side(letter, chosen, air, scheme) for letter, scheme in zip("AB", schemes, strict=True)]
+    done = [(side, side.sent) for side in sides if side.sent]
+    height, width = shape = chosen.pixels.shape[:2]
+    panes = [
+        markup.pane(f"{chosen.name}, {height}x{width}", markup.ORIGINAL, shape),
+        *map(_received, sides),
+        *(pane for side, sent in done for pane in _about(side, sent)),
+    ]
+    head = ["", *(f"{side.letter}: {side.scheme.label}" for side in sides)]
+    below = [markup.table(head, compared([side.sent for side in sides])), *(_plane(*pair) for pair in done)]
+    return markup.viewer(chosen.pixels, chosen.note, panes, below if done else [])
 
 
-def attempt(chosen: Chosen, air: Air, scheme: Scheme) -> tuple[Sent | None, str]:
-    """What came of it, or the sentence that says why nothing did."""
+def _side(letter: str, chosen: Chosen, air: Air, scheme: Scheme) -> Side:
     try:
-        return send(chosen, air, scheme), ""
+        return Side(letter, scheme, send(chosen, air, scheme), "")
     except JsccError as error:
-        return None, one_line(error)
+        return Side(letter, scheme, None, one_line(error))
     except (MemoryError, RuntimeError) as error:
         if (short := out_of_memory(error)) is None:
             raise
-        return None, short
+        return Side(letter, scheme, None, short)
 
 
-def _received(letter: str, scheme: Scheme, sent: Sent) -> str:
-    title = f"{letter}, {summary(scheme, sent)}"
-    layer = markup.picture(sent.picture, f"received by {letter}") + LOST * sent.outage
-    return markup.pane(title, layer, sent.picture.shape)
+def _received(side: Side) -> str:
+    if side.sent is None:
+        return markup.empty_pane(f"{side.letter}, {side.scheme.label}", markup.error(side.sentence))
+    layer = markup.picture(side.sent.picture, f"received by {side.letter}") + LOST * side.sent.outage
+    return markup.pane(f"{side.letter}, {summary(side.scheme, side.sent)}", layer, side.sent.picture.shape)
 
 
-def _about(letter: str, scheme: Scheme, sent: Sent) -> list[str]:
+def _about(side: Side, sent: Sent) -> list[str]:
     """Where its uses went, its error, and how good each block is."""
-    shape = sent.picture.shape
+    shape, letter = sent.picture.shape, side.letter
     error = markup.picture(error_image(sent.picture, sent.original), f"error of {letter}")
     psnr_db = block_psnr_db(sent.picture, sent.original)
     blocks = markup.cells(psnr_image(psnr_db), shape, f"PSNR of each block of {letter}")
@@ -85,15 +88,16 @@ def _about(letter: str, scheme: Scheme, sent: Sent) -> list[str]:
         [(colour[0], f"{mark:g}") for mark, colour in zip(marks, psnr_image(marks[:, None]), strict=True)]
     )
     return [
-        _uses(letter, scheme, sent),
+        _uses(side, sent),
         markup.pane(f"{letter}, error times {GAIN}", error, shape),
         markup.pane(f"{letter}, PSNR of each block (dB)", blocks, shape, scale),
     ]
 
 
-def _uses(letter: str, scheme: Scheme, sent: Sent) -> str:
+def _uses(side: Side, sent: Sent) -> str:
+    letter = side.letter
     if sent.allocation is None:
-        title = f"{letter}, {scheme.label} has no blocks"
+        title = f"{letter}, {side.scheme.label} has no blocks"
         return markup.pane(title, '<div class="original grey"></div>', sent.picture.shape)
     values, counts = np.unique(sent.allocation, return_counts=True)
     colours = level_colours(len(sent.ratios))[np.searchsorted(sent.ratios, values)]
@@ -105,8 +109,8 @@ def _uses(letter: str, scheme: Scheme, sent: Sent) -> str:
     return markup.pane(title, layer, sent.picture.shape, markup.legend(scale))
 
 
-def _plane(letter: str, sent: Sent) -> str:
+def _plane(side: Side, sent: Sent) -> str:
     if sent.received is None:
         return ""
-    title = f"{letter}, symbols received" + ", equalised" * (sent.received.estimate is not None)
+    title = f"{side.letter}, symbols received" + ", equalised" * (sent.received.estimate is not None)
     return markup.constellation(title, *constellation_image(equalised_symbols(sent.received)))

@@ -40,17 +40,13 @@ def results_figure(source: str, axis: Axis, y: str, where: str = "") -> tuple[st
             line += ["--where", condition]
         drawn = markup.figure(plot(rows, axis, y, width="full"), f"{y} over {axis}")
     except ValueError as error:  # of shlex: a quotation mark that nothing closes
-        return _said(markup.error(f"where {where}: {one_line(error)}")), ""
+        return markup.whole(markup.error(f"where {where}: {one_line(error)}")), ""
     except JsccError as error:
-        return _said(markup.error(one_line(str(error).replace(source, name)))), ""
+        return markup.whole(markup.error(one_line(str(error).replace(source, name)))), ""
     said = f"{name}: {counted(len(rows), 'row')}, {counted(rows['image'].nunique(), 'picture')}"
-    return _said(markup.note(said) + drawn), shlex.join(line)
+    return markup.whole(markup.note(said), drawn), shlex.join(line)
 
 
 @lru_cache(maxsize=2)
 def _table(source: str) -> pd.DataFrame:
     return load(source)
-
-
-def _said(html: str) -> str:
-    return f'<div class="jscc">{html}</div>'

@@ -1,5 +1,4 @@
-"""A picture is sent once for the page, and what came of it is kept: a change of one system is not to be waited
-for twice."""
+"""What the page sends is kept: where one system changes, the other is not waited for again."""
 
 from __future__ import annotations
 
@@ -8,22 +7,22 @@ from functools import lru_cache
 from jscc_sim.api import Sent, transmit
 from jscc_sim.demo.chosen import Chosen
 from jscc_sim.demo.settings import Air, Scheme
-from jscc_sim.systems.catalogue import BLOCK_JSCC
 
 
 @lru_cache(maxsize=8)
 def send(chosen: Chosen, air: Air, scheme: Scheme) -> Sent:
     """What `transmit` gives. Raises JsccError."""
-    own = {"policy": scheme.policy, "zoo": scheme.zoo} if scheme.system == BLOCK_JSCC else {}
+    policy, zoo = scheme.own
     return transmit(
         chosen.pixels,
         snr_db=air.snr_db,
         cbr=air.cbr,
         system=scheme.system,
+        zoo=zoo,
+        policy=policy,
         channel=air.channel,
         csi=air.csi,
         waveform=air.waveform,
         sender_snr_db=air.sender_snr_db,
         seed=air.seed,
-        **own,
     )

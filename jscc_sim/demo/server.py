@@ -58,8 +58,8 @@ def _listening(port: int | None) -> socket.socket:
 
 
 class Alone:
-    """Around an ASGI application: its answers carry POLICY, and are not compressed, which takes longer than to
-    hand them over within a machine."""
+    """Around an ASGI application: its answers carry POLICY, and are not compressed, which within a machine
+    takes longer than to send them."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -68,20 +68,26 @@ class Scheme:
         """`lagrangian, conv-small`, or the system's name."""
         return f"{self.policy}, {self.zoo}" if self.system == BLOCK_JSCC else self.system
 
+    @property
+    def own(self) -> tuple[str, str]:
+        """Policy and zoo, each empty where the system has none."""
+        return (self.policy, self.zoo) if self.system == BLOCK_JSCC else ("", "")
+
     def spec(self, sender_snr_db: float | None = None) -> SystemSpec:
         """For sweeps. Raises InputError."""
-        own = {"policy": self.policy, "zoo": self.zoo} if self.system == BLOCK_JSCC else {}
-        return SystemSpec(self.system, sender_snr_db=sender_snr_db, **own)
+        policy, zoo = self.own
+        return SystemSpec(self.system, zoo, policy, sender_snr_db=sender_snr_db)
 
 
 def command(name: str, air: Air, scheme: Scheme) -> str:
     """The line for a shell that sends the picture of that name in the same way."""
     words = ["jscc-sim", "transmit", f"./{name}" if name.startswith("-") else name]
     words += ["--snr-db", f"{air.snr_db:g}", "--cbr", air.cbr]
-    own = (("zoo", scheme.zoo, ""), ("policy", scheme.policy, "")) if scheme.system == BLOCK_JSCC else ()
+    policy, zoo = scheme.own
     for option, value, usual in (
         ("system", scheme.system, BLOCK_JSCC),
-        *own,
+        ("zoo", zoo, ""),
+        ("policy", policy, ""),
         ("channel", air.channel, "awgn"),
         ("csi", air.csi, ""),
         ("waveform", air.waveform, SYMBOLS),
