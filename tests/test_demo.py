@@ -199,7 +199,7 @@ def test_two_systems_side_by_side(picture):
         assert {f"received by {letter}", f"error of {letter}", f"{letter}, symbols received"} <= {*alts(html)}
     assert "uses of A" in alts(html)
     assert "B, softcast has no blocks" in html
-    assert f"A, lagrangian, linear: {send(choose(picture), AIR, A).psnr_db:.2f} dB" in html
+    assert f"A: {send(choose(picture), AIR, A).psnr_db:.2f} dB, lagrangian, linear" in html
     assert html.count('class="view"') == 9
 
 
@@ -221,7 +221,7 @@ def test_a_budget_that_nothing_fits(picture):
 def test_an_outage_is_marked(picture):
     html = reception(picture, Air(-10, "1/6", sender_snr_db=20), [A, B])
     assert "OUTAGE: the frame could not be decoded" in html
-    assert "A, lagrangian, linear: OUTAGE" in html
+    assert "A: OUTAGE, lagrangian, linear" in html
 
 
 def test_bad_files_are_said_by_their_name(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from jscc_sim.api import load, plot, sweep
 from jscc_sim.demo import markup
 from jscc_sim.demo.chosen import choose
+from jscc_sim.demo.numbers import NONE
 from jscc_sim.demo.settings import Air, Scheme
 from jscc_sim.errors import InputError, JsccError, counted, one_line
 from jscc_sim.images import BUILTIN, write_picture
@@ -87,6 +88,6 @@ def _drawn(store: Path, axis: Axis) -> str:
 def _table(store: Path) -> str:
     rows = load(store)
     rows = rows[list(COLUMNS)].astype(object).where(rows[list(COLUMNS)].notna(), None)
-    cells = [["–" if value is None else format_value(name, value) for name, value in row._asdict().items()]
+    cells = [[NONE if value is None else format_value(name, value) for name, value in row._asdict().items()]
              for row in rows.itertuples(index=False)]  # fmt: skip
     return markup.table(COLUMNS, cells)

@@ -86,7 +86,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def figure(drawn: Figure, alt: str) -> str:
     """A figure as vector graphics, on white."""
     code = base64.b64encode(figure_bytes(drawn, "svg")).decode()
-    return f'<img class="drawn" alt="{escape(alt)}" src="data:image/svg+xml;base64,{code}">'
+    image = f'<img class="drawn" alt="{escape(alt)}" src="data:image/svg+xml;base64,{code}">'
+    return f'<div class="wide">{image}</div>'
 
 
 def error(sentence: object) -> str:

@@ -40,5 +40,5 @@ def compared(columns: Sequence[Sent | None]) -> list[list[str]]:
 
 
 def summary(scheme: Scheme, sent: Sent) -> str:
-    """One line: who sent, and how good it is."""
-    return f"{scheme.label}: {'OUTAGE' if sent.outage else numbers(sent)['PSNR']}"
+    """One line: how good it is, and who sent."""
+    return f"{'OUTAGE' if sent.outage else numbers(sent)['PSNR']}, {scheme.label}"

@@ -68,7 +68,7 @@ def build(folder: Path) -> gr.Blocks:
             _curve_tab(controls, folder)
         with gr.Tab("Plot a sweep"):
             _results_tab()
-        changes = [page.load, *(control.change for control in controls)]
+        changes = [page.load, *(control.change for control in controls if not isinstance(control, gr.File))]
         gr.on(changes, _received, controls, [shown, lines], show_progress="minimal",
               trigger_mode="always_last", **ONE_AT_A_TIME)  # fmt: skip
     return page
@@ -80,6 +80,7 @@ def _controls() -> list[Any]:
         [*BUILTIN, DROPPED], value=BUILTIN[0], label="Picture, or drop one below", elem_id="builtin"
     )
     file = gr.File(show_label=False, height=110, elem_id="picture")
+    # A file is sent since this changes: sent by its own change too, it would be shown twice.
     file.change(lambda path: DROPPED if path else BUILTIN[0], file, builtin, api_visibility="private")
     snr_db = gr.Slider(-5, 30, 10, step=1, label="SNR (dB)", elem_id="snr")
     cbr = gr.Slider(4, 200, 16, step=1, label="CBR: 1 /", elem_id="cbr")
@@ -169,7 +170,7 @@ def _results_tab() -> None:
         y = gr.Dropdown(list(ALWAYS), value=ALWAYS[0], label="Drawn", elem_id="measure")
         where = gr.Textbox(label="Only rows with", placeholder="snr_db=10 channel=awgn", elem_id="where")
     shown = gr.HTML(elem_id="results")
-    line = gr.Textbox(label="The same on the command line", interactive=False, buttons=["copy"])
+    line = gr.Textbox(label="The same on the command line", lines=2, interactive=False, buttons=["copy"])
 
     def draw(path: str | None, *choice: Any) -> tuple[str, str]:
         return results_figure(path, *choice) if path else ("", "")

@@ -72,9 +72,9 @@ def _side(letter: str, chosen: Chosen, air: Air, scheme: Scheme) -> Side:
 
 def _received(side: Side) -> str:
     if side.sent is None:
-        return markup.empty_pane(f"{side.letter}, {side.scheme.label}", markup.error(side.sentence))
+        return markup.empty_pane(f"{side.letter}: {side.scheme.label}", markup.error(side.sentence))
     layer = markup.picture(side.sent.picture, f"received by {side.letter}") + LOST * side.sent.outage
-    return markup.pane(f"{side.letter}, {summary(side.scheme, side.sent)}", layer, side.sent.picture.shape)
+    return markup.pane(f"{side.letter}: {summary(side.scheme, side.sent)}", layer, side.sent.picture.shape)
 
 
 def _about(side: Side, sent: Sent) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -29,6 +31,7 @@ def serve(port: int | None, browse: bool) -> None:
     """Serve until interrupted. port: of HOST, None for the first free one from FIRST_PORT on; browse: open a
     browser. Raises InputError for a port that is taken."""
     listening = _listening(port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # once uvicorn has shut down
     with listening, tempfile.TemporaryDirectory(prefix="jscc_sim_demo_") as folder:
         os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=folder)
         server = _server(Path(folder))
