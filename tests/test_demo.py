@@ -421,9 +421,9 @@ def there(browser, selector):
 
 
 def tab(browser, name):
-    browser.script(
-        f"[...document.querySelectorAll('[role=tab]')].find((t) => t.innerText == '{name}').click()"
-    )
+    """Opens it, once there is room for it in the row."""
+    find = f"[...document.querySelectorAll('[role=tab]')].find((tab) => tab.innerText == '{name}')"
+    browser.until(f"((tab) => tab && (tab.click(), true))({find})")
 
 
 @in_a_browser

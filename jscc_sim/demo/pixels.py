@@ -61,10 +61,8 @@ def equalised_symbols(received: Received) -> Symbols:
 
 def constellation_image(symbols: Symbols) -> tuple[Rgba, float]:
     """[CELLS, CELLS, 4] uint8, how often symbols fell into each cell of the plane as colour on a logarithmic
-    scale, none where none did; and half the side of that plane, which 99.5 % of them are within."""
-    half = (
-        float(np.quantile(np.maximum(abs(symbols.real), abs(symbols.imag)), 0.995)) if len(symbols) else 0.0
-    )
+    scale, none where none did; and half the side of that plane, which 98 % of them are within."""
+    half = float(np.quantile(np.maximum(abs(symbols.real), abs(symbols.imag)), 0.98)) if len(symbols) else 0.0
     half = max(1.5, np.ceil(2 * half) / 2)
     edges = np.linspace(-half, half, CELLS + 1)
     counts, _, _ = np.histogram2d(-symbols.imag, symbols.real, (edges, edges))

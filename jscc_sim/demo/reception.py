@@ -112,5 +112,5 @@ def _uses(side: Side, sent: Sent) -> str:
 def _plane(side: Side, sent: Sent) -> str:
     if sent.received is None:
         return ""
-    title = f"{side.letter}, symbols received" + ", equalised" * (sent.received.estimate is not None)
+    title = f"{side.letter}, symbols {'received' if sent.received.estimate is None else 'equalised'}"
     return markup.constellation(title, *constellation_image(equalised_symbols(sent.received)))
