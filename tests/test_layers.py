@@ -30,6 +30,7 @@ LAYERS = (
     ("reports",),  # of layer 7 too, but the last of it: a page is made of figures
     ("cli",),
     ("api",),  # of layer 8 too: trainings are run as the command line runs them
+    ("demo",),  # of layer 8 too: a page that stands on api
     ("__main__",),  # of layer 8 too: all it does is call cli
 )
 LAYER_OF = {unit: number for number, units in enumerate(LAYERS) for unit in units}

@@ -3,12 +3,12 @@
 import base64
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from browser import CHROMIUM
 from processes import photograph, save
 from tables import CBRS, REFERENCES, lose, results
 
@@ -18,7 +18,6 @@ from jscc_sim.reports import report
 from jscc_sim.statistics import interval
 from jscc_sim.sweeps.row import git_commit
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x>&\"'"
 
 

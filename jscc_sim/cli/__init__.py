@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _ended_by_interrupts():
             arguments = build_parser().parse_args(argv)
-            command = importlib.import_module(f"jscc_sim.cli.{arguments.module}")
+            command = importlib.import_module(arguments.module)
         code = getattr(command, arguments.function)(arguments)
         sys.stdout.flush()
     except JsccError as error:
@@ -182,6 +182,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_listings(commands)
     _add_plotting(commands)
     _add_training(commands)
+    _add_demo(commands)
     return parser
 
 
@@ -383,11 +384,18 @@ def _add_training(commands: Commands) -> None:
     calibrate.add_argument("--seed", type=int, default=0)
 
 
+def _add_demo(commands: Commands) -> None:
+    demo = _command(commands, "demo", "demo", "a page for the browser, on this machine alone")
+    demo.set_defaults(module="jscc_sim.demo.command")  # a layer above this one: by name
+    demo.add_argument("--port", type=int, metavar="N", help="of 127.0.0.1 (the first free one from 7860 on)")
+    demo.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
+
+
 def _command(
     commands: Commands, name: str, module: str, summary: str, more: str = ""
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary, epilog=more)
-    parser.set_defaults(module=module, function=name)
+    parser.set_defaults(module=f"jscc_sim.cli.{module}", function=name)
     return parser
 
 
