@@ -100,7 +100,7 @@ ARITHMETICS: Mapping[str, Mapping[str, object]] = {
     "fp32, 2 threads": {"threads": 2},
     "bf16, 2 threads": {"precision": "bf16", "threads": 2},
 }
-TURNS = 3
+TURNS = 2
 
 
 def main() -> None:

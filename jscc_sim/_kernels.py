@@ -161,12 +161,12 @@ def _luma(block: Bytes) -> Floats:
 
 
 @_njit()
-def _chroma(block: Bytes, luma: Floats, channel: int, scale: float) -> Floats:
-    """[1024] BT.601 chroma: Cb of channel 2 and scale 1.772, Cr of channel 0 and scale 1.402."""
+def _beyond_luma(block: Bytes, luma: Floats, channel: int) -> Floats:
+    """[1024] BT.601 chroma but for its scale: 1.772 times Cb of channel 2, 1.402 times Cr of channel 0."""
     samples = block.reshape(3072)
     out = np.empty(1024)
     for i in range(1024):
-        out[i] = (samples[3 * i + channel] - luma[i]) / scale
+        out[i] = samples[3 * i + channel] - luma[i]
     return out
 
 
@@ -254,7 +254,8 @@ def _fill_features(block: Bytes, out: Floats) -> None:
     out[1] = _squared_gradient(luma)
     for band in range(1, 5):
         out[1 + band] = bands[band] / _COEFFICIENTS[band]
-    out[6] = _variance(_chroma(block, luma, 2, 1.772)) + _variance(_chroma(block, luma, 0, 1.402))
+    out[6] = _variance(_beyond_luma(block, luma, 2)) / 1.772**2
+    out[6] += _variance(_beyond_luma(block, luma, 0)) / 1.402**2
     out[7] = _variance(means)
 
 

@@ -308,6 +308,8 @@ def _add_plotting(commands: Commands) -> None:
     plot.add_argument("--out", required=True, metavar="FIGURE", help="a .pdf, .svg or .png")
     plot.add_argument("--width", choices=("column", "full"), default="column", help="of a paper (column)")
     plot.add_argument("--no-bands", action="store_true", help="means alone: no intervals, no single pictures")
+    plot.add_argument("--relative-to", action="append", default=[], metavar="COLUMN=VALUE",
+                      help="draw differences to this curve, image by image; may be repeated")  # fmt: skip
     plot.add_argument("--without-outages", action="store_true", help="average what arrived alone")
     _selection(plot)
 

@@ -27,6 +27,8 @@ def plot(arguments: argparse.Namespace) -> int:
         raise InputError(f"--reference gives psnr_db, not {arguments.y}")
     if arguments.no_bands and arguments.y in ("gain_db", "outage"):
         raise InputError(f"--no-bands is of means of quality, not of {arguments.y}")
+    if arguments.relative_to and arguments.y in ("gain_db", "outage"):
+        raise InputError(f"--relative-to is of means of quality, not of {arguments.y}")
     references = _references(arguments.reference)
     parents = _parents(arguments.parent)
     table = _selected(read_results(arguments.file), arguments.where)
@@ -47,6 +49,7 @@ def plot(arguments: argparse.Namespace) -> int:
             outages=outages,
             bands=not arguments.no_bands,
             label=arguments.y_label,
+            relative_to=arguments.relative_to,
         )
     save_figure(figure, arguments.out)
     print(arguments.out)

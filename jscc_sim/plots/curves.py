@@ -23,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import METRICS
 from jscc_sim.plots import style
+from jscc_sim.plots.differences import differences
 from jscc_sim.plots.gains import envelopes, has_uniform, why_no_gain, with_gains
 from jscc_sim.plots.series import Curve, Curves
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
@@ -78,6 +79,7 @@ def quality_figure(
     outages: bool = True,
     bands: bool = True,
     label: str = "",
+    relative_to: Sequence[str] = (),
 ) -> Figure:
     """Mean quality, y the column of any metric, called `label` on the axis, over CBR (as spent) or SNR, with
     95 % bands over images, or, of fewer than FEWEST, a thin line for each; of a curve that is one point a
@@ -86,14 +88,20 @@ def quality_figure(
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
     published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
     pictures than the table's are drawn too, and marked; parents: see `with_gains`; outages:
-    whether lost frames count, as mid-grey. Raises InputError.
+    whether lost frames count, as mid-grey; relative_to: `COLUMN=VALUE` of the curve that differences to it
+    are drawn of, image by image, such as `system=hevc+ldpc`. Raises InputError.
     """
     known = [*MEASURES, *further_metrics(table)]
     if y not in known:
         raise InputError(f"{y!r} is none of the table's metrics, which are {', '.join(known)}")
     if references is not None and y != "psnr_db":
         raise InputError(f"published curves give psnr_db, not {y}")
-    curves = Curves(measured_by(check_table(table), y), x, outages)
+    if references is not None and relative_to:
+        raise InputError("published curves have no single images: there are no differences to them")
+    checked = measured_by(check_table(table), y)
+    if relative_to:
+        checked = differences(checked, y, relative_to, outages)
+    curves = Curves(checked, x, outages)
     page = _Page(curves, width)
     sources: list[str] = []
     left_out = ""
@@ -106,7 +114,7 @@ def quality_figure(
             page.add(curve.label, _line(axes, curve))
             if bands:
                 _draw_spread(axes, curve)
-        if x == "cbr" and y == "psnr_db":
+        if x == "cbr" and y == "psnr_db" and not relative_to:
             for below in envelopes(rows if outages else rows[~rows["outage"]], parents):
                 (line,) = axes.plot(below.cbr, below.psnr_db, linewidth=0.8, linestyle=(0, (1, 1.5)))
                 line.set_color(style.COLOURS[curves.order[below.scheme] % len(style.COLOURS)])
@@ -114,14 +122,19 @@ def quality_figure(
         page.place(axes)
         if references is not None:
             _draw_references(page, axes, value, rows, references, sources)
-        axes.set_ylabel(style.plain(label or NAMES.get(y, y)) + ("" if outages else ", without outages"))
+        if relative_to:
+            axes.axhline(0, color="black", linewidth=0.6)
+        said = ("difference in " if relative_to else "") + (label or NAMES.get(y, y))
+        axes.set_ylabel(style.plain(said) + ("" if outages else ", without outages"))
         return drawn
 
     page.draw(draw)
     page.scale(bands)
+    page.note(f"Differences to {style.plain(', '.join(relative_to))}, image by image." if relative_to else "")
     shapes = sorted({min(len(curve.x), 2) for _, curve in page.drawn} - {0}, reverse=True)
     many, single = (" and ".join(words[n] for n in shapes) for words in (MANY, SINGLE))
-    page.note(_over_images(page, many, single) if bands and shapes else _means(page))
+    paired = "paired " if relative_to else ""
+    page.note(_over_images(page, many, single, paired) if bands and shapes else _means(page))
     page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
@@ -516,11 +529,14 @@ def _of_every_point(page: _Page) -> set[str]:
 
 def _coders(page: _Page) -> list[str]:
     """A note on curves whose frames were not all coded by the same coder, and that the zoo's own."""
-    places: dict[str, list[float]] = {}
+    places: dict[tuple[str, str], list[float]] = {}
     for value, curve in page.drawn:
         if curve.coded_by:
-            places.setdefault(f"{curve.label} by {curve.coded_by}", []).append(value)
-    words = [what + _in_panels(page, values) for what, values in places.items()]
+            places.setdefault((curve.label, curve.coded_by), []).append(value)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (label, coded_by), values in places.items():
+        alike.setdefault((coded_by, _in_panels(page, values)), []).append(label)
+    words = [f"{'; '.join(labels)} by {coded_by}{where}" for (coded_by, where), labels in alike.items()]
     return [f"Coded: {'; '.join(words)}."] if words else []
 
 

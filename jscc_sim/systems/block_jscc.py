@@ -19,10 +19,11 @@ from jscc_sim.complexity import ComplexityEstimator, Variance, features
 from jscc_sim.errors import ImpossibleFrameError, InputError
 from jscc_sim.header import FrameHeader
 from jscc_sim.images import Picture
+from jscc_sim.nn.bank import Latents
 from jscc_sim.systems import tables
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import ChannelProbe, Stopwatch, own_draws
-from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation
+from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation, least_of
 from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo
 
@@ -36,7 +37,8 @@ JUDGING = 2
 @dataclass(frozen=True, eq=False)
 class FramePlan:
     """What a sender settles before it codes. zoo: the one of the family that codes; index: [N] ratio of
-    each block; expected: the sum of their errors that the sender expects, 0 where it predicts nothing."""
+    each block; expected: the sum of their errors that the sender expects, 0 where it predicts nothing;
+    latents: what it codes to, where that was tried."""
 
     blocks: NDArray[np.uint8]
     grid: BlockGrid
@@ -45,6 +47,7 @@ class FramePlan:
     index: NDArray[np.int64]
     header_uses: int
     expected: float
+    latents: Latents | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,9 @@ class BlockJSCC(AnalogLink[RatioMap]):
         """See AnalogLink.payload."""
         plan = self._plan(picture, request, watch)
         with watch.stage("encode"):
-            latents = plan.zoo.bank.encode(plan.blocks, plan.grid, plan.index, plan.sender_snr_db)
+            latents = plan.latents
+            if latents is None:
+                latents = plan.zoo.bank.encode(plan.blocks, plan.grid, plan.index, plan.sender_snr_db)
         fields = RatioMap(plan.grid, self.ratios, plan.index)
         return Payload(latents, fields, plan.zoo.id, plan.index, plan.zoo.name)
 
@@ -164,10 +169,8 @@ class BlockJSCC(AnalogLink[RatioMap]):
                     self._fit(policy, zoo, measured, grid, request) for policy in (self.policy, Uniform())
                 ]
                 tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
-                found = min(
-                    tried, key=lambda fitted: simulation.frame_error(fitted.index, fitted.header_uses)
-                )
-        settled = found.index, found.header_uses, found.expected
+                _, found = least_of(simulation, tried)
+        settled = found.index, found.header_uses, found.expected, found.latents
         return FramePlan(blocks, grid, request.sender_snr_db, zoo, *settled)
 
     def _described(self, blocks: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Uniform, total_error
 from jscc_sim.blocks import BlockGrid
 from jscc_sim.errors import BudgetError
+from jscc_sim.nn.bank import Latents
 from jscc_sim.systems.base import ChannelProbe
 from jscc_sim.systems.planning import plan_frame
 from jscc_sim.systems.simulation import SenderSimulation
@@ -29,11 +30,12 @@ Index = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class FittedAllocation:
     """An allocation [N] that fits, the uses of its header, and the sum of the blocks' errors that the sender
-    expects, 0 where it predicts nothing."""
+    expects, 0 where it predicts nothing; latents: of the frame, where it was made to be tried."""
 
     index: Index
     header_uses: int
     expected: float
+    latents: Latents | None = None
 
 
 class Candidate(NamedTuple):
@@ -68,10 +70,22 @@ class CandidateTest:
         close = [c for c in candidates if c.fitted.expected <= least * db_to_power(CLOSE_DB)]
         if len(close) == 1:
             return close[0]
-        return min(
-            close,
-            key=lambda c: self.simulation(c.zoo, 0, 1).frame_error(c.fitted.index, c.fitted.header_uses),
-        )
+        tried = [least_of(self.simulation(c.zoo, 0, 1), [c.fitted]) for c in close]
+        best = int(np.argmin([error for error, _ in tried]))
+        return close[best]._replace(fitted=tried[best][1])
+
+
+def least_of(
+    simulation: SenderSimulation, several: Iterable[FittedAllocation]
+) -> tuple[float, FittedAllocation]:
+    """Of frames that are tried the one of least error, and that."""
+    best: tuple[float, FittedAllocation] | None = None
+    for fitted in several:
+        error, latents = simulation.frame(fitted.index, fitted.header_uses)
+        if best is None or error < best[0]:
+            best = error, replace(fitted, latents=latents)
+    assert best is not None
+    return best
 
 
 def fit_allocation(

@@ -42,11 +42,12 @@ class SenderSimulation:
     judging: int
     equaliser: str
 
-    def frame_error(self, index: Index, start: int) -> float:
-        """Sum of the blocks' errors of a frame as it would be sent. start: uses of its header."""
+    def frame(self, index: Index, start: int) -> tuple[float, Latents]:
+        """A frame as it would be sent: the sum of its blocks' errors, and its latents. start: uses of its
+        header."""
         latents = self.bank.encode(self.blocks, self.grid, index, self.sender_snr_db)
         judged = range(self.draws, self.draws + self.judging)
-        return float(self._errors(latents, index, pool_gain(latents), start, judged).sum())
+        return float(self._errors(latents, index, pool_gain(latents), start, judged).sum()), latents
 
     def tables(self, known: BlockStatistics, plan: Index, start: int) -> BlockStatistics:
         """The predicted tables, brought to what was measured around a plan [N]. start: uses of its header.
