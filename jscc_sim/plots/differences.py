@@ -1,5 +1,4 @@
-"""Differences to rows that are chosen, image by image: by these, curves that lie tenths of a decibel apart are
-told apart."""
+"""Differences to rows that are chosen, image by image, which tell apart curves that are close."""
 
 from __future__ import annotations
 
