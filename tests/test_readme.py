@@ -1,4 +1,5 @@
-"""The README does what it says: its Python runs, its policy takes part, its commands parse."""
+"""The README, and the page on use that goes on from it, do what they say: their Python runs, the policy takes
+part, the commands parse."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ from jscc_sim.cli import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+USE = (ROOT / "docs" / "using.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README + USE, re.DOTALL)
 COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()
+    line for block in re.findall(r"```sh\n(.*?)```", README + USE, re.DOTALL) for line in block.splitlines()
 ]
 
 
@@ -68,6 +70,10 @@ def test_commands_parse(line):
     build_parser().parse_args(words)
 
 
+def test_it_fits_on_two_screens():
+    assert len(README.splitlines()) <= 150
+
+
 def test_files_that_it_names_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
@@ -84,7 +90,7 @@ def test_every_make_target_that_it_names_exists():
 
 def test_the_python_blocks_run_in_their_order(tmp_path):
     """Behind the imports that they name; LPIPS with a stand-in for its package."""
-    blocks = [code for code in PYTHON if "jscc_sim.transmit" in code or "jscc_sim.sweep" in code]
+    blocks = [code for code in PYTHON[1:] if "jscc_sim.transmit" in code or "jscc_sim.sweep" in code]
     blocks += [code for code in PYTHON if "class Clipped" in code or "class LPIPS" in code]
     assert len(blocks) == 5
     (tmp_path / "photos").mkdir()
