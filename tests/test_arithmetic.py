@@ -158,6 +158,7 @@ def test_precision_is_in_the_key_and_the_row_and_device_in_the_row(folder):
     assert "in bf16" in brief.coordinates
     again = replay(vars(row), str(folder / "a.png"))
     assert again["mse"] == row.mse
+    assert replay({**vars(row), "device": "cuda"}, str(folder / "a.png"))["mse"] == row.mse, "on the CPU"
     older = {**vars(run_trial(plain)), "precision": None, "device": None}
     assert replay(older, str(folder / "a.png"))["mse"] == older["mse"]
 

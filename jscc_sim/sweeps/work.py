@@ -48,7 +48,7 @@ def run_trial(trial: Trial) -> Row:
 
 
 def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """A row of a table of results sent once more: what `run_trial` measures, by the names of Row.
+    """A row of a table of results sent once more, on the CPU: what `run_trial` measures, by the names of Row.
 
     row: values, or their text, of the columns that the table's grid varied and of image, seed and
     cbr_fraction; path: of its picture. What the row says was measured is not looked at. Raises InputError
@@ -69,7 +69,6 @@ def replay(row: Mapping[str, Any], path: str) -> dict[str, Any]:
         float(row["sender_snr_db"]),
         None if margin in ("", None) or math.isnan(float(margin)) else float(margin),
         _text(row.get("precision")) or PRECISIONS[0],  # older rows name none
-        _text(row.get("device")) or "cpu",
     )
     picture = read_picture(path)
     height, width = picture.shape[:2]
