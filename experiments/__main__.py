@@ -53,14 +53,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small versions, where there are some")
     parser.add_argument("--dry-run", action="store_true", help="the commands, and how long each took last")
     options = parser.parse_args()
-    for folder in filter(None, (options.images, options.train)):
-        if not Path(folder).is_dir():
-            raise InputError(f"{folder} is no folder of pictures")
+    for folder in (options.images, options.train):
+        if folder is not None and not (folder and Path(folder).is_dir()):
+            raise InputError(f"{folder!r} is no folder of pictures")
+    if options.workers < 1:
+        raise InputError(f"{options.workers} workers is below 1")
     commands = {
         name: words for name in options.only or PARTS if (words := command(PARTS[name], options)) is not None
     }
-    for name in PARTS.keys() - commands.keys() if not options.only else ():
-        print(f"{name}: left out, --train is not given")
+    for name in options.only or PARTS:
+        if name not in commands:
+            print(f"{name}: left out, --train is not given")
     hours = {name: hours_last(name) / options.workers for name in commands}
     if options.dry_run:
         for name, words in commands.items():

@@ -44,9 +44,9 @@ class Arithmetic:
 
     def ready(self) -> Arithmetic:
         """The same, if this machine has the device. Raises InputError."""
-        import torch
-
         if self.device != "cpu":
+            import torch
+
             found = torch.cuda.device_count() if torch.cuda.is_available() else 0
             if int(self.device.partition(":")[2] or 0) >= found:
                 raise InputError(f"device {self.device}: torch finds {found} GPUs on this machine")

@@ -170,9 +170,28 @@ def test_a_key_in_single_is_what_it_was():
 
 
 def test_a_grid_on_a_device(folder):
-    systems = [SystemSpec("block-jscc", "conv-small"), SystemSpec("softcast")]
+    systems = [SystemSpec("block-jscc", "conv-small"), SystemSpec("block-jscc", "linear"), "softcast"]
     moved = Grid([str(folder / "a.png")], systems, ["awgn"], [10], ["1/12"]).on("cuda")
-    assert [spec.device for spec in moved.specs] == ["cuda", "cpu"]
+    assert [spec.device for spec in moved.specs] == ["cuda", "cpu", "cpu"]
+
+
+@pytest.mark.parametrize("fields", [{"threads": 2}, {"device": "cuda"}])
+def test_what_makes_no_other_trial_is_no_other_system(folder, fields):
+    systems = [SystemSpec("block-jscc", "conv-small"), SystemSpec("block-jscc", "conv-small", **fields)]
+    with pytest.raises(InputError, match="is there twice"):
+        Grid([str(folder / "a.png")], systems, ["awgn"], [10], ["1/12"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_grid_on_a_gpu_that_is_not_there_is_refused_unless_told_otherwise(folder, capsys):
+    (folder / "grid.toml").write_text(
+        'images = ["a.png"]\nchannels = ["awgn"]\nsnr_db = [7]\ncbr = ["1/12"]\n'
+        '[[systems]]\nname = "block-jscc"\nzoo = "conv-small"\ndevice = "cuda"\n'
+    )
+    command = ["sweep", str(folder / "grid.toml"), "--store", str(folder / "rows.sqlite")]
+    assert main(command) == 2
+    assert "device cuda: torch finds 0 GPUs" in capsys.readouterr().err
+    assert main([*command, "--device", "cpu"]) == 0
 
 
 def test_a_system_in_memory_keeps_its_arithmetic():
@@ -187,6 +206,9 @@ def test_tables_tell_precisions_apart(folder):
     both = check_table(pd.DataFrame(rows))
     assert set(both["precision"]) == {"fp32", "bf16"}
     assert set(both["zoo"]) == {"conv-small"}, "one zoo"
+    chain = {**rows[0], "system": "softcast", "zoo": "", "zoo_sha256": "", "policy": "", "precision": ""}
+    beside = check_table(pd.DataFrame([*rows, chain, {**rows[0], "precision": None}]))
+    assert list(beside["precision"]) == ["fp32", "bf16", "", "fp32"], "older rows name none"
     assert set(check_table(pd.DataFrame(rows[:1]))["precision"]) == {""}, "not worth a word"
 
 

@@ -240,4 +240,12 @@ def test_what_fails_of_all_results_is_named(tmp_path):
 def test_all_results_of_no_pictures_are_refused(tmp_path):
     said = everything("--images", tmp_path / "none", "--dry-run")
     assert said.returncode == 2
-    assert said.stderr.endswith("none is no folder of pictures\n")
+    assert said.stderr.endswith("none' is no folder of pictures\n")
+    (tmp_path / "pictures").mkdir()
+    for words, why in (
+        (("--workers", 0), "0 workers is below 1\n"),
+        (("--images", ""), "'' is no folder of pictures\n"),
+    ):
+        said = everything("--images", tmp_path / "pictures", "--dry-run", *words)
+        assert (said.returncode, said.stdout) == (2, "")
+        assert said.stderr.endswith(why)

@@ -26,7 +26,7 @@ def test_differences_are_those_of_the_same_image_at_the_same_point():
     for (_, row), value in zip(rows.iterrows(), found["psnr_db"], strict=True):
         assert value == pytest.approx(row["psnr_db"] - uniform[tuple(row[point])])
     assert (found.loc[found["policy"] == "uniform", "psnr_db"] == 0).all()
-    assert found.drop(columns="psnr_db").equals(rows.drop(columns="psnr_db"))
+    assert found[rows.columns].drop(columns="psnr_db").equals(rows.drop(columns="psnr_db"))
 
 
 def test_repeats_of_the_chosen_one_are_its_mean():
@@ -62,7 +62,9 @@ def test_what_the_receiver_knows_may_be_chosen():
     [
         (("uniform",), "'uniform' to compare with is not COLUMN=VALUE"),
         (("policy=best",), "best"),
-        (("colour=red",), "colour"),
+        (("colour=red",), "colour=red: colour tells no curves apart; policy, "),
+        (("repeat=0",), "repeat=0: repeat tells no curves apart; policy, "),
+        (("=x",), "=x: that tells no curves apart"),
         (("channel=awgn",), "channel=awgn is several curves, of different policy: choose one of them"),
     ],
 )
@@ -80,6 +82,16 @@ def test_the_figure_draws_zero_and_says_what_is_compared():
     said = " ".join(text.get_text() for text in figure.texts)
     assert "Differences to policy=uniform, image by image." in said.replace("\n", " ")
     assert not any("envelope" in label for label in drawn)
+
+
+def test_a_point_without_a_counterpart_says_so():
+    rows = results()
+    figure = quality_figure(
+        rows[(rows["policy"] != "uniform") | (rows["cbr_budget"] != 1 / 8)], relative_to=UNIFORM
+    )
+    said = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert "lagrangian at CBR 1/8 (nothing to compare with: 4 of 4 images)" in said
+    assert "lossless" not in said
 
 
 def test_the_command(tmp_path, capsys):

@@ -181,6 +181,8 @@ def parse_tdl(name: str, snr_db: float) -> Multipath:
     ):
         if not 0 <= value <= most:
             raise InputError(f"channel {name!r}: {what} of {value:g} is outside 0 to {most:g}")
+    if speed_mps > 0 and carrier_ghz == 0:
+        raise InputError(f"channel {name!r}: a carrier of 0 GHz knows no speed; {speed_mps:g} m/s needs one")
     delays, powers, direct = _tdl(kind[-1])
     in_seconds = tuple(1e-9 * spread_ns * delay for delay in delays)
     return Multipath(snr_db, in_seconds, powers, direct, speed_mps, carrier_ghz * 1e9, name)

@@ -268,7 +268,7 @@ def _add_sweep(commands: Commands) -> None:
     sweep.add_argument("grid", metavar="GRID.toml", help="systems, channels, SNRs, CBRs, images, repeats")
     sweep.add_argument("--store", metavar="FILE", help="SQLite file that the rows go to")
     sweep.add_argument("--workers", type=int, metavar="N", help="local processes (1; at most 1024)")
-    _device(sweep)
+    _device(sweep, default=None)
     sweep.add_argument("--executor", choices=("processes", "dask"), default="processes")
     sweep.add_argument("--scheduler", metavar="URL", help="of the Dask cluster, tcp://HOST:PORT")
     sweep.add_argument("--dry-run", action="store_true", help="number of trials and an estimate of the time")
@@ -472,8 +472,10 @@ def _arithmetic(parser: argparse.ArgumentParser) -> None:
                         help="of the processor, for them; the last bits depend on it (1)")  # fmt: skip
 
 
-def _device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="for block-jscc's networks: cuda or cuda:N (cpu)")
+def _device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
+    usual = default or "as the grid has it"
+    parser.add_argument("--device", default=default,
+                        help=f"for block-jscc's networks: cpu, cuda or cuda:N ({usual})")  # fmt: skip
 
 
 def _equaliser(parser: argparse.ArgumentParser, help_: str) -> None:

@@ -111,6 +111,7 @@ def _matrix_product(multiplications: float) -> None:
 def _bench_metrics(picture: Picture, runs: int) -> None:
     noise = np.random.default_rng(0).normal(0, 8, picture.shape)
     noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    print("seconds to measure")
     for metric in DEFAULT:
         print(f"{metric.label:<12} {_median(lambda: metric(noisy, picture), runs):>16.4f}")  # noqa: B023
     print()

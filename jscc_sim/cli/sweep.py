@@ -10,7 +10,6 @@ from jscc_sim.cli.outputs import replaces_nothing, say_written, writable
 from jscc_sim.cli.remarks import remark
 from jscc_sim.errors import InputError
 from jscc_sim.files import check_apart
-from jscc_sim.inference import Arithmetic
 from jscc_sim.sweeps import DaskCluster, Grid, LocalProcesses, Outcome, Trial, Workers, export_csv, run
 from jscc_sim.sweeps.store import check_store_path, settled, store_files
 
@@ -27,7 +26,10 @@ def sweep(arguments: argparse.Namespace) -> int:
         check_store_path(arguments.store)
         check_apart(store_files(arguments.store), [arguments.grid])
     grid = Grid.from_toml(arguments.grid)
-    grid = grid if arguments.device == Arithmetic().device else grid.on(arguments.device)
+    grid = grid if arguments.device is None else grid.on(arguments.device)
+    if arguments.executor == "processes":  # a cluster's machines have what they have
+        for spec in grid.specs:
+            spec.arithmetic.ready()
     trials = grid.trials()
     believed = [s.sender_snr_db for s in grid.specs if s.sender_snr_db is not None]
     systems = dict.fromkeys(trial.system for trial in trials)  # thousands of trials share one

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from jscc_sim.errors import InputError
+from jscc_sim.plots.series import UNCOMPARED
 from jscc_sim.plots.table import SCHEME, select
 
 POINT = ("image", "snr_db", "cbr_budget")
 """Columns in which rows agree that are compared."""
+
+CURVES = (*SCHEME, "side_info")
+"""Columns that may be chosen by."""
 
 AIR = ("channel", "csi", "waveform")
 """And these, unless one of them is what is chosen."""
@@ -18,19 +22,22 @@ AIR = ("channel", "csi", "waveform")
 
 def differences(table: pd.DataFrame, y: str, chosen: Sequence[str], outages: bool = True) -> pd.DataFrame:
     """The rows of a checked table with y less that of the chosen ones, the mean over their repeats; NaN where
-    there is none. chosen: `COLUMN=VALUE` each, which together say one scheme; outages: whether lost frames
-    count. Raises InputError for a choice that is none, or of several schemes."""
+    there is none, which UNCOMPARED says. chosen: `COLUMN=VALUE` each, which together say one scheme; outages:
+    whether lost frames count. Raises InputError for a choice that is none, or of several schemes."""
     rows, words = table, ", ".join(chosen)
     for word in chosen:
         column, equals, value = word.partition("=")
         if not equals:
             raise InputError(f"{word!r} to compare with is not COLUMN=VALUE")
+        if column not in CURVES:
+            raise InputError(f"{word}: {column or 'that'} tells no curves apart; {', '.join(CURVES)} do")
         rows = select(rows, column, [value])
     named = {word.partition("=")[0] for word in chosen}
     same = [*POINT, *(name for name in AIR if name not in named)]
-    several = [name for name in (*SCHEME, "side_info") if name not in same and rows[name].nunique() > 1]
+    several = [name for name in CURVES if name not in same and rows[name].nunique() > 1]
     if several:
         raise InputError(f"{words} is several curves, of different {', '.join(several)}: choose one of them")
     kept = rows[rows["status"].eq("ok") & (outages | ~rows["outage"])]
     reference = kept.groupby(same)[y].agg(lambda values: values.mean(skipna=False)).rename("reference")
-    return table.assign(**{y: table[y] - table.join(reference, on=same)["reference"]})
+    less = (table[y] - table.join(reference, on=same)["reference"]).round(9)  # a mean is exact to less
+    return table.assign(**{y: less, UNCOMPARED: table[y].notna() & less.isna()})

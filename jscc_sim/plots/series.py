@@ -15,6 +15,9 @@ from jscc_sim.errors import InputError, counted
 from jscc_sim.plots.table import COLUMN_OF, OTHER, SCHEME, Array, Axis, stated
 from jscc_sim.statistics import interval, proportion
 
+UNCOMPARED = "uncompared"
+"""A column of tables of differences: whether there is no value to compare with."""
+
 MOST_CODERS = 4
 """Coders of one curve that are named."""
 
@@ -214,6 +217,8 @@ def _reason(rows: pd.DataFrame, y: str, outages: bool) -> str:
         return "not run"
     if not outages and rows["outage"].all():
         return "no frame arrived"
+    if UNCOMPARED in rows and rows[UNCOMPARED].any():
+        return "nothing to compare with"
     if y == "gain_db":
         return "outside uniform's envelope"
     return "lossless" if y == "psnr_db" else f"no {y}"

@@ -21,6 +21,7 @@ from jscc_sim.files import read_regular
 from jscc_sim.inference import PRECISIONS
 from jscc_sim.spreadsheets import unquoted
 from jscc_sim.sweeps.row import ROW_METRICS, Row
+from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.waveforms import SYMBOLS
 
 LARGEST_BYTES, LARGEST_UNPACKED_BYTES = 1 << 30, 1 << 28
@@ -158,9 +159,12 @@ def check_table(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     margin = table["header_margin_db"]
     table["margin"] = margin.map("{:g}".format).where(margin.notna(), "")
     table["companion"] = table["companion"].replace("auto", "")
-    for column, usual in (("waveform", SYMBOLS), ("precision", PRECISIONS[0])):
-        plain = table[column].isin(("", usual))  # worth a word only beside another
-        table[column] = table[column].where(~plain, "" if plain.all() else usual)
+    plain = table["waveform"].isin(("", SYMBOLS))  # worth a word only beside another
+    table["waveform"] = table["waveform"].where(~plain, "" if plain.all() else SYMBOLS)
+    unsaid = table["precision"].eq("") & table["system"].eq(BLOCK_JSCC)  # by older programs
+    table.loc[unsaid, "precision"] = PRECISIONS[0]
+    if table["precision"].isin(("", PRECISIONS[0])).all():
+        table["precision"] = ""
     return table
 
 

@@ -39,6 +39,7 @@ from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import LARGEST_SEED, check_snr_db, number, parse_cbr, whole
 from jscc_sim.waveforms import ESTIMATED, OFDM, SYMBOLS, csi_with, parse_link, waveform_name
+from jscc_sim.zoo import load_zoo
 
 LARGEST_TOML_BYTES = 1 << 23
 """Of a grid's file."""
@@ -186,9 +187,9 @@ class Grid:
             raise InputError(f"grid {path}: {error}") from None
 
     def on(self, device: str) -> Grid:
-        """The same with the networks of block-jscc on a device, see inference.Arithmetic."""
-        systems = [replace(s, device=device) if s.name == BLOCK_JSCC else s for s in self.specs]
-        return replace(self, systems=systems)
+        """The same with the networks of block-jscc on a device, see inference.Arithmetic; what has none stays
+        as it is."""
+        return replace(self, systems=[_on(spec, device) for spec in self.specs])
 
     def trials(self) -> list[Trial]:
         """Every point once, those of one image together. Reads each picture and loads each system's
@@ -251,7 +252,7 @@ class Grid:
         """Rows must be told apart by what a table shows."""
         shown: dict[str, list[Hashable]] = {
             "images": [Path(path).name for path in self.images],
-            "systems": [dataclasses.astuple(system.label) for system in self.specs],
+            "systems": [_told_apart(system.label) for system in self.specs],
             "channels": [short(channel) for channel in self._channels],
             **{name: list(getattr(self, name)) for name in ("csi", "snr_db", "cbr", "waveforms")},
         }
@@ -339,6 +340,17 @@ def _check_csi(csi: str, waveforms: Sequence[str]) -> None:
             errors.append(error)
     if len(errors) == len(waveforms):
         raise errors[0]
+
+
+def _told_apart(label: SystemSpec) -> tuple[Hashable, ...]:
+    """What of a system makes other trials: not where and on how many threads it computes."""
+    told = (field.name for field in dataclasses.fields(label) if field.name not in ("device", "threads"))
+    return tuple(getattr(label, name) for name in told)
+
+
+def _on(spec: SystemSpec, device: str) -> SystemSpec:
+    networks = spec.name == BLOCK_JSCC and load_zoo(spec.zoo).manifest["bank"] != "linear"
+    return replace(spec, device=device) if networks else spec
 
 
 def _channel_name(value: object) -> object:

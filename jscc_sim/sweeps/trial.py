@@ -13,6 +13,7 @@ from jscc_sim.images import Picture
 from jscc_sim.inference import PRECISIONS
 from jscc_sim.plugins import digest, short
 from jscc_sim.sweeps.row import Row
+from jscc_sim.systems.catalogue import BLOCK_JSCC
 from jscc_sim.systems.fingerprint import Fingerprint
 from jscc_sim.systems.spec import SystemSpec
 from jscc_sim.units import budget_uses
@@ -139,7 +140,7 @@ class Trial:
             channel_sha256=self.channel_sha256,
             csi=self.csi,
             waveform=self.waveform,
-            precision=spec.precision,
+            precision=spec.precision if spec.name == BLOCK_JSCC else "",
             device=spec.device,
             snr_db=self.snr_db,
             sender_snr_db=self.snr_db if believed is None else believed,
