@@ -224,7 +224,7 @@ def sweep(
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
     workers: int = 1,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> pd.DataFrame:
     """Send every picture by every system over every channel at every SNR and CBR: a row each, as
     `jscc-sim export` has them, which `plot` and `report` take.
@@ -232,8 +232,8 @@ def sweep(
     images: a folder, a pattern such as "photos/**/*.png", files, names of built-in photographs, or pixels.
     channels: one that is an instance is taken at each SNR. store: SQLite file that the rows are kept in; what
     it has is not run again. workers: processes; with 1 the trials run in this one, with more a script calls
-    this below `if __name__ == "__main__":`. device: of block-jscc's networks, see inference.Arithmetic.
-    Trials that fail, or that no frame fits, are rows, and said.
+    this below `if __name__ == "__main__":`. device: of block-jscc's networks, see inference.Arithmetic;
+    None for that of each system. Trials that fail, or that no frame fits, are rows, and said.
     Raises InputError.
     """
     from jscc_sim.sweeps import Given, Grid, LocalProcesses, run, table
@@ -256,7 +256,7 @@ def sweep(
             _metrics(metrics),
             _several(waveforms),
         )
-        trials = (grid if device == "cpu" else grid.on(device)).trials()
+        trials = (grid if device is None else grid.on(device)).trials()
         kept = scratch / "rows.sqlite" if store is None else store
         here = stack.enter_context(ThreadPoolExecutor(1))
         outcome = run(

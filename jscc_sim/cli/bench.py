@@ -52,7 +52,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def arithmetics(zoo: Zoo) -> dict[str, Arithmetic]:
     """What this machine can compute a zoo's networks by; the usual one first."""
-    if zoo.manifest["bank"] == "linear":
+    if not zoo.has_networks:
         return {"fp32": Arithmetic()}
     import torch
 

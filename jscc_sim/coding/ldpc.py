@@ -92,7 +92,7 @@ def decode_until(
                 kept = torch.from_numpy(more)
                 open_, soft, state = open_[more], soft[kept], state[kept]
             found.append(bits)
-            if all_or_none and not good(bits).all():
+            if all_or_none and more.any():
                 break
     bits = np.concatenate(found)
     return np.pad(bits, ((0, len(llrs) - len(bits)), (0, 0)))

@@ -349,7 +349,7 @@ def _told_apart(label: SystemSpec) -> tuple[Hashable, ...]:
 
 
 def _on(spec: SystemSpec, device: str) -> SystemSpec:
-    networks = spec.name == BLOCK_JSCC and load_zoo(spec.zoo).manifest["bank"] != "linear"
+    networks = spec.name == BLOCK_JSCC and load_zoo(spec.zoo).has_networks
     return replace(spec, device=device) if networks else spec
 
 

@@ -23,7 +23,7 @@ from jscc_sim.nn.bank import Latents
 from jscc_sim.systems import tables
 from jscc_sim.systems.analog import AnalogLink, FrameRequest, Payload
 from jscc_sim.systems.base import ChannelProbe, Stopwatch, own_draws
-from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation, least_of
+from jscc_sim.systems.candidates import Candidate, CandidateTest, FittedAllocation, fit_allocation, tried
 from jscc_sim.units import RatioSet
 from jscc_sim.zoo import Zoo
 
@@ -168,8 +168,8 @@ class BlockJSCC(AnalogLink[RatioMap]):
                 others = [
                     self._fit(policy, zoo, measured, grid, request) for policy in (self.policy, Uniform())
                 ]
-                tried = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
-                _, found = least_of(simulation, tried)
+                several = {fitted.index.tobytes(): fitted for fitted in (found, *others)}.values()
+                _, found = min((tried(simulation, fitted) for fitted in several), key=lambda one: one[0])
         settled = found.index, found.header_uses, found.expected, found.latents
         return FramePlan(blocks, grid, request.sender_snr_db, zoo, *settled)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -70,22 +70,15 @@ class CandidateTest:
         close = [c for c in candidates if c.fitted.expected <= least * db_to_power(CLOSE_DB)]
         if len(close) == 1:
             return close[0]
-        tried = [least_of(self.simulation(c.zoo, 0, 1), [c.fitted]) for c in close]
-        best = int(np.argmin([error for error, _ in tried]))
-        return close[best]._replace(fitted=tried[best][1])
+        made = ((c, *tried(self.simulation(c.zoo, 0, 1), c.fitted)) for c in close)
+        best, _, fitted = min(made, key=lambda one: one[1])
+        return best._replace(fitted=fitted)
 
 
-def least_of(
-    simulation: SenderSimulation, several: Iterable[FittedAllocation]
-) -> tuple[float, FittedAllocation]:
-    """Of frames that are tried the one of least error, and that."""
-    best: tuple[float, FittedAllocation] | None = None
-    for fitted in several:
-        error, latents = simulation.frame(fitted.index, fitted.header_uses)
-        if best is None or error < best[0]:
-            best = error, replace(fitted, latents=latents)
-    assert best is not None
-    return best
+def tried(simulation: SenderSimulation, fitted: FittedAllocation) -> tuple[float, FittedAllocation]:
+    """The sum of a frame's errors where it is tried, and the frame with its latents."""
+    error, latents = simulation.frame(fitted.index, fitted.header_uses)
+    return error, replace(fitted, latents=latents)
 
 
 def fit_allocation(

@@ -34,7 +34,7 @@ DEFAULTS = {"zoo": DEFAULT_ZOO, "policy": "lagrangian", "complexity": "variance"
 NUMBERS = ("sender_snr_db", "header_margin_db")
 """Fields of a spec that are numbers, or None."""
 
-ARITHMETIC = ("device", "precision", "threads")
+ARITHMETIC = tuple(vars(Arithmetic()))
 """Fields of a spec that say how networks compute."""
 
 
@@ -106,7 +106,7 @@ class SystemSpec:
                 ("complexity", ""),
                 ("companion", ""),
                 ("side_info", SIDE_INFO[0]),
-                *((name, getattr(Arithmetic(), name)) for name in ARITHMETIC),
+                *vars(Arithmetic()).items(),
             ):
                 if getattr(self, name) != none:
                     raise InputError(f"system {self.name} has no {name} {getattr(self, name)}")
