@@ -29,7 +29,7 @@ def main() -> None:
     budget = budget_uses(CBR, height, width)
     print(f"{IMAGE}, {height}x{width}, AWGN at {SNR_DB:g} dB, CBR {CBR}: at most {budget} channel uses\n")
     print(ROW.format("policy", "uses", "CBR", "header share", "PSNR dB", "SSIM", "MS-SSIM", "seconds"))
-    ldpc.preload()
+    ldpc.prepare()
     reconstructions = []
     for name in ("uniform", "lagrangian"):
         system = BlockJSCC(zoo, load_policy(name))

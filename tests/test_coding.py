@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -66,10 +67,56 @@ def test_repetition_gains_what_energy_gains():
         assert (ldpc.decode(llrs, 200) == sent).all(axis=1).all() == works
 
 
+@pytest.mark.parametrize(
+    ("k", "n", "bits_per_symbol"),
+    [(12, 13, 1), (12, 60, 2), (292, 308, 2), (293, 330, 6), (560, 1200, 4), (561, 1200, 4), (641, 3205, 1)]
+    + [(3824, 4026, 2), (3824, 19120, 4), (3825, 7680, 8), (8448, 25344, 6), (8424, 9000, 2)]
+    + [(22 * z, 44 * z, 1) for z in (16, 24, 40, 56, 72, 88, 104, 120)]
+    + [(10 * z, 30 * z, 1) for z in (16, 24, 40, 56, 72, 88, 104, 120)],
+)
+def test_ldpc_agrees_with_sionna(k, n, bits_per_symbol):
+    """Both base graphs, all sets of rotations, fillers or none: the same words, and the same beliefs of what
+    arrives near the waterfall after a few rounds. (More of them make the last digit of a float a coin.)"""
+    import torch
+    from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
+
+    rng = np.random.default_rng(k)
+    sent = rng.integers(0, 2, (3, k), dtype=np.uint8)
+    single = {"device": "cpu", "precision": "single"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of rates above 948/1024
+        encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, **single)
+    coded = ldpc.encode(sent, n, bits_per_symbol)
+    np.testing.assert_array_equal(coded, encoder(torch.from_numpy(sent.astype(np.float32))).numpy())
+
+    amplitude = 2 ** (2 * k / n) - 1
+    llrs = 2 * amplitude * (2.0 * coded - 1) + 2 * np.sqrt(amplitude) * rng.normal(size=coded.shape)
+    decoder = LDPC5GDecoder(encoder, num_iter=6, hard_out=False, **single)
+    theirs = decoder(torch.from_numpy(llrs.astype(np.float32))).numpy()
+    ours = ldpc.beliefs(llrs, k, bits_per_symbol, 6)
+    np.testing.assert_allclose(np.clip(ours, -12, 12), np.clip(theirs, -12, 12), atol=0.02)
+    assert 0 < (ours >= 0).astype(np.uint8).mean() < 1
+
+
 @pytest.mark.parametrize(("k", "n"), [(11, 100), (8449, 20000), (100, 104)])
 def test_ldpc_limits(k, n):
     with pytest.raises(InputError):
         ldpc.encode(np.zeros((1, k), dtype=np.uint8), n)
+
+
+@pytest.mark.parametrize(("crc_bits", "name"), [(16, "CRC16"), (24, "CRC24A")])
+def test_crc_agrees_with_sionna(crc_bits, name):
+    """But for its last bits, which are inverted."""
+    import torch
+    from sionna.phy.fec.crc import CRCEncoder
+
+    rng = np.random.default_rng(0)
+    for k in (1, 7, 100, 8424):
+        sent = rng.integers(0, 2, (5, k), dtype=np.uint8)
+        encoder = CRCEncoder(name, k=k, device="cpu", precision="single")
+        theirs = encoder(torch.from_numpy(sent.astype(np.float32))).numpy()
+        theirs[:, k:] = 1 - theirs[:, k:]
+        np.testing.assert_array_equal(crc.attach(sent, crc_bits), theirs)
 
 
 def test_crc_catches_errors_and_silence():
@@ -241,10 +288,10 @@ print([name for name in sys.modules if name.split(".")[0] in {"torch", "sionna"}
     assert out.stdout.strip() == "[]"
 
 
-def test_once_a_block_is_lost_later_batches_are_not_tried():
+def test_once_a_block_is_lost_later_ones_are_not_tried():
     """Where all are needed; what is not tried cannot pass its CRC."""
     rng = np.random.default_rng(0)
-    k, n, count = 1024, 2048, 80  # 32 blocks a batch
+    k, n, count = 1024, 2048, 8
     blocks = crc.attach(rng.integers(0, 2, (count, k - crc.CRC_BITS), np.uint8))
     llrs = 20.0 * ldpc.encode(blocks, n) - 10
     llrs[3] = rng.normal(size=n)
@@ -252,7 +299,7 @@ def test_once_a_block_is_lost_later_batches_are_not_tried():
     given_up = ldpc.decode_until(crc.holds, llrs, k, all_or_none=True)
     whole = np.arange(count) != 3
     assert (crc.holds(all_tried) == whole).all()
-    assert (crc.holds(given_up) == (whole & (np.arange(count) < 32))).all()
+    assert (crc.holds(given_up) == (np.arange(count) < 3)).all()
     assert (given_up[:3] == blocks[:3]).all()
     llrs[3] = 20.0 * ldpc.encode(blocks[3:4], n) - 10
     assert (ldpc.decode_until(crc.holds, llrs, k, all_or_none=True) == blocks).all()

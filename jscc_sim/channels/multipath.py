@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels.base import OfSamples
 from jscc_sim.errors import InputError
+from jscc_sim.inference import building
 
 Samples = NDArray[np.complex64]
 
@@ -213,6 +214,7 @@ def parse_taps(name: str, snr_db: float) -> Multipath:
 
 
 @lru_cache(maxsize=len(TDL_MODELS))
+@building()
 def _tdl(model: str) -> tuple[tuple[float, ...], tuple[float, ...], float]:
     """Delays over the delay spread, powers that sum up to 1, power of the fixed path."""
     from sionna.phy.channel.tr38901 import TDL

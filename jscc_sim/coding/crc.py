@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding.bits import Bits
-from jscc_sim.coding.ldpc import SIONNA
-from jscc_sim.inference import building
 
 CRC_BITS, LONG_CRC_BITS = 16, 24
+
+_GENERATORS = {CRC_BITS: 0x1021, LONG_CRC_BITS: 0x864CFB}
+"""gCRC16 and gCRC24A without their highest power."""
 
 
 def attach(bits: Bits, crc_bits: int = CRC_BITS) -> Bits:
@@ -36,15 +36,18 @@ def holds(bits: Bits, crc_bits: int = CRC_BITS) -> NDArray[np.bool_]:
 
 
 def _parity(bits: Bits, crc_bits: int) -> Bits:
-    import torch
-
-    coded = _encoder(bits.shape[1], crc_bits)(torch.from_numpy(bits.astype(np.float32))).numpy()
-    return np.asarray(1 - coded[:, -crc_bits:].astype(np.uint8), dtype=np.uint8)
+    remainders = _remainders(bits.shape[1], crc_bits)
+    return np.asarray(1 - (bits @ remainders).astype(np.int64) % 2, dtype=np.uint8)
 
 
 @lru_cache(maxsize=64)
-@building()
-def _encoder(k: int, crc_bits: int) -> Any:
-    from sionna.phy.fec.crc import CRCEncoder
-
-    return CRCEncoder({CRC_BITS: "CRC16", LONG_CRC_BITS: "CRC24A"}[crc_bits], k=k, **SIONNA)
+def _remainders(k: int, crc_bits: int) -> NDArray[np.float32]:
+    """[k, crc_bits] what each bit, alone, leaves of a division by the generator, highest power first."""
+    rows = np.zeros((k, crc_bits), dtype=np.float32)
+    remainder = _GENERATORS[crc_bits]
+    for row in reversed(rows):
+        row[:] = [remainder >> power & 1 for power in reversed(range(crc_bits))]
+        remainder <<= 1
+        if remainder >> crc_bits:
+            remainder ^= 1 << crc_bits | _GENERATORS[crc_bits]
+    return rows

@@ -1,17 +1,16 @@
-"""5G LDPC codes of any length and rate (3GPP TS 38.212, through Sionna on the CPU)."""
+"""5G LDPC codes of any length and rate (3GPP TS 38.212, sections 5.3.2 and 5.4.2), and belief propagation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jscc_sim import _kernels
+from jscc_sim.coding.base_graph import LiftedGraph, lifted_graph
 from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import InputError
-from jscc_sim.inference import building, inference
 
 LARGEST_BLOCK = 8448
 """Most information bits of one block."""
@@ -25,89 +24,94 @@ ITERATIONS = 20
 MOST_ITERATIONS, ROUND = 40, 4
 """The same where a CRC tells, which is asked after each ROUND."""
 
-SIONNA: dict[str, Any] = {"device": "cpu", "precision": "single"}
-"""What all of Sionna's blocks here are told, for it has defaults that a program may change."""
-
-_CHUNK_BITS = 1 << 16
-"""Coded bits decoded at a time: larger batches leave the cache and are slower per block."""
+LARGEST_LLR = 20.0
+"""That one bit's channel, or a check, may claim."""
 
 
-@building()
-def preload() -> None:
-    """Import Sionna, which takes seconds, before a clock runs."""
-    from sionna.phy.fec import ldpc as _  # noqa: F401
+def prepare() -> None:
+    """Compile what decodes, or load what was compiled before, before a clock runs."""
+    decode(np.zeros((1, 24)), 12)
 
 
-def encode(bits: Bits, n: int, bits_per_symbol: int | None = None) -> Bits:
+def encode(bits: Bits, n: int, bits_per_symbol: int = 1) -> Bits:
     """bits: [B, k]. Returns [B, n] coded bits; what exceeds the lowest-rate code repeats it from its start.
 
     bits_per_symbol: interleave for that QAM, as 5G does: information bits take the better places of
     a symbol (3GPP TS 38.212, section 5.4.2.2). Raises InputError for k outside 12 to 8448 or a rate
     k/n above 0.95.
     """
-    import torch
+    own = _own_length(bits.shape[1], n)
+    graph = lifted_graph(bits.shape[1], own)
+    coded = graph.encode(bits)[:, graph.sent(own)]
+    interleaved = coded.reshape(len(bits), bits_per_symbol, -1).swapaxes(1, 2).reshape(len(bits), own)
+    return np.asarray(np.resize(interleaved.T, (n, len(bits))).T)
 
-    encoder, _ = _code(bits.shape[1], _own_length(bits.shape[1], n), bits_per_symbol)
-    with inference():
-        coded = encoder(torch.from_numpy(bits.astype(np.float32))).numpy().astype(np.uint8)
-    return np.asarray(np.resize(coded.T, (n, len(bits))).T)
 
-
-def decode(llrs: NDArray[np.float64], k: int, bits_per_symbol: int | None = None) -> Bits:
+def decode(llrs: NDArray[np.float64], k: int, bits_per_symbol: int = 1) -> Bits:
     """llrs: [B, n] log of P(bit = 1) over P(bit = 0). Returns the [B, k] most likely bits.
     bits_per_symbol: as for `encode`."""
-    import torch
+    return _most_likely(beliefs(llrs, k, bits_per_symbol, ITERATIONS))
 
-    decoder, chunks = _begin(llrs, k, bits_per_symbol)
-    with inference():
-        found = [decoder(chunk)[0] for chunk in chunks]
-    return np.asarray(torch.cat(found).numpy().astype(np.uint8))
+
+def beliefs(
+    llrs: NDArray[np.float64], k: int, bits_per_symbol: int = 1, iterations: int = MOST_ITERATIONS
+) -> NDArray[np.float32]:
+    """As `decode`; returns [B, k] log of P(bit = 1) over P(bit = 0)."""
+    graph, words = _begin(llrs, k, bits_per_symbol)
+    found = [_propagate(graph, word, graph.silence(), iterations) for word in words]
+    return np.array(found, dtype=np.float32).reshape(len(words), k)
 
 
 def decode_until(
     good: Callable[[Bits], NDArray[np.bool_]],
     llrs: NDArray[np.float64],
     k: int,
-    bits_per_symbol: int | None = None,
+    bits_per_symbol: int = 1,
     most: int = MOST_ITERATIONS,
     all_or_none: bool = False,
 ) -> Bits:
-    """As `decode`, but a block is done as soon as `good` says so, [B, k] -> [B], and the others go on for
-    up to `most` iterations, a multiple of ROUND: for a CRC that can tell. all_or_none: once a block is lost
-    those of later batches are not tried, and are zeros."""
-    import torch
-
-    decoder, chunks = _begin(llrs, k, bits_per_symbol)
-    found = []
-    with inference():
-        for chunk in chunks:
-            bits = np.zeros((len(chunk), k), dtype=np.uint8)
-            open_, soft, state = np.arange(len(chunk)), chunk, None
-            for _ in range(most // ROUND):
-                guess, state = decoder(soft, num_iter=ROUND, msg_v2c=state)
-                bits[open_] = guess.numpy()
-                more = ~good(bits[open_])
-                if not more.any():
-                    break
-                kept = torch.from_numpy(more)
-                open_, soft, state = open_[more], soft[kept], state[kept]
-            found.append(bits)
-            if all_or_none and more.any():
+    """As `decode`, but a block is done as soon as `good` says so, [B, k] -> [B], or after `most` iterations,
+    a multiple of ROUND: for a CRC that can tell. all_or_none: once a block is lost the later ones are not
+    tried, and are zeros."""
+    graph, words = _begin(llrs, k, bits_per_symbol)
+    bits = np.zeros((len(words), k), dtype=np.uint8)
+    for block, word in enumerate(words):
+        messages = graph.silence()
+        for _ in range(most // ROUND):
+            bits[block] = _most_likely(_propagate(graph, word, messages, ROUND))
+            arrived = good(bits[block : block + 1]).all()
+            if arrived:
                 break
-    bits = np.concatenate(found)
-    return np.pad(bits, ((0, len(llrs) - len(bits)), (0, 0)))
+        if all_or_none and not arrived:
+            break
+    return bits
 
 
-def _begin(llrs: NDArray[np.float64], k: int, bits_per_symbol: int | None) -> tuple[Any, Sequence[Any]]:
-    """The decoder, and its inputs in batches: repeated bits added up."""
-    import torch
-
+def _begin(
+    llrs: NDArray[np.float64], k: int, bits_per_symbol: int
+) -> tuple[LiftedGraph, NDArray[np.float32]]:
+    """The code, and what the channel says of each bit of its words, log of P(0) over P(1): repeated bits
+    added up."""
     count, n = llrs.shape
     own = _own_length(k, n)
-    _, decoder = _code(k, own, bits_per_symbol)
+    graph = lifted_graph(k, own)
     copies = np.pad(llrs, ((0, 0), (0, -n % own))).reshape(count, -1, own)
-    soft = torch.from_numpy(copies.sum(axis=1).astype(np.float32))
-    return decoder, torch.split(soft, max(_CHUNK_BITS // own, 1))
+    soft = copies.sum(axis=1).reshape(count, -1, bits_per_symbol).swapaxes(1, 2).reshape(count, own)
+    words = np.zeros((count, graph.bits), dtype=np.float32)
+    words[:, graph.fillers] = LARGEST_LLR
+    words[:, graph.sent(own)] = -np.clip(soft, -LARGEST_LLR, LARGEST_LLR)
+    return graph, words
+
+
+def _propagate(
+    graph: LiftedGraph, word: NDArray[np.float32], messages: NDArray[np.float32], iterations: int
+) -> NDArray[np.float32]:
+    """[k] log of P(1) over P(0), `messages` being where they had got to, and get to."""
+    return -_kernels.belief_propagation(word, messages, graph.starts, graph.places, iterations)[: graph.k]
+
+
+def _most_likely(llrs: NDArray[np.float32]) -> Bits:
+    return (llrs >= 0).astype(np.uint8)
 
 
 def _own_length(k: int, n: int) -> int:
@@ -117,12 +121,3 @@ def _own_length(k: int, n: int) -> int:
     if k > 0.95 * n:
         raise InputError(f"{k} bits in {n} coded bits exceed a rate of 0.95")
     return min(n, 5 * k if k <= LARGEST_LOW_RATE_BLOCK else 3 * k)
-
-
-@lru_cache(maxsize=64)
-@building()
-def _code(k: int, n: int, bits_per_symbol: int | None) -> tuple[Any, Any]:
-    from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
-
-    encoder = LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, check_input=False, **SIONNA)
-    return encoder, LDPC5GDecoder(encoder, num_iter=ITERATIONS, return_state=True, **SIONNA)

@@ -113,7 +113,7 @@ class BlockJSCC(AnalogLink[RatioMap]):
         """See System.prepare."""
         self.zoo.prepare(predictor="predicted_mse" in self.policy.needs)
         if not self.genie:
-            ldpc.preload()
+            ldpc.prepare()
 
     def check_fits(self, picture: Picture, budget: int, belief: Channel) -> None:
         """See System.check_fits. Where planning needs the networks, the uniform policy stands in."""

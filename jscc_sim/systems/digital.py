@@ -85,7 +85,7 @@ class Digital(LinkSystem):
         """See System.prepare."""
         self.codec.version()
         waterfalls()
-        ldpc.preload()
+        ldpc.prepare()
 
     def check(self, channel: Channel) -> None:
         """See System.check. Without knowledge of the fading the chain decodes what it is given."""

@@ -96,7 +96,7 @@ class SoftCast(AnalogLink[Chunks]):
 
     def prepare(self) -> None:
         """See System.prepare."""
-        ldpc.preload()
+        ldpc.prepare()
 
     def payload(self, picture: Picture, request: FrameRequest, watch: Stopwatch) -> Payload[Chunks]:
         """See AnalogLink.payload."""

@@ -93,7 +93,7 @@ class TorchLink(AnalogLink[Rate]):
 
     def prepare(self) -> None:
         """See System.prepare."""
-        ldpc.preload()
+        ldpc.prepare()
         _ = self._coders
 
     def version(self) -> str:

@@ -105,7 +105,7 @@ class DigitLink(AnalogLink[TileLatents]):
 
     def prepare(self) -> None:
         """See System.prepare."""
-        ldpc.preload()
+        ldpc.prepare()
         _ = self._coder
 
     def version(self) -> str:

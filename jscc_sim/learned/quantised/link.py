@@ -135,7 +135,7 @@ class QuantisedUEP(LinkSystem):
         """See System.prepare."""
         _ = self.codec.coder
         waterfalls()
-        ldpc.preload()
+        ldpc.prepare()
 
     def version(self) -> str:
         """See System.version."""

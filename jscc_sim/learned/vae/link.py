@@ -86,7 +86,7 @@ class VAELink(AnalogLink[LatentCount]):
 
     def prepare(self) -> None:
         """See System.prepare."""
-        ldpc.preload()
+        ldpc.prepare()
         _ = self._coder
 
     def version(self) -> str:
