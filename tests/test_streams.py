@@ -246,6 +246,6 @@ sys.exit(main(sys.argv[2:]))
     "module", ["jscc_sim.training.learned", "jscc_sim.cli.link", "numba", "numpy.linalg", "torch"]
 )
 def test_ctrl_c_while_libraries_are_loaded(tmp_path, module):
-    command = [sys.executable, "-c", INTERRUPTED, module, *transmit(image="astronaut")]
+    command = [sys.executable, "-c", INTERRUPTED, module, *transmit(image="astronaut", zoo="conv-small")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "jscc-sim: stopped\n")
