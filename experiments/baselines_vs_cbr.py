@@ -18,6 +18,7 @@ from jscc_sim.units import BLOCK_SAMPLES, db_to_power
 from jscc_sim.zoo import load_zoo
 
 SNRS_DB = (1.0, 10.0, 20.0)
+PUBLISHED = ("bpg_ldpc", "vtm_ldpc", "learned_ldpc")
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8")
 REAL = ("hevc+ldpc",)
 BY_LOT = tuple(f"{codec}+ldpc-abstraction" for codec in ("vvc", "avif", "jpeg2000", "jpeg"))
@@ -26,7 +27,7 @@ QUICK = ("jpeg+ldpc", "jpeg2000+ldpc-abstraction", "jpeg2000+ideal", "softcast")
 
 
 def main() -> None:
-    """Run the grid; a table of means, and a figure."""
+    """Run the grid; a table of means, and two figures."""
     study = Study("baselines_vs_cbr", "Block JSCC and the baselines over CBR.")
     study.parse()
     baselines = QUICK if study.quick else (*REAL, *BY_LOT, *BOUNDS, "softcast")
@@ -40,10 +41,14 @@ def main() -> None:
         )
     )
     print(means(rows, ["snr_db", "system"], "cbr_fraction"))
-    published = references()
-    digital = published[published["scheme"].str.contains("LDPC")]
-    curves = pd.concat([digital, opta()], ignore_index=True)
-    study.publish(rows, {"": quality_figure(rows, "cbr", references=curves)})
+    curves = pd.concat([references(*PUBLISHED), opta()], ignore_index=True)
+    study.publish(
+        rows,
+        {
+            "": quality_figure(rows, "cbr", width="full", references=curves),
+            "_relative": quality_figure(rows, "cbr", width="full", relative_to=["system=block-jscc"]),
+        },
+    )
 
 
 def opta() -> pd.DataFrame:

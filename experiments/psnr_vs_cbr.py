@@ -12,11 +12,12 @@ from jscc_sim.sweeps import Grid, SystemSpec
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0)
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8")
+PUBLISHED = ("swinjscc", "witt", "deepjscc", "ntscc")
 POLICIES = ("uniform", "quintiles", "water-filling", "lagrangian")
 
 
 def main() -> None:
-    """Run the grid; a table, and two figures."""
+    """Run the grid; a table, and three figures."""
     study = Study("psnr_vs_cbr", "Quality against bandwidth, policy by policy.")
     study.parse()
     rows = study.rows(
@@ -29,8 +30,16 @@ def main() -> None:
         )
     )
     print(means(rows, ["policy", "snr_db"], "cbr_fraction"))
-    curves = quality_figure(rows, "cbr", width="full", references=references())
-    study.publish(rows, {"": curves, "_gain": gain_figure(rows, "cbr", width="full")})
+    study.publish(
+        rows,
+        {
+            "": quality_figure(rows, "cbr", width="full", references=references(*PUBLISHED)),
+            "_gain": gain_figure(rows, "cbr", width="full"),
+            "_ms_ssim": quality_figure(
+                rows, "cbr", "ms_ssim", width="full", references=references("swinjscc")
+            ),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.zoo import load_zoo, released_zoos, update_manifest
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
+PUBLISHED = ("swinjscc", "witt", "dtu_course_project")
 CBRS = ("1/48", "1/16", "1/8")
 
 
@@ -34,7 +35,7 @@ def main() -> None:
         )
     )
     print(means(rows, ["zoo", "cbr_fraction"], "snr_db"))
-    study.publish(rows, {"": quality_figure(rows, "snr_db", width="full", references=references())})
+    study.publish(rows, {"": quality_figure(rows, "snr_db", width="full", references=references(*PUBLISHED))})
     if options.update:
         update(rows, Path(options.images or "built-in photographs").name)
 

@@ -16,10 +16,11 @@ HEAD = """# Results
 
 What each file of this folder was made with. The `.json` beside a table has its provenance in full. A table
 that is *stale* was measured before a change that moves its figures, and says so; the others are sent again
-by the tests, a row each (`tests/test_replay.py`). Made by `python experiments/results_index.py`.
+by the tests, a row each (`tests/test_replay.py`). Hours are those of its transmissions, one after the
+other. Made by `python experiments/results_index.py`.
 
-| table | command | code | state |
-|---|---|---|---|
+| table | command | code | when, on what, hours | state |
+|---|---|---|---|---|
 """
 
 
@@ -39,9 +40,15 @@ def index(folder: Path) -> str:
     lines = []
     for name, made in tables.items():
         state = f"stale [{reasons.index(made['stale']) + 1}]" if "stale" in made else ""
-        lines.append(f"| {name} | `{made['command']}` | {_code(made.get('git_commit', []))} | {state} |\n")
+        code = _code(made.get("git_commit", []))
+        lines.append(f"| {name} | `{made['command']}` | {code} | {_circumstances(made)} | {state} |\n")
     notes = [f"\n[{number}] {reason[:1].upper()}{reason[1:]}.\n" for number, reason in enumerate(reasons, 1)]
     return HEAD + "".join(lines + notes)
+
+
+def _circumstances(made: dict[str, Any]) -> str:
+    known = [str(made[name]) for name in ("date", "machine", "hours") if name in made]
+    return ", ".join(known) or "not recorded"
 
 
 def _code(commits: list[str]) -> str:

@@ -16,7 +16,7 @@ CBR = "1/16"
 
 
 def main() -> None:
-    """Run the grid; a table, and a figure."""
+    """Run the grid; a table, and two figures."""
     study = Study("snr_mismatch", "Quality where the sender believes another SNR.")
     study.parse()
     rows = study.rows(
@@ -31,7 +31,13 @@ def main() -> None:
         )
     )
     print("sender's SNR down, true SNR across\n" + means(rows, ["sender_snr_db"], "snr_db"))
-    study.publish(rows, {"": quality_figure(rows, "snr_db")})
+    study.publish(
+        rows,
+        {
+            "": quality_figure(rows, "snr_db"),
+            "_relative": quality_figure(rows, "snr_db", relative_to=["belief="], outages=False),
+        },
+    )
 
 
 if __name__ == "__main__":

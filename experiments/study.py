@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +97,7 @@ class Study:
         own, baselines = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "trials": len(rows),
+            "hours": round(float(rows["seconds"].sum()) / 3600, 2),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
             "baselines": dict(baselines.groupby("system")["zoo_sha256"].first()),
@@ -136,8 +141,19 @@ def made_folder(name: str) -> Path:
 
 
 def made_by() -> dict[str, Any]:
-    """What every JSON begins with: the command that is running, and the commit of the code that runs."""
-    return {"command": command(), "git_commit": [str(git_commit())]}
+    """What every JSON begins with: the command that is running, the commit of the code that runs, when and
+    on what."""
+    today = datetime.now(UTC).date().isoformat()
+    return {"command": command(), "git_commit": [str(git_commit())], "date": today, "machine": machine()}
+
+
+def machine() -> str:
+    """The processor's name and its cores."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):  # Linux knows better
+        told = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+        name = told[0].partition(":")[2].strip() if told else name
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def command() -> str:
@@ -172,9 +188,9 @@ def sources(folder: str | None) -> list[str]:
     return list(BUILTIN) if folder is None else [str(path) for path in list_pictures(folder)]
 
 
-def references() -> pd.DataFrame:
-    """The published curves."""
-    return read_references(sorted(REFERENCES.glob("*.csv")))
+def references(*names: str) -> pd.DataFrame:
+    """The published curves of these files."""
+    return read_references([REFERENCES / f"{name}.csv" for name in names])
 
 
 def means(rows: pd.DataFrame, by: Sequence[str], across: str, value: str = "psnr_db") -> str:

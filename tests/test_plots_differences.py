@@ -80,7 +80,7 @@ def test_the_figure_draws_zero_and_says_what_is_compared():
     drawn = {line.get_label(): np.asarray(line.get_ydata(), float) for line in axes.lines}
     assert np.allclose(drawn["uniform"], 0)
     said = " ".join(text.get_text() for text in figure.texts)
-    assert "Differences to policy=uniform, image by image." in said.replace("\n", " ")
+    assert "Differences to uniform, image by image." in said.replace("\n", " ")
     assert not any("envelope" in label for label in drawn)
 
 

@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import METRICS
 from jscc_sim.plots import style
-from jscc_sim.plots.differences import differences
+from jscc_sim.plots.differences import chosen_rows, differences
 from jscc_sim.plots.gains import envelopes, has_uniform, why_no_gain, with_gains
 from jscc_sim.plots.series import Curve, Curves
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
@@ -86,7 +86,7 @@ def quality_figure(
     bar, or dots; bands: whether there are any. The axis is scaled by the lines.
 
     PSNR over CBR also shows uniform's lower envelope where other policies are in the table; references:
-    published curves of `read_references`, drawn thin (PSNR alone); other_pictures: whether those of other
+    published curves of `read_references`, drawn thin; other_pictures: whether those of other
     pictures than the table's are drawn too, and marked; parents: see `with_gains`; outages:
     whether lost frames count, as mid-grey; relative_to: `COLUMN=VALUE` of the curve that differences to it
     are drawn of, image by image, such as `system=hevc+ldpc`. Raises InputError.
@@ -94,11 +94,13 @@ def quality_figure(
     known = [*MEASURES, *further_metrics(table)]
     if y not in known:
         raise InputError(f"{y!r} is none of the table's metrics, which are {', '.join(known)}")
-    if references is not None and y != "psnr_db":
-        raise InputError(f"published curves give psnr_db, not {y}")
+    if references is not None and y not in references:
+        given = ", ".join(name for name in MEASURES if name in references)
+        raise InputError(f"published curves give {given}, not {y}")
     if references is not None and relative_to:
         raise InputError("published curves have no single images: there are no differences to them")
     checked = measured_by(check_table(table), y)
+    reference = chosen_rows(checked, relative_to) if relative_to else checked
     if relative_to:
         checked = differences(checked, y, relative_to, outages)
     curves = Curves(checked, x, outages)
@@ -121,7 +123,7 @@ def quality_figure(
                 page.add(f"envelope of {curves.labels[below.scheme]}", line)
         page.place(axes)
         if references is not None:
-            _draw_references(page, axes, value, rows, references, sources)
+            _draw_references(page, axes, value, rows, references.dropna(subset=y), y, sources)
         if relative_to:
             axes.axhline(0, color="black", linewidth=0.6)
         said = ("difference in " if relative_to else "") + (label or NAMES.get(y, y))
@@ -130,7 +132,7 @@ def quality_figure(
 
     page.draw(draw)
     page.scale(bands)
-    page.note(f"Differences to {style.plain(', '.join(relative_to))}, image by image." if relative_to else "")
+    page.note(_compared(curves, reference, relative_to) if relative_to else "")
     shapes = sorted({min(len(curve.x), 2) for _, curve in page.drawn} - {0}, reverse=True)
     many, single = (" and ".join(words[n] for n in shapes) for words in (MANY, SINGLE))
     paired = "paired " if relative_to else ""
@@ -138,11 +140,7 @@ def quality_figure(
     page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
     page.note(_lost(curves.table) if outages else _arrived(page))
     if references is not None:
-        if not sources:
-            why = "they are of other pictures" if left_out else "none is for these conditions"
-            _log.warning("no published curve over %s is drawn: %s", x, why)
-        page.note(*([f"[{n}] {source}." for n, source in enumerate(sources, 1)] or
-                    ["No published curve is for these conditions."] * (not left_out)), left_out)  # fmt: skip
+        page.note(*_published(x, sources, left_out))
     return page.finish()
 
 
@@ -420,8 +418,30 @@ def _comparable(
     return references[~others], f"Published curves of other pictures ({sets}) are left out."
 
 
+def _published(x: Axis, sources: Sequence[str], left_out: str) -> list[str]:
+    """What is said of published curves, that there are none too."""
+    if not sources:
+        why = "they are of other pictures" if left_out else "none is for these conditions"
+        _log.warning("no published curve over %s is drawn: %s", x, why)
+    named = [f"[{number}] {source}." for number, source in enumerate(sources, 1)]
+    return [*named, left_out or "No published curve is for these conditions." * (not named)]
+
+
+def _compared(curves: Curves, reference: pd.DataFrame, chosen: Sequence[str]) -> str:
+    """To what differences are, by its label where it has one."""
+    labels = {curves.labels[key] for key, *_ in curves.groups(reference)}
+    name = labels.pop() if len(labels) == 1 else ", ".join(chosen)
+    return f"Differences to {style.plain(name)}, image by image."
+
+
 def _draw_references(
-    page: _Page, axes: Axes, value: float, rows: pd.DataFrame, references: pd.DataFrame, sources: list[str]
+    page: _Page,
+    axes: Axes,
+    value: float,
+    rows: pd.DataFrame,
+    references: pd.DataFrame,
+    y: str,
+    sources: list[str],
 ) -> None:
     """The published curves of a panel's channel and SNR (or CBR), within its own range."""
     x = page.curves.x
@@ -439,7 +459,7 @@ def _draw_references(
         shown = points.sort_values(x)
         (line,) = axes.plot(
             shown[x],
-            shown["psnr_db"],
+            shown[y],
             color=style.REFERENCE,
             linewidth=0.6,
             marker=style.REFERENCE_MARKERS[number % len(style.REFERENCE_MARKERS)],

@@ -121,7 +121,7 @@ DIGESTS = {
 """Names that stand for more than one thing in a table are told apart by its digest, if that is there. The
 zoo's also tells apart systems that have no zoo."""
 
-REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr", "psnr_db")
+REFERENCE_TEXTS, REFERENCE_NUMBERS = ("scheme", "channel", "source"), ("snr_db", "cbr")
 PICTURE_SETS: Mapping[str, frozenset[str]] = {"kodak": frozenset(f"kodim{n:02}" for n in range(1, 25))}
 """Sets of pictures that published curves are of: their names, without suffixes."""
 
@@ -182,13 +182,16 @@ def measured_by(table: pd.DataFrame, y: str) -> pd.DataFrame:
 
 
 def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Published curves: scheme, channel, snr_db, cbr, psnr_db, source, pictures. The last says what their
-    means are over, one of PICTURE_SETS or names without suffixes; a file may lack it. Raises InputError."""
+    """Published curves: scheme, channel, snr_db, cbr, source, pictures, and some of MEASURES. The last text
+    says what their means are over, one of PICTURE_SETS or names without suffixes; a file may lack it. Raises
+    InputError."""
     tables = []
     for path in paths:
         table = _csv(path)
         table = table if "pictures" in table else table.assign(pictures="")
-        tables.append(_typed(table, (*REFERENCE_TEXTS, "pictures"), REFERENCE_NUMBERS, str(path)))
+        texts = (*REFERENCE_TEXTS, "pictures")
+        numbers = (*REFERENCE_NUMBERS, *([name for name in MEASURES if name in table] or MEASURES[:1]))
+        tables.append(_typed(table, texts, numbers, str(path))[[*texts, *numbers]])
     return pd.concat(tables, ignore_index=True)
 
 
