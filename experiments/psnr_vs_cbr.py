@@ -30,16 +30,14 @@ def main() -> None:
         )
     )
     print(means(rows, ["policy", "snr_db"], "cbr_fraction"))
-    study.publish(
-        rows,
-        {
-            "": quality_figure(rows, "cbr", width="full", references=references(*PUBLISHED)),
-            "_gain": gain_figure(rows, "cbr", width="full"),
-            "_ms_ssim": quality_figure(
-                rows, "cbr", "ms_ssim", width="full", references=references("swinjscc")
-            ),
-        },
-    )
+    figures = {
+        "": quality_figure(rows, "cbr", width="full", references=references(*PUBLISHED)),
+        "_gain": gain_figure(rows, "cbr", width="full"),
+    }
+    if rows["ms_ssim"].notna().any():  # not of small pictures
+        similar = references("swinjscc")
+        figures["_ms_ssim"] = quality_figure(rows, "cbr", "ms_ssim", width="full", references=similar)
+    study.publish(rows, figures)
 
 
 if __name__ == "__main__":
