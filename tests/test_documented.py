@@ -1,0 +1,56 @@
+"""README and documentation say what the tables of results/ say."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from jscc_sim.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def documented():
+    sys.path.insert(0, str(ROOT / "experiments"))
+    try:
+        import documented
+    finally:
+        sys.path.pop(0)
+    return documented
+
+
+def test_every_table_is_on_a_page_and_up_to_date(documented):
+    found = []
+    for path in documented.pages():
+        text = path.read_text()
+        assert documented.rewritten(text, path.parent) == text, "python experiments/documented.py"
+        found += re.findall(r"<!-- made: (\w+) -->", text)
+        assert text.count("<!-- made") == text.count("<!-- end -->"), path
+    assert sorted(found) == sorted(documented.TABLES)
+
+
+def test_a_number_that_was_changed_by_hand_is_put_right(documented):
+    text = (ROOT / "README.md").read_text()
+    number = re.search(r"\| 10 dB \| (\d\d\.\d\d)", text)[1]
+    wrong = text.replace(number, "99.99")
+    assert wrong != text
+    assert documented.rewritten(wrong, ROOT) == text
+
+
+def test_stale_tables_say_so(documented, monkeypatch, tmp_path):
+    for name, content in (
+        ("old", '{"stale": "of before"}'),
+        ("older", '{"stale": "of before"}'),
+        ("new", "{}"),
+    ):
+        (tmp_path / f"{name}.json").write_text(content)
+    monkeypatch.setattr(documented, "RESULTS", tmp_path)
+    assert documented.stale(["new"]) == ""
+    assert documented.stale(["new", "old", "older"]) == "(Stale: of before.)"
+
+
+def test_an_unknown_table_is_named(documented):
+    with pytest.raises(InputError, match="no table prices is made here, but quality, "):
+        documented.rewritten("<!-- made: prices -->\n<!-- end -->", ROOT)
