@@ -76,7 +76,8 @@ def main() -> None:
         if subprocess.run([sys.executable, *words], cwd=HERE.parent, check=False).returncode
     ]
     if Path(options.out).resolve() == RESULTS:
-        subprocess.run([sys.executable, HERE / "results_index.py"], check=True)
+        for script in ("results_index.py", "documented.py"):
+            subprocess.run([sys.executable, HERE / script], check=True)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}; the same command tries them again")
 
