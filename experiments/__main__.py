@@ -38,6 +38,7 @@ PARTS: dict[str, str] = {
     "ofdm_abstraction": "ofdm_abstraction.py IMAGES",
     "learned_codecs": "learned_codecs.py IMAGES",
     "power": "power.py TRAIN",
+    "allocation_headroom": "allocation_headroom.py TRAIN",
 }
 """Commands, in an order in which trials share what others have made: files of codecs, rows."""
 
