@@ -359,6 +359,8 @@ def _add_training(commands: Commands) -> None:
                        help="of block-jscc: least and largest SNR to train for (-2 20)")  # fmt: skip
     train.add_argument("--uses", type=float, nargs=2, metavar="USES",
                        help="of block-jscc: least and largest uses of a block (16 640)")  # fmt: skip
+    train.add_argument("--loss", choices=("psnr", "ms-ssim"),
+                       help="of block-jscc: what to train for; ms-ssim needs --side 192 (psnr)")  # fmt: skip
     train.add_argument("--rate", type=float, help="share of the usual learning rates (1)")
     train.add_argument("--crops", type=int, help="crops in a batch (block-jscc: 6)")
     train.add_argument("--side", type=int, help="side of a crop (block-jscc: 160, a multiple of 32)")

@@ -20,6 +20,7 @@ from jscc_sim.training.calibrate import calibrate as fit_predictor
 from jscc_sim.training.calibrate import check_material
 from jscc_sim.training.data import Split, split_folder
 from jscc_sim.training.learned import WITHOUT_PICTURES
+from jscc_sim.training.objective import LEAST_SIDE, MS_SSIM, PSNR
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, LARGEST_SEED, STANDARD_RATIOS, RatioSet
 from jscc_sim.zoo import (
@@ -131,10 +132,12 @@ def _check(arguments: argparse.Namespace) -> None:
     _within(arguments, **{name: (1, most) for name, most in limits.items()}, seed=(0, LARGEST_SEED))
     if arguments.side is not None and arguments.system == BLOCK_JSCC and arguments.side % BLOCK:
         raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
+    if arguments.loss == MS_SSIM and arguments.system == BLOCK_JSCC and (arguments.side or 0) < LEAST_SIDE:
+        raise InputError(f"--loss {MS_SSIM} needs crops of --side {LEAST_SIDE} or more")
     for depth in arguments.depths or ():
         if not 0 <= depth <= DEEPEST:
             raise InputError(f"--depths {depth} is outside 0 to {DEEPEST}")
-    shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses", "attention")
+    shape, material = ("fine", "coarse", "depths"), ("start", "snr_db", "uses", "attention", "loss")
     if arguments.system != BLOCK_JSCC:
         _none_of(arguments, ("bank", *shape, *material), f"of {BLOCK_JSCC} alone, not of {arguments.system}")
     elif arguments.bank == "linear":
@@ -199,7 +202,9 @@ def _task(arguments: argparse.Namespace) -> Task[Any]:
     from jscc_sim.training.block_jscc import BlockJSCCTask
 
     start = None if arguments.start is None else load_zoo(arguments.start)
-    return BlockJSCCTask(_architecture(arguments, start), _training_range(arguments), start)
+    return BlockJSCCTask(
+        _architecture(arguments, start), _training_range(arguments), start, arguments.loss or PSNR
+    )
 
 
 def _architecture(arguments: argparse.Namespace, start: Zoo | None) -> ConvArchitecture:

@@ -49,7 +49,7 @@ class MSSSIM(Metric):
         if min(picture.shape[:2]) < MS_SSIM_LEAST_SIDE:
             return None
         with inference():
-            return _multi_scale(*_planes(picture, reference))
+            return float(multi_scale(*_planes(picture, reference)).mean())
 
 
 def _planes(picture: Picture, reference: Picture) -> tuple[Tensor, Tensor]:
@@ -90,8 +90,9 @@ def _local_means(*planes: Tensor) -> Sequence[Tensor]:
     return seen[0, : len(planes) * each].split(each)
 
 
-def _multi_scale(x: Tensor, y: Tensor) -> float:
-    """MS-SSIM of planes [C, H, W], mean over C. Source: Wang, Simoncelli & Bovik 2003, eq. (7).
+def multi_scale(x: Tensor, y: Tensor, least: float = 0.0) -> Tensor:
+    """[C] MS-SSIM of planes [C, H, W] of 0 to 255, differentiable; least: what a level counts as at least,
+    above 0 where gradients are wanted. Source: Wang, Simoncelli & Bovik 2003, eq. (7).
 
     A level of odd side repeats its last row or column before it is halved, as the authors' program does.
     Programs that put zeros around it find pictures of odd sides up to 0.06 better.
@@ -101,8 +102,8 @@ def _multi_scale(x: Tensor, y: Tensor) -> float:
     value = x.new_ones(len(x))
     for level, weight in enumerate(MS_SSIM_WEIGHTS, start=1):
         last = level == len(MS_SSIM_WEIGHTS)
-        value = value * _similarity(x, y, luminance=last).relu() ** weight
+        value = value * _similarity(x, y, luminance=last).clamp(min=least) ** weight
         if not last:
             odd = (0, x.shape[2] % 2, 0, x.shape[1] % 2)
             x, y = (functional.avg_pool2d(functional.pad(p, odd, "replicate"), 2) for p in (x, y))
-    return float(value.mean())
+    return value

@@ -1,7 +1,7 @@
 """Training of the convolutional joint source-channel coder.
 
-The loss is the mean log of each frame's mean squared error, that is its PSNR: every SNR, every ratio
-and every picture weighs the same, with no table of weights.
+The loss is the mean log of each frame's mean squared error, that is its PSNR, or of 1 - MS-SSIM: every SNR,
+every ratio and every picture weighs the same, with no table of weights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from jscc_sim.blocks import split
 from jscc_sim.channels import AWGN, equalise
@@ -26,14 +25,13 @@ from jscc_sim.nn.bank import Bank, pool_gain
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.pictures import image_of
+from jscc_sim.training.objective import FLOOR, LEAST_SIDE, OBJECTIVES, PSNR
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.training.training_range import TrainingRange
 from jscc_sim.units import BLOCK, BLOCK_SAMPLES
 from jscc_sim.zoo import Zoo
 
-MSE_FLOOR = 1e-5
-"""Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
 VALIDATION_SNR_DB = 10.0
 VALIDATION_USES = 192
 CBR = Fraction(VALIDATION_USES, BLOCK_SAMPLES)
@@ -44,12 +42,13 @@ class BlockJSCCTask(Task[ConvCoder]):
     """Every crop is a frame of its own, with its own SNR, ratios and power pool.
 
     start: the zoo whose weights the network begins with instead of random ones, of the same architecture, or
-    of one with fewer layers of attention: new ones change nothing at first.
+    of one with fewer layers of attention: new ones change nothing at first; objective: one of OBJECTIVES.
     """
 
     architecture: ConvArchitecture
     training_range: TrainingRange = field(default_factory=TrainingRange)
     start: Zoo | None = None
+    objective: str = PSNR
     system: ClassVar[str] = "block-jscc"
     summary: ClassVar[str] = (
         "convolutional autoencoders, latent channels and modulation per ratio on a shared trunk"
@@ -64,7 +63,8 @@ class BlockJSCCTask(Task[ConvCoder]):
     def settings(self) -> Mapping[str, Any]:
         """See Task.settings."""
         start = None if self.start is None else self.start.manifest["files"][WEIGHTS]
-        return {"snr_db": self.training_range.snr_db, "uses": self.training_range.uses, "start": start}
+        drawn = {"snr_db": self.training_range.snr_db, "uses": self.training_range.uses}
+        return {**drawn, "start": start, "loss": self.objective}
 
     def network(self) -> ConvCoder:
         """See Task.network. Raises InputError where the start is of another architecture."""
@@ -84,12 +84,12 @@ class BlockJSCCTask(Task[ConvCoder]):
     def loss(
         self, network: ConvCoder, images: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> Tensor:
-        """Minus the mean PSNR, in natural units."""
+        """The mean logarithm of the error that the objective names: minus PSNR, in natural units."""
         scenario = draw_scenario(images, self.architecture.uses, rng, self.training_range)
         latents = network.encode(images, scenario.index, scenario.sender_snr_db)
         received, snrs_db = disturb(latents, network.used[scenario.index], scenario, generator)
         decoded = network.decode(received, scenario.index, snrs_db)
-        return ((decoded - images).square().mean((1, 2, 3)) + MSE_FLOOR).log().mean()
+        return (OBJECTIVES[self.objective](decoded, images) + FLOOR).log().mean()
 
     def once(self, network: ConvCoder) -> int:
         """See Task.once."""
@@ -99,9 +99,10 @@ class BlockJSCCTask(Task[ConvCoder]):
         return (8 * BLOCK) ** 2
 
     def validate(self, network: ConvCoder, pictures: list[Picture]) -> Mapping[str, float]:
-        """Mean PSNR, uniform at CBR 1/16 and 10 dB, no header. Pictures without a whole block are left
-        out; NaN without pictures."""
-        psnrs = []
+        """Mean PSNR, uniform at CBR 1/16 and 10 dB, no header; of a network for MS-SSIM that, too, as
+        -10 log10(1 - MS-SSIM). Pictures without a whole block are left out; NaN without pictures."""
+        names = dict.fromkeys([PSNR, self.objective])
+        found: dict[str, list[float]] = {name: [] for name in names}
         device = next(network.parameters()).device
         generator = torch.Generator(device).manual_seed(0)
         snr_db = torch.tensor([VALIDATION_SNR_DB], device=device)
@@ -113,9 +114,10 @@ class BlockJSCCTask(Task[ConvCoder]):
             scenario = Scenario.plain(index, snr_db)
             latents = network.encode(image, index, snr_db)
             received, snrs_db = disturb(latents, network.used[index], scenario, generator)
-            mse = F.mse_loss(network.decode(received, index, snrs_db), image)
-            psnrs.append(-10 * math.log10(mse.item()))
-        return {"PSNR": float(np.mean(psnrs)) if psnrs else float("nan")}
+            decoded = network.decode(received, index, snrs_db)
+            for name in names if min(height, width) >= LEAST_SIDE else [PSNR]:
+                found[name].append(-10 * math.log10(OBJECTIVES[name](decoded, image).item()))
+        return {name.upper(): float(np.mean(v)) if v else float("nan") for name, v in found.items()}
 
 
 def whole_blocks(pictures: Iterable[Picture]) -> Iterator[Picture]:

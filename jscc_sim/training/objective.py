@@ -1,0 +1,38 @@
+"""What a network may be trained for: an error of each picture, whose logarithm the loss is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from jscc_sim.metrics.error import PEAK
+from jscc_sim.metrics.structural import MS_SSIM_LEAST_SIDE, multi_scale
+from jscc_sim.units import BLOCK
+
+if TYPE_CHECKING:  # torch takes a second to import
+    from torch import Tensor
+
+PSNR, MS_SSIM = "psnr", "ms-ssim"
+
+LEAST_SIDE = -(-MS_SSIM_LEAST_SIDE // BLOCK) * BLOCK
+"""Of crops that MS-SSIM is defined for."""
+
+FLOOR = 1e-5
+"""Keeps flat crops, which any network sends at 50 dB, from outweighing the rest."""
+
+LEAST_LEVEL = 1e-3
+"""What a level of MS-SSIM counts as at least: where contrasts are reversed it has no gradient."""
+
+
+def squared_error(decoded: Tensor, images: Tensor) -> Tensor:
+    """[B] mean over each of [B, 3, H, W]."""
+    return (decoded - images).square().mean((1, 2, 3))
+
+
+def dissimilarity(decoded: Tensor, images: Tensor) -> Tensor:
+    """[B] 1 - MS-SSIM of [B, 3, H, W] images in 0 to 1."""
+    x, y = (PEAK * pictures.float().flatten(0, 1) for pictures in (decoded, images))
+    return 1 - multi_scale(x, y, LEAST_LEVEL).unflatten(0, (-1, 3)).mean(1)
+
+
+OBJECTIVES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {PSNR: squared_error, MS_SSIM: dissimilarity}
