@@ -69,7 +69,10 @@ def main() -> None:
     if options.dry_run:
         for name, words in commands.items():
             print(f"{hours[name]:6.2f} h  {shlex.join(['python', *words])}")
-        print(f"{sum(hours.values()):6.2f} h  in all, of transmissions alone, as long as they took last")
+        print(
+            f"{sum(hours.values()):6.2f} h  in all, of transmissions alone, as long as they took last", end=""
+        )
+        print(" without --quick" * options.quick)
         return
     failed = [
         name

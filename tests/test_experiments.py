@@ -227,6 +227,7 @@ def test_all_results_are_a_command(tmp_path):
     for name in made_by - {"experiments/power.py", "experiments/allocation_headroom.py"}:
         assert f"python {name} " in said.stdout, "a committed table that the command does not make"
     assert "power: left out, --train is not given" in said.stdout
+    assert "--quick" not in said.stdout
     assert float(said.stdout.splitlines()[-1].split()[0]) > 0
 
 

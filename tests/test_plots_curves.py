@@ -209,6 +209,13 @@ def test_a_point_without_all_images_is_left_out_and_named(status, count):
     assert f"Left out: lagrangian at CBR 1/48 ({status}: {count} of 4 images)." in notes(figure)
 
 
+def test_a_curve_without_any_point_is_named_below_and_not_in_the_legend():
+    figure = quality_figure(lose(results(), "infeasible", policy="lagrangian"))
+    assert "lagrangian" not in labels(figure)
+    assert "uniform" in labels(figure)
+    assert "Left out: lagrangian" in notes(figure)
+
+
 def test_trials_that_were_not_run_are_named():
     table = results()
     missing = (table["image"] == "2.png") & (table["cbr_budget"] == CBRS[1]) & (table["policy"] == "uniform")

@@ -113,7 +113,9 @@ def quality_figure(
     def draw(axes: Axes, value: float, rows: pd.DataFrame) -> list[Curve]:
         drawn = list(curves.of(rows, y))
         for curve in drawn:
-            page.add(curve.label, _line(axes, curve))
+            line = _line(axes, curve)
+            if len(curve.at):
+                page.add(curve.label, line)
             if bands:
                 _draw_spread(axes, curve)
         if x == "cbr" and y == "psnr_db" and not relative_to:
