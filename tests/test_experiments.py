@@ -138,6 +138,7 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
         ("map_smoothness", "linear"),
         ("power", "linear"),
         ("allocation_headroom", "linear"),
+        ("busy_pictures", "linear"),
         ("sender_refinement", "conv-small"),
     ],
 )
