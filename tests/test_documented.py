@@ -46,7 +46,7 @@ def test_stale_tables_say_so(documented, monkeypatch, tmp_path):
         ("new", "{}"),
     ):
         (tmp_path / f"{name}.json").write_text(content)
-    monkeypatch.setattr(documented, "RESULTS", tmp_path)
+    monkeypatch.setattr("documented_tables.RESULTS", tmp_path)
     assert documented.stale(["new"]) == ""
     assert documented.stale(["new", "old", "older"]) == "(Stale: of before.)"
 
