@@ -56,17 +56,17 @@ class Waterfall:
         straight lines of the normal quantile of the rate over the SNR in dB: a code of finite length fails
         where the noise that it meets exceeds what it bears, and that is close to Gaussian.
         """
-        from scipy.stats import norm
+        from scipy.special import ndtr, ndtri
 
         telling = (self.errors >= RELIABLE) & (self.blocks - self.errors >= RELIABLE)
-        at, score = self.snr_db[telling], norm.isf(self.errors[telling] / self.blocks[telling])
+        at, score = self.snr_db[telling], -ndtri(self.errors[telling] / self.blocks[telling])
         wanted = np.asarray(snr_db, dtype=np.float64)
         found = np.interp(wanted, at, score)
         for end, inner in ((0, 1), (-1, -2)):
             slope = (score[end] - score[inner]) / (at[end] - at[inner])
             beyond = wanted < at[0] if end == 0 else wanted > at[-1]
             found = np.where(beyond, score[end] + slope * (wanted - at[end]), found)
-        return np.asarray(norm.sf(found))
+        return np.asarray(ndtr(-found))
 
 
 @dataclass(frozen=True)
