@@ -63,12 +63,15 @@ def main() -> None:
         name: words for name in options.only or PARTS if (words := command(PARTS[name], options)) is not None
     }
     for name in options.only or PARTS:
+        if name not in commands and options.only:
+            raise InputError(f"{name} needs --train FOLDER")
         if name not in commands:
             print(f"{name}: left out, --train is not given")
     hours = {name: hours_last(name) / options.workers for name in commands}
     if options.dry_run:
         for name, words in commands.items():
-            print(f"{hours[name]:6.2f} h  {shlex.join(['python', *words])}")
+            known = f"{hours[name]:6.2f} h" if hours[name] else "not known"
+            print(f"{known:>9}  {shlex.join(['python', *words])}")
         print(
             f"{sum(hours.values()):6.2f} h  in all, of transmissions alone, as long as they took last", end=""
         )

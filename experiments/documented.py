@@ -19,7 +19,7 @@ from study import guarded
 from jscc_sim.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- made: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -35,18 +35,28 @@ def main() -> None:
 def pages() -> list[Path]:
     """Those that hold any."""
     found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return [path for path in found if BLOCK.search(path.read_text())]
+    return [path for path in found if "<!-- made" in path.read_text() or "<!--made" in path.read_text()]
 
 
 def rewritten(text: str, folder: Path) -> str:
-    """A page of a folder with its tables as they should be. Raises InputError for one that nobody makes."""
+    """A page of a folder with its tables as they should be. Raises InputError for one that nobody makes, and
+    for a line that begins or ends none."""
     results = os.path.relpath(RESULTS, folder)
+    begun, ended, whole = (
+        len(re.findall("<!-- *made", text)),
+        text.count("<!-- end"),
+        len(BLOCK.findall(text)),
+    )
+    if not begun == ended == whole:
+        raise InputError(
+            f"a page has {begun} lines `made`, {ended} lines `end` and {whole} tables between them"
+        )
 
     def made(block: re.Match[str]) -> str:
         if block[2] not in TABLES:
             raise InputError(f"no table {block[2]} is made here, but {', '.join(TABLES)}")
         maker, names = TABLES[block[2]]
-        links = ", ".join(f"[{name}]({results}/{name}.csv)" for name in names)
+        links = ", ".join(f"[{Path(name).stem}]({results}/{name})" for name in names)
         return f"{block[1]}{maker()}\n\nFrom {links}. {stale(names)}".rstrip() + "\n" + block[3]
 
     return BLOCK.sub(made, text)
@@ -54,7 +64,7 @@ def rewritten(text: str, folder: Path) -> str:
 
 def stale(names: Sequence[str]) -> str:
     """Why some of these tables are, in a sentence; empty if none is."""
-    told = [provenance(name) for name in names]
+    told = [provenance(Path(name).stem) for name in names]
     reasons = dict.fromkeys(str(made["stale"]) for made in told if "stale" in made)
     return f"(Stale: {'; '.join(reasons)}.)" if reasons else ""
 

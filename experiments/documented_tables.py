@@ -16,8 +16,9 @@ from learned_generative import gains as generative_gains
 from learned_gmm import at_equal_bits
 from study import file_part, references
 
+from jscc_sim.errors import InputError, one_line
 from jscc_sim.plots.gains import with_gains
-from jscc_sim.plots.table import read_csv
+from jscc_sim.plots.table import SCHEME, read_csv
 from jscc_sim.statistics import interval
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -309,33 +310,38 @@ def vae() -> str:
 
 
 TABLES: dict[str, tuple[Callable[[], str], Sequence[str]]] = {
-    "quality": (quality, ["psnr_vs_cbr", "psnr_vs_snr"]),
-    "published": (published, ["psnr_vs_cbr"]),
-    "similarity": (similarity, ["psnr_vs_cbr"]),
-    "zoos": (zoos, ["psnr_vs_snr"]),
-    "below_uniform": (below_uniform, ["psnr_vs_cbr"]),
-    "policies": (policies, ["policies"]),
-    "ofdm": (ofdm, [f"ofdm_{file_part(channel)}" for channel in OFDM]),
-    "baselines": (baselines, ["baselines_vs_cbr"]),
-    "baselines_paired": (baselines_paired, ["baselines_vs_cbr"]),
-    "slope": (slope, ["baselines_vs_snr"]),
-    "mismatch": (mismatch, ["snr_mismatch"]),
-    "slow_fading": (slow_fading, ["baselines_fading"]),
-    "fades": (fades, ["fading"]),
-    "codecs": (codecs, ["learned_codecs_gmm"]),
-    "learned_links": (learned_links, ["learned_codecs_gmm_channel", "baselines_vs_cbr"]),
-    "quantised_cliff": (quantised_cliff, ["learned_codecs_quantised"]),
-    "quantised_rates": (quantised_rates, ["learned_codecs_quantised"]),
-    "digits": (digits, ["learned_codecs_digits"]),
-    "generative": (generative, ["learned_codecs_generative"]),
-    "vae": (vae, ["learned_codecs_vae"]),
+    "quality": (quality, ["psnr_vs_cbr.csv", "psnr_vs_snr.csv"]),
+    "published": (published, ["psnr_vs_cbr.csv"]),
+    "similarity": (similarity, ["psnr_vs_cbr.csv"]),
+    "zoos": (zoos, ["psnr_vs_snr.csv"]),
+    "below_uniform": (below_uniform, ["psnr_vs_cbr.csv"]),
+    "policies": (policies, ["policies.csv"]),
+    "ofdm": (ofdm, [f"ofdm_{file_part(channel)}.csv" for channel in OFDM]),
+    "baselines": (baselines, ["baselines_vs_cbr.csv"]),
+    "baselines_paired": (baselines_paired, ["baselines_vs_cbr.csv"]),
+    "slope": (slope, ["baselines_vs_snr.csv"]),
+    "mismatch": (mismatch, ["snr_mismatch.csv"]),
+    "slow_fading": (slow_fading, ["baselines_fading.csv"]),
+    "fades": (fades, ["fading.csv"]),
+    "codecs": (codecs, ["learned_codecs_gmm.csv"]),
+    "learned_links": (learned_links, ["learned_codecs_gmm_channel.csv", "baselines_vs_cbr.csv"]),
+    "quantised_cliff": (quantised_cliff, ["learned_codecs_quantised.csv"]),
+    "quantised_rates": (quantised_rates, ["learned_codecs_quantised.json"]),
+    "digits": (digits, ["learned_codecs_digits.csv"]),
+    "generative": (generative, ["learned_codecs_generative.csv"]),
+    "vae": (vae, ["learned_codecs_vae.json"]),
 }
 """What makes each, of which tables of results/."""
 
 
 def results(name: str) -> pd.DataFrame:
-    """A table of results/."""
-    return read_csv(RESULTS / f"{name}.csv")
+    """A table of results/. Raises InputError for one whose points are of different pictures."""
+    table = read_csv(RESULTS / f"{name}.csv")
+    points = [*SCHEME, "side_info", "snr_db", "cbr_budget"]
+    counts = table.groupby(points, dropna=False)["image"].nunique()
+    if counts.nunique() > 1:
+        raise InputError(f"{name}.csv has {counts.min()} pictures at a point, {counts.max()} at another")
+    return table
 
 
 def at(table: pd.DataFrame, cbr: str) -> pd.Series:
@@ -382,7 +388,11 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def provenance(name: str) -> dict[str, Any]:
     """What the JSON beside a table says."""
-    made: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    path = RESULTS / f"{name}.json"
+    try:
+        made: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from None
     return made
 
 

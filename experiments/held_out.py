@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from jscc_sim.errors import InputError
 from jscc_sim.images import Picture
 from jscc_sim.training.data import load, split_folder
 from jscc_sim.zoo import DEFAULT_ZOO
@@ -20,6 +21,8 @@ def held_out_parser(about: str | None, pictures: int) -> argparse.ArgumentParser
 
 def held_out_pictures(arguments: argparse.Namespace) -> list[Picture]:
     """As many of the folder's held-out pictures, evenly spread over their names. Raises InputError."""
+    if arguments.pictures < 1:
+        raise InputError(f"--pictures {arguments.pictures} is below 1")
     names = split_folder(arguments.folder).validation
-    step = max(1, len(names) // max(1, arguments.pictures))
+    step = max(1, len(names) // arguments.pictures)
     return load(names[::step][: arguments.pictures])

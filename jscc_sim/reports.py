@@ -134,7 +134,9 @@ def _figures(
     yield "<h2>Figures</h2>"
     for x in axes:
         for y in (*MEASURES, *further_metrics(table)):
-            published = references if references is not None and y in references else None
+            published = (
+                references if references is not None and y in references.dropna(axis=1, how="all") else None
+            )
             draw = partial(quality_figure, table, x, y, width="full", references=published,
                            other_pictures=other_pictures, parents=parents)  # fmt: skip
             if table[y].notna().any():

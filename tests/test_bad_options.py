@@ -109,7 +109,10 @@ QUICK = {
     "train no minutes": (train("--minutes", "0"), ["--minutes 0"]),
     "train NaN minutes": (train("--minutes", "nan"), ["--minutes nan"]),
     "train odd crops": (train("--side", "40"), ["--side 40", "32"]),
-    "train on crops too small for MS-SSIM": (train("--loss", "ms-ssim", "--side", "160"), ["ms-ssim", "192"]),
+    "train on crops too small for MS-SSIM": (
+        train("--loss", "ms-ssim", "--side", "160"),
+        ["ms-ssim", "192", "160"],
+    ),
     "train on usual crops for MS-SSIM": (train("--loss", "ms-ssim"), ["ms-ssim", "192"]),
     "train gmm for MS-SSIM": (train("--system", "gmm", "--loss", "ms-ssim"), ["--loss", "gmm"]),
     "train digits on pictures": (train("--system", "digits"), ["digits", "pictures"]),

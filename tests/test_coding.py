@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import warnings
+from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from signals import natural_map, noisy
 
-from jscc_sim.coding import crc, ldpc, qam, ratio_map, small_block
+from jscc_sim.coding import base_graph, crc, ldpc, qam, ratio_map, small_block
 from jscc_sim.coding.bits import BitReader, to_bits, to_int
 from jscc_sim.coding.modes import (
     HEADER_MODES,
@@ -96,6 +98,25 @@ def test_ldpc_agrees_with_sionna(k, n, bits_per_symbol):
     ours = ldpc.beliefs(llrs, k, bits_per_symbol, 6)
     np.testing.assert_allclose(np.clip(ours, -12, 12), np.clip(theirs, -12, 12), atol=0.02)
     assert 0 < (ours >= 0).astype(np.uint8).mean() < 1
+
+
+def test_blocks_that_are_no_whole_symbols_are_refused():
+    for k, n, bits_per_symbol in ((100, 301, 2), (13, 130, 2)):  # n; and 5k, which it repeats
+        with pytest.raises(InputError, match="no whole symbols of 2 bits"):
+            ldpc.encode(np.zeros((1, k), dtype=np.uint8), n, bits_per_symbol)
+    assert ldpc.encode(np.zeros((0, 100), dtype=np.uint8), 300, 2).shape == (0, 300)
+    assert ldpc.decode(np.zeros((0, 300)), 100, 2).shape == (0, 100)
+
+
+@pytest.mark.parametrize(("kept", "why"), [(0, "cannot be read"), (100, "edges, not the 197 of TS 38.212")])
+def test_a_table_of_codes_that_is_no_longer_whole(tmp_path, monkeypatch, kept, why):
+    whole = str(distribution("sionna-no-rt").locate_file(base_graph._TABLE.format(2)))
+    table = tmp_path / "table{}.csv"
+    if kept:
+        Path(str(table).format(2)).write_text("".join(Path(whole).read_text().splitlines(True)[:kept]))
+    monkeypatch.setattr(base_graph, "_TABLE", str(table))
+    with pytest.raises(InputError, match=f"table2.csv of the package sionna-no-rt .*{why}"):
+        base_graph._edges_of.__wrapped__(2, 0)
 
 
 @pytest.mark.parametrize(("k", "n"), [(11, 100), (8449, 20000), (100, 104)])

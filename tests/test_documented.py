@@ -51,6 +51,31 @@ def test_stale_tables_say_so(documented, monkeypatch, tmp_path):
     assert documented.stale(["new", "old", "older"]) == "(Stale: of before.)"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- made: quality -->\n",
+        "<!-- end -->",
+        "<!-- made: quality -->\n<!-- made: zoos -->\n<!-- end -->",
+        "<!--made: quality -->\n<!-- end -->",
+        "<!-- made: quality -->\nkept\n<!-- made: zoos -->\n<!-- end -->\n<!-- end -->",
+    ],
+)
+def test_a_line_that_begins_or_ends_no_table_deletes_nothing(documented, text):
+    with pytest.raises(InputError, match=r"a page has \d lines `made`"):
+        documented.rewritten(text, ROOT)
+
+
+def test_points_of_different_pictures_are_no_table(documented, monkeypatch, tmp_path):
+    lines = (ROOT / "results" / "psnr_vs_cbr.csv").read_text().splitlines(True)
+    (tmp_path / "psnr_vs_cbr.csv").write_text("".join(lines[:150]))
+    monkeypatch.setattr("documented_tables.RESULTS", tmp_path)
+    with pytest.raises(InputError, match=r"psnr_vs_cbr.csv has \d pictures at a point"):
+        documented.TABLES["below_uniform"][0]()
+    with pytest.raises(InputError, match=r"psnr_vs_cbr.json cannot be read"):
+        documented.stale(["psnr_vs_cbr.csv"])
+
+
 def test_an_unknown_table_is_named(documented):
     with pytest.raises(InputError, match="no table prices is made here, but quality, "):
         documented.rewritten("<!-- made: prices -->\n<!-- end -->", ROOT)

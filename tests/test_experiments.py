@@ -240,6 +240,11 @@ def test_what_fails_of_all_results_is_named(tmp_path):
     assert "failed: power; the same command tries them again" in said.stderr
 
 
+def test_no_pictures_to_look_at_are_refused(work):
+    done = process("busy_pictures", "photographs", "--pictures", "0", cwd=work)
+    assert (done.returncode, done.stderr) == (2, "busy_pictures.py: --pictures 0 is below 1\n")
+
+
 def test_all_results_of_no_pictures_are_refused(tmp_path):
     said = everything("--images", tmp_path / "none", "--dry-run")
     assert said.returncode == 2
@@ -247,6 +252,7 @@ def test_all_results_of_no_pictures_are_refused(tmp_path):
     (tmp_path / "pictures").mkdir()
     for words, why in (
         (("--workers", 0), "0 workers is below 1\n"),
+        (("--only", "power"), "power needs --train FOLDER\n"),
         (("--images", ""), "'' is no folder of pictures\n"),
     ):
         said = everything("--images", tmp_path / "pictures", "--dry-run", *words)

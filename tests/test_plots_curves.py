@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from tables import CBRS, GAINS_DB, HEIGHT, REFERENCES, WIDTH, lose, psnr_of, results
 
+from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.plots.curves import gain_figure, outage_figure, overhead_figure, quality_figure
 from jscc_sim.plots.gains import envelopes, with_gains
@@ -615,6 +616,36 @@ def test_published_curves_are_thin_and_name_their_source():
         quality_figure(kodak(), y="ssim", references=references)
     over_snr = quality_figure(kodak(snrs=(1.0, 13.0), cbrs=(1 / 16,)), "snr_db", references=references)
     assert list(lines(over_snr)["SwinJSCC [1]"].get_ydata()) == [29.54, 31.09, 32.27, 33.17, 33.80]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"psnr_db": None}, "no column psnr_db or ssim or ms_ssim"),
+        ({"ms_ssim": 14.5}, r"has 14.5 in column ms_ssim: its limits are -1 and 1"),
+        ({"cbr": ""}, "a row without cbr"),
+    ],
+)
+def test_published_curves_that_are_none(tmp_path, columns, words):
+    row = {"scheme": "a", "channel": "awgn", "snr_db": 10, "cbr": 0.1, "psnr_db": 30, "source": "b"} | columns
+    pd.DataFrame([row]).dropna(axis=1).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(InputError, match=words):
+        read_references([tmp_path / "a.csv"])
+
+
+def test_published_similarity_at_the_command_line(tmp_path, capsys):
+    kodak().to_csv(tmp_path / "rows.csv", index=False)
+    command = [
+        "plot",
+        str(tmp_path / "rows.csv"),
+        "--reference",
+        str(REFERENCES),
+        "--out",
+        str(tmp_path / "a.png"),
+    ]
+    assert main([*command, "--y", "ms_ssim"]) == 0
+    assert main([*command, "--y", "outage"]) == 2
+    assert "--reference is of means of quality, not of outage" in capsys.readouterr().err
 
 
 def test_published_curves_of_other_conditions_stay_away(caplog):

@@ -94,6 +94,18 @@ def test_a_point_without_a_counterpart_says_so():
     assert "lossless" not in said
 
 
+def test_a_choice_without_a_value_is_nothing_to_compare_with():
+    rows = results()
+    chosen = rows["policy"] == "uniform"
+    lost = rows.assign(outage=chosen)
+    with pytest.raises(
+        InputError, match="policy=uniform is nothing to compare with: none of its frames arrived"
+    ):
+        differences(check_table(lost), "psnr_db", UNIFORM, outages=False)
+    with pytest.raises(InputError, match="policy=uniform is nothing to compare with: it has no ssim"):
+        differences(check_table(rows.assign(ssim=rows["ssim"].where(~chosen))), "ssim", UNIFORM)
+
+
 def test_the_command(tmp_path, capsys):
     results().to_csv(tmp_path / "rows.csv", index=False)
     command = ["plot", str(tmp_path / "rows.csv"), "--out", str(tmp_path / "a.png")]

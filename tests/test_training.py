@@ -167,6 +167,19 @@ def test_a_run_that_diverged_keeps_its_last_checkpoint(checkpoint, crops):
     assert checkpoint.read_bytes() == before
 
 
+def test_checkpoints_of_before_there_was_a_choice_of_losses(checkpoint, monkeypatch):
+    def settings(task):
+        return {name: value for name, value in said(task).items() if name != "loss"}
+
+    said = BlockJSCCTask.settings
+    with monkeypatch.context() as earlier:
+        earlier.setattr(BlockJSCCTask, "settings", settings)
+        Trainer(TASK, RECIPE).save(checkpoint)
+    Trainer(TASK, RECIPE).restore(checkpoint)
+    with pytest.raises(InputError, match="of a run with loss psnr, not ms-ssim"):
+        Trainer(replace(TASK, objective="ms-ssim"), RECIPE).restore(checkpoint)
+
+
 def test_checkpoints_of_before_there_were_hashes(checkpoint):
     metadata = metadata_of(checkpoint)
     for name in ("sha256", "settings"):

@@ -23,12 +23,9 @@ def plot(arguments: argparse.Namespace) -> int:
     check_figure_path(arguments.out)
     replaces_nothing(arguments, arguments.out)
     writable(arguments.out)
-    if arguments.reference and arguments.y != "psnr_db":
-        raise InputError(f"--reference gives psnr_db, not {arguments.y}")
-    if arguments.no_bands and arguments.y in ("gain_db", "outage"):
-        raise InputError(f"--no-bands is of means of quality, not of {arguments.y}")
-    if arguments.relative_to and arguments.y in ("gain_db", "outage"):
-        raise InputError(f"--relative-to is of means of quality, not of {arguments.y}")
+    for name in ("reference", "no_bands", "relative_to"):
+        if getattr(arguments, name) and arguments.y in ("gain_db", "outage"):
+            raise InputError(f"--{name.replace('_', '-')} is of means of quality, not of {arguments.y}")
     references = _references(arguments.reference)
     parents = _parents(arguments.parent)
     table = _selected(read_results(arguments.file), arguments.where)

@@ -133,7 +133,8 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.side is not None and arguments.system == BLOCK_JSCC and arguments.side % BLOCK:
         raise InputError(f"--side {arguments.side} is not a multiple of {BLOCK}")
     if arguments.loss == MS_SSIM and arguments.system == BLOCK_JSCC and (arguments.side or 0) < LEAST_SIDE:
-        raise InputError(f"--loss {MS_SSIM} needs crops of --side {LEAST_SIDE} or more")
+        side = f"--side {arguments.side}" if arguments.side else "the usual"
+        raise InputError(f"--loss {MS_SSIM} needs crops of --side {LEAST_SIDE} or more, not {side}")
     for depth in arguments.depths or ():
         if not 0 <= depth <= DEEPEST:
             raise InputError(f"--depths {depth} is outside 0 to {DEEPEST}")

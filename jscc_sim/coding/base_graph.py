@@ -10,15 +10,18 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jscc_sim.coding.bits import Bits
+from jscc_sim.errors import InputError, one_line
 
-_TABLE = "sionna/phy/fec/ldpc/codes/5G_bg{}.csv"
+_PACKAGE, _TABLE = "sionna-no-rt", "sionna/phy/fec/ldpc/codes/5G_bg{}.csv"
 """Tables 5.3.2-2 and 5.3.2-3 in Sionna's package: read as a file, for to import it takes seconds."""
+
+_EDGES = {1: 316, 2: 197}
 
 _LIFTINGS = [[odd << power for power in range(9) if 2 <= odd << power <= 384] for odd in range(1, 16, 2)]
 """Table 5.3.2-1: the Z of each set of rotations."""
@@ -110,9 +113,15 @@ def lifted_graph(k: int, n: int) -> LiftedGraph:
 @lru_cache(maxsize=16)
 def _edges_of(number: int, rotations: int) -> NDArray[np.int64]:
     """[3, E] row, column and rotation of each edge."""
-    table = str(distribution("sionna-no-rt").locate_file(_TABLE.format(number)))
+    name = _TABLE.format(number)
     edges: list[tuple[int, int, int]] = []
-    with open(table, newline="") as file:
-        for row, column, *values in list(csv.reader(file, delimiter=";"))[2:]:
-            edges.append((int(row) if row else edges[-1][0], int(column), int(values[rotations])))
+    try:
+        with open(str(distribution(_PACKAGE).locate_file(name)), newline="") as file:
+            for row, column, *values in list(csv.reader(file, delimiter=";"))[2:]:
+                edges.append((int(row) if row else edges[-1][0], int(column), int(values[rotations])))
+    except (OSError, PackageNotFoundError, ValueError, IndexError) as error:
+        raise InputError(f"{name} of the package {_PACKAGE} cannot be read: {one_line(error)}") from None
+    if len(edges) != _EDGES[number]:
+        found = f"has {len(edges)} edges, not the {_EDGES[number]} of TS 38.212"
+        raise InputError(f"{name} of the package {_PACKAGE} {found}")
     return np.array(edges).T

@@ -38,12 +38,13 @@ def encode(bits: Bits, n: int, bits_per_symbol: int = 1) -> Bits:
 
     bits_per_symbol: interleave for that QAM, as 5G does: information bits take the better places of
     a symbol (3GPP TS 38.212, section 5.4.2.2). Raises InputError for k outside 12 to 8448 or a rate
-    k/n above 0.95.
+    k/n above 0.95, and where bits_per_symbol does not divide n, or the bits before they repeat.
     """
-    own = _own_length(bits.shape[1], n)
+    own = _own_length(bits.shape[1], n, bits_per_symbol)
     graph = lifted_graph(bits.shape[1], own)
     coded = graph.encode(bits)[:, graph.sent(own)]
-    interleaved = coded.reshape(len(bits), bits_per_symbol, -1).swapaxes(1, 2).reshape(len(bits), own)
+    shape = len(bits), bits_per_symbol, own // bits_per_symbol
+    interleaved = coded.reshape(shape).swapaxes(1, 2).reshape(len(bits), own)
     return np.asarray(np.resize(interleaved.T, (n, len(bits))).T)
 
 
@@ -76,10 +77,10 @@ def decode_until(
     graph, words = _begin(llrs, k, bits_per_symbol)
     bits = np.zeros((len(words), k), dtype=np.uint8)
     for block, word in enumerate(words):
-        messages = graph.silence()
+        messages, arrived = graph.silence(), False
         for _ in range(most // ROUND):
             bits[block] = _most_likely(_propagate(graph, word, messages, ROUND))
-            arrived = good(bits[block : block + 1]).all()
+            arrived = bool(good(bits[block : block + 1]).all())
             if arrived:
                 break
         if all_or_none and not arrived:
@@ -93,10 +94,11 @@ def _begin(
     """The code, and what the channel says of each bit of its words, log of P(0) over P(1): repeated bits
     added up."""
     count, n = llrs.shape
-    own = _own_length(k, n)
+    own = _own_length(k, n, bits_per_symbol)
     graph = lifted_graph(k, own)
-    copies = np.pad(llrs, ((0, 0), (0, -n % own))).reshape(count, -1, own)
-    soft = copies.sum(axis=1).reshape(count, -1, bits_per_symbol).swapaxes(1, 2).reshape(count, own)
+    copies = np.pad(llrs, ((0, 0), (0, -n % own))).reshape(count, -(-n // own), own)
+    shape = count, own // bits_per_symbol, bits_per_symbol
+    soft = copies.sum(axis=1).reshape(shape).swapaxes(1, 2).reshape(count, own)
     words = np.zeros((count, graph.bits), dtype=np.float32)
     words[:, graph.fillers] = LARGEST_LLR
     words[:, graph.sent(own)] = -np.clip(soft, -LARGEST_LLR, LARGEST_LLR)
@@ -114,10 +116,13 @@ def _most_likely(llrs: NDArray[np.float32]) -> Bits:
     return (llrs >= 0).astype(np.uint8)
 
 
-def _own_length(k: int, n: int) -> int:
-    """Coded bits before any repetition."""
+def _own_length(k: int, n: int, bits_per_symbol: int) -> int:
+    """Coded bits before any repetition, in whole symbols."""
     if not 12 <= k <= LARGEST_BLOCK:
         raise InputError(f"block of {k} bits is outside the 12 to {LARGEST_BLOCK} of 5G LDPC codes")
     if k > 0.95 * n:
         raise InputError(f"{k} bits in {n} coded bits exceed a rate of 0.95")
-    return min(n, 5 * k if k <= LARGEST_LOW_RATE_BLOCK else 3 * k)
+    own = min(n, 5 * k if k <= LARGEST_LOW_RATE_BLOCK else 3 * k)
+    if own % bits_per_symbol:
+        raise InputError(f"{own} coded bits are no whole symbols of {bits_per_symbol} bits")
+    return own

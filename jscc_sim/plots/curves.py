@@ -94,8 +94,8 @@ def quality_figure(
     known = [*MEASURES, *further_metrics(table)]
     if y not in known:
         raise InputError(f"{y!r} is none of the table's metrics, which are {', '.join(known)}")
-    if references is not None and y not in references:
-        given = ", ".join(name for name in MEASURES if name in references)
+    if references is not None and y not in references.dropna(axis=1, how="all"):
+        given = ", ".join(name for name in MEASURES if name in references.dropna(axis=1, how="all"))
         raise InputError(f"published curves give {given}, not {y}")
     if references is not None and relative_to:
         raise InputError("published curves have no single images: there are no differences to them")

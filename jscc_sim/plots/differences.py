@@ -42,10 +42,14 @@ def chosen_rows(table: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
 
 def differences(table: pd.DataFrame, y: str, chosen: Sequence[str], outages: bool = True) -> pd.DataFrame:
     """The rows of a checked table with y less that of the chosen ones, the mean over their repeats; NaN where
-    there is none, which UNCOMPARED says. chosen: see `chosen_rows`; outages: whether lost frames count."""
+    there is none, which UNCOMPARED says. chosen: see `chosen_rows`; outages: whether lost frames count.
+    Raises InputError, also where the chosen ones have no value at all."""
     rows, same = chosen_rows(table, chosen), _alike(chosen)
     kept = rows[rows["status"].eq("ok") & (outages | ~rows["outage"])]
     reference = kept.groupby(same)[y].agg(lambda values: values.mean(skipna=False)).rename("reference")
+    if not reference.notna().any():
+        why = "none of its frames arrived" if not outages else f"it has no {y}"
+        raise InputError(f"{', '.join(chosen)} is nothing to compare with: {why}")
     less = (table[y] - table.join(reference, on=same)["reference"]).round(9)  # a mean is exact to less
     return table.assign(**{y: less, UNCOMPARED: table[y].notna() & less.isna()})
 

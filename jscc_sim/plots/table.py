@@ -190,8 +190,18 @@ def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         table = _csv(path)
         table = table if "pictures" in table else table.assign(pictures="")
         texts = (*REFERENCE_TEXTS, "pictures")
-        numbers = (*REFERENCE_NUMBERS, *([name for name in MEASURES if name in table] or MEASURES[:1]))
-        tables.append(_typed(table, texts, numbers, str(path))[[*texts, *numbers]])
+        measured = [name for name in MEASURES if name in table]
+        if not measured:
+            raise InputError(f"{path} has no column {' or '.join(MEASURES)}")
+        typed = _typed(table, texts, (*REFERENCE_NUMBERS, *measured), str(path))
+        for name in REFERENCE_NUMBERS:
+            if typed[name].isna().any():
+                raise InputError(f"{path} has a row without {name}")
+        for name in {"ssim", "ms_ssim"} & set(measured):
+            beyond = typed.loc[typed[name].abs() > 1, name]
+            if len(beyond):
+                raise InputError(f"{path} has {beyond.iloc[0]:g} in column {name}: its limits are -1 and 1")
+        tables.append(typed[[*texts, *REFERENCE_NUMBERS, *measured]])
     return pd.concat(tables, ignore_index=True)
 
 

@@ -25,7 +25,7 @@ from jscc_sim.nn.bank import Bank, pool_gain
 from jscc_sim.nn.conv import ConvArchitecture, ConvCoder
 from jscc_sim.nn.conv_bank import ConvBank
 from jscc_sim.nn.pictures import image_of
-from jscc_sim.training.objective import FLOOR, LEAST_SIDE, OBJECTIVES, PSNR
+from jscc_sim.training.objective import FIGURES, LEAST_SIDE, OBJECTIVES, PSNR, logarithm
 from jscc_sim.training.scenario import Scenario, disturb, draw_scenario
 from jscc_sim.training.task import Task
 from jscc_sim.training.training_range import TrainingRange
@@ -34,6 +34,8 @@ from jscc_sim.zoo import Zoo
 
 VALIDATION_SNR_DB = 10.0
 VALIDATION_USES = 192
+LEAST_ERROR = 1e-9
+"""In validation: 90 dB."""
 CBR = Fraction(VALIDATION_USES, BLOCK_SAMPLES)
 
 
@@ -59,6 +61,7 @@ class BlockJSCCTask(Task[ConvCoder]):
     validated: ClassVar[str] = f"every block alike, CBR {CBR}, {VALIDATION_SNR_DB:g} dB, no header"
     multiple: ClassVar[int] = BLOCK
     compiled: ClassVar[tuple[str, ...]] = ("encode", "decode")
+    formerly: ClassVar[Mapping[str, Any]] = {"loss": PSNR}
 
     def settings(self) -> Mapping[str, Any]:
         """See Task.settings."""
@@ -89,7 +92,7 @@ class BlockJSCCTask(Task[ConvCoder]):
         latents = network.encode(images, scenario.index, scenario.sender_snr_db)
         received, snrs_db = disturb(latents, network.used[scenario.index], scenario, generator)
         decoded = network.decode(received, scenario.index, snrs_db)
-        return (OBJECTIVES[self.objective](decoded, images) + FLOOR).log().mean()
+        return logarithm(self.objective, decoded, images).mean()
 
     def once(self, network: ConvCoder) -> int:
         """See Task.once."""
@@ -116,8 +119,9 @@ class BlockJSCCTask(Task[ConvCoder]):
             received, snrs_db = disturb(latents, network.used[index], scenario, generator)
             decoded = network.decode(received, index, snrs_db)
             for name in names if min(height, width) >= LEAST_SIDE else [PSNR]:
-                found[name].append(-10 * math.log10(OBJECTIVES[name](decoded, image).item()))
-        return {name.upper(): float(np.mean(v)) if v else float("nan") for name, v in found.items()}
+                error = OBJECTIVES[name](decoded, image).item()
+                found[name].append(-10 * math.log10(max(error, LEAST_ERROR)))
+        return {FIGURES[name]: float(np.mean(v)) if v else float("nan") for name, v in found.items()}
 
 
 def whole_blocks(pictures: Iterable[Picture]) -> Iterator[Picture]:

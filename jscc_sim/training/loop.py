@@ -178,6 +178,7 @@ class Trainer(Generic[N]):
             self.recipe = replace(self.recipe, steps=steps)
         if self.recipe.steps is not None and step > self.recipe.steps:
             raise InputError(f"checkpoint {path} has {step} steps, more than the {self.recipe.steps} wanted")
+        settings = {**self.task.formerly, **settings}
         for name, value in json.loads(json.dumps(self._settings())).items():
             if settings.get(name, value) != value:
                 raise InputError(f"checkpoint {path} is of a run with {name} {settings[name]}, not {value}")

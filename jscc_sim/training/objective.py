@@ -30,9 +30,22 @@ def squared_error(decoded: Tensor, images: Tensor) -> Tensor:
 
 
 def dissimilarity(decoded: Tensor, images: Tensor) -> Tensor:
-    """[B] 1 - MS-SSIM of [B, 3, H, W] images in 0 to 1."""
+    """[B] 1 - MS-SSIM of [B, 3, H, W] images in 0 to 1, in single precision whatever surrounds it: variances
+    are small differences of large means, in bf16 of any sign."""
+    import torch
+
     x, y = (PEAK * pictures.float().flatten(0, 1) for pictures in (decoded, images))
-    return 1 - multi_scale(x, y, LEAST_LEVEL).unflatten(0, (-1, 3)).mean(1)
+    with torch.autocast(decoded.device.type, enabled=False):
+        found = multi_scale(x, y, LEAST_LEVEL).unflatten(0, (-1, 3)).mean(1)
+    return (1 - found).clamp(min=0)
 
 
 OBJECTIVES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {PSNR: squared_error, MS_SSIM: dissimilarity}
+
+FIGURES = {PSNR: "PSNR", MS_SSIM: "MS-SSIM dB"}
+"""What -10 log10 of each error is called."""
+
+
+def logarithm(name: str, decoded: Tensor, images: Tensor) -> Tensor:
+    """[B] of the error that an objective names: minus its figure in dB, but for a factor."""
+    return (OBJECTIVES[name](decoded, images) + FLOOR).log()

@@ -53,6 +53,9 @@ class Task(ABC, Generic[N]):
     multiple: ClassVar[int] = 1
     """Sides of crops must be multiples of it."""
 
+    formerly: ClassVar[Mapping[str, Any]] = {}
+    """What settings were while checkpoints did not say them."""
+
     compiled: ClassVar[tuple[str, ...]] = ()
     """Methods of the network that torch.compile may take."""
 
