@@ -42,6 +42,7 @@ bench: $(INSTALLED) ## seconds of each stage, and the estimator against its NumP
 	$(BIN)/jscc-sim bench
 
 results: $(INSTALLED) ## make all of results/ again: IMAGES=FOLDER, TRAIN=FOLDER, WORKERS=2
+	$(if $(IMAGES),,$(error give IMAGES=FOLDER, the pictures to measure on))
 	$(BIN)/python -m experiments --images $(IMAGES) $(if $(TRAIN),--train $(TRAIN)) --workers $(or $(WORKERS),2)
 
 docs: $(VENV)/.docs ## build the documentation into build/docs, its tutorials executed; needs no network

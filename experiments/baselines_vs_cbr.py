@@ -62,8 +62,8 @@ def opta() -> pd.DataFrame:
             mse = gaussian_distortion(variance, bits) / BLOCK_SAMPLES
             found.append((snr_db, cbr, psnr_of_mse(mse)))
     table = pd.DataFrame(found, columns=["snr_db", "cbr", "psnr_db"])
-    source = "bound: rate-distortion function of one Gaussian model for all blocks, at capacity"
-    return table.assign(scheme="OPTA, Gaussian blocks", channel="awgn", source=source)
+    source = "bound of coders to which all blocks are draws of one Gaussian, at capacity"
+    return table.assign(scheme="OPTA, blocks alike", channel="awgn", source=source)
 
 
 if __name__ == "__main__":

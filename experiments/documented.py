@@ -65,7 +65,7 @@ def rewritten(text: str, folder: Path) -> str:
 def stale(names: Sequence[str]) -> str:
     """Why some of these tables are, in a sentence; empty if none is."""
     told = [provenance(Path(name).stem) for name in names]
-    reasons = dict.fromkeys(str(made["stale"]) for made in told if "stale" in made)
+    reasons = dict.fromkeys(str(made["stale"]).partition(";")[0] for made in told if "stale" in made)
     return f"(Stale: {'; '.join(reasons)}.)" if reasons else ""
 
 

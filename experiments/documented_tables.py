@@ -66,17 +66,23 @@ def published() -> str:
 
 def similarity() -> str:
     """MS-SSIM beside the figures that others give."""
-    return _beside(((10, ("SwinJSCC",)), (1, ("SwinJSCC",))), "ms_ssim", 3)
+    return _beside(((10, ("SwinJSCC",)), (1, ("SwinJSCC",))), "ms_ssim", 3, ("lagrangian", "uniform"))
 
 
-def _beside(chosen: Iterable[tuple[float, Sequence[str]]], metric: str, places: int) -> str:
-    own = results("psnr_vs_cbr")
-    own = own[own["policy"] == "lagrangian"]
+def _beside(
+    chosen: Iterable[tuple[float, Sequence[str]]],
+    metric: str,
+    places: int,
+    policies: Sequence[str] = ("lagrangian",),
+) -> str:
+    table = results("psnr_vs_cbr")
     curves = references("swinjscc", "ntscc", "bpg_ldpc")
     lines = []
     for snr_db, schemes in chosen:
-        rows = own[own["snr_db"] == snr_db]
-        lines.append([f"{snr_db} dB", "**`conv`**", *over_cbr(rows, metric, places)])
+        for policy in policies:
+            rows = table[(table["policy"] == policy) & (table["snr_db"] == snr_db)]
+            name = "**`conv`**" if policy == "lagrangian" else f"`conv`, {policy}"
+            lines.append([f"{snr_db} dB", name, *over_cbr(rows, metric, places)])
         for scheme in schemes:
             points = curves[(curves["scheme"] == scheme) & (curves["snr_db"] == snr_db)]
             lines.append(["", scheme, *(cell(points.loc[at(points, cbr), metric], places) for cbr in CBRS)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tables import results
+from tables import CBRS, lose, results
 
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
@@ -113,3 +113,32 @@ def test_the_command(tmp_path, capsys):
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert main([*command, "--relative-to", "policy=uniform", "--y", "outage"]) == 2
     assert "--relative-to is of means of quality, not of outage" in capsys.readouterr().err
+
+
+def test_a_belief_that_is_right_is_compared_too():
+    """At its own SNR a mistaken sender's frames are those of one that knows."""
+    known = results(("uniform",), (4.0, 7.0, 10.0), (1 / 16,))
+    mistaken = known[known["snr_db"] != 10].assign(sender_snr_db=10.0)
+    mistaken["psnr_db"] -= 0.5
+    both = pd.concat([known, mistaken], ignore_index=True)
+    figure = quality_figure(both, "snr_db", relative_to=["belief=10"])
+    drawn = {line.get_label(): line for line in figure.axes[0].lines}
+    assert list(drawn["sender believes 10 dB"].get_xdata()) == [4, 7, 10]
+    assert np.allclose(drawn["sender knows the SNR"].get_ydata(), [0.5, 0.5, 0])
+
+
+def test_a_line_stops_at_what_is_left_out():
+    rows = lose(results(), "infeasible", policy="lagrangian", cbr_budget=CBRS[1])
+    line = {line.get_label(): line for line in quality_figure(rows).axes[0].lines}["lagrangian"]
+    assert np.isnan(line.get_ydata()).tolist() == [False, True, *[False] * (len(CBRS) - 2)]
+
+
+def test_bands_of_differences_are_shown_whole():
+    rows = results(images=8)
+    chosen = rows["policy"] == "lagrangian"
+    rows.loc[chosen, "psnr_db"] += np.where(rows.loc[chosen, "image"] < "4", 9.0, -9.0)
+    axes = quality_figure(rows, relative_to=UNIFORM).axes[0]
+    low, high = axes.get_ylim()
+    for band in axes.collections:
+        for path in band.get_paths():
+            assert low <= path.vertices[:, 1].min() <= path.vertices[:, 1].max() <= high

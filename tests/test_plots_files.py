@@ -186,7 +186,7 @@ def test_plot(folder, options, capsys):
         ("a.csv --reference a.csv", "a.csv has no column scheme, source"),
         ("a.csv --reference bare", "folder bare holds no CSV"),
         ("a.csv --no-bands --y outage", "--no-bands is of means of quality, not of outage"),
-        ("a.csv --reference a.csv --y ssim", "--reference gives psnr_db, not ssim"),
+        ("a.csv --reference a.csv --y gain_db", "--reference is of means of quality, not of gain_db"),
         ("a.csv --where policy=lagrangian --y gain_db", "no gain over uniform"),
     ],
 )

@@ -94,9 +94,11 @@ def _bench_stages(picture: Picture, zoo: Zoo, policy: AllocationPolicy, runs: in
     print(f"{'times fp32':<12}", *(f"{totals[0] / total:>16.2f}" for total in totals))
     macs = zoo.bank.macs_per_pixel * height * width
     product = _median(lambda: _matrix_product(macs), 3)
-    print(f"\nthe networks take {macs / 1e9:.1f} billion multiplications, in single precision on one thread")
-    print(f"{(medians['fp32']['encode'] + medians['fp32']['decode']) / product:.2f} times as long as one "
-          f"product of matrices of as many, {product:.3f} s")  # fmt: skip
+    ratio = (medians["fp32"]["encode"] + medians["fp32"]["decode"]) / product
+    print(
+        f"\nthe networks multiply {macs / 1e9:.1f} billion times; one product of matrices with as many takes"
+    )
+    print(f"{product:.3f} s on one thread in single precision, encode and decode together {ratio:.2f} times")
 
 
 def _matrix_product(multiplications: float) -> None:

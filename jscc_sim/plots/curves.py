@@ -9,6 +9,7 @@ pictures do not compare.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from jscc_sim.metrics import METRICS
 from jscc_sim.plots import style
 from jscc_sim.plots.differences import chosen_rows, differences
 from jscc_sim.plots.gains import envelopes, has_uniform, why_no_gain, with_gains
-from jscc_sim.plots.series import Curve, Curves
+from jscc_sim.plots.series import Curve, Curves, completed_beliefs
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
 from jscc_sim.plots.table import (
     COLUMN_OF,
@@ -100,8 +101,10 @@ def quality_figure(
     if references is not None and relative_to:
         raise InputError("published curves have no single images: there are no differences to them")
     checked = measured_by(check_table(table), y)
-    reference = chosen_rows(checked, relative_to) if relative_to else checked
+    reference = checked
     if relative_to:
+        checked = completed_beliefs(checked) if x == "snr_db" else checked
+        reference = chosen_rows(checked, relative_to)
         checked = differences(checked, y, relative_to, outages)
     curves = Curves(checked, x, outages)
     page = _Page(curves, width)
@@ -133,7 +136,7 @@ def quality_figure(
         return drawn
 
     page.draw(draw)
-    page.scale(bands)
+    page.scale(bands, whole=bool(relative_to))
     page.note(_compared(curves, reference, relative_to) if relative_to else "")
     shapes = sorted({min(len(curve.x), 2) for _, curve in page.drawn} - {0}, reverse=True)
     many, single = (" and ".join(words[n] for n in shapes) for words in (MANY, SINGLE))
@@ -341,9 +344,9 @@ class _Page:
                 above.tick_params(labelbottom=True)
                 above.set_xlabel(x_label or NAMES[self.curves.x])
 
-    def scale(self, bands: bool) -> None:
+    def scale(self, bands: bool, whole: bool = False) -> None:
         """Limits of y by what the lines and the bars of points show, and by the bands as far as they do not
-        flatten the lines."""
+        flatten the lines; whole: by all of the bands."""
         lines = [np.asarray(line.get_ydata(), float) for axes in self.figure.axes for line in axes.lines]
         bars = [c.mean + side * c.half_width for _, c in self.drawn for side in (-1, 1) if len(c.x) == 1]
         shown = np.concatenate([*lines, *(bars if bands else []), [np.nan]])
@@ -355,7 +358,8 @@ class _Page:
         halves = [(c.mean, np.nan_to_num(c.half_width)) for _, c in self.drawn if bands]
         floor = min([low, *(end for mean, half in halves for end in mean - half)])
         ceiling = max([high, *(end for mean, half in halves for end in mean + half)])
-        low, high = max(floor, low - BEYOND * span), min(ceiling, high + BEYOND * span)
+        beyond = math.inf if whole else BEYOND * span
+        low, high = max(floor, low - beyond), min(ceiling, high + beyond)
         self.figure.axes[0].set_ylim(low - 0.05 * span, high + 0.05 * span)
 
     def finish(self) -> Figure:
@@ -377,9 +381,14 @@ class _Page:
 
 
 def _line(axes: Axes, curve: Curve, values: Any = None) -> Artist:
+    """Interrupted where a point is left out between others."""
+    gaps = [gap.at for gap in curve.left_out if len(curve.x) and curve.x.min() < gap.at < curve.x.max()]
+    x = np.concatenate([curve.x, gaps])
+    y = np.concatenate([curve.mean if values is None else values, np.full(len(gaps), np.nan)])
+    order = np.argsort(x, kind="stable")
     (line,) = axes.plot(
-        curve.x,
-        curve.mean if values is None else values,
+        x[order],
+        y[order],
         color=_colour(curve),
         marker=style.MARKERS[curve.scheme % len(style.MARKERS)],
         linestyle=style.DASHES[curve.scheme % len(style.DASHES)],

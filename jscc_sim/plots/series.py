@@ -69,7 +69,7 @@ class Curves:
         if x not in COLUMN_OF:
             raise InputError(f"axis {x!r} is not one of {', '.join(COLUMN_OF)}")
         self.x, self.outages = x, outages
-        self.table = _completed_beliefs(table) if x == "snr_db" else table
+        self.table = completed_beliefs(table) if x == "snr_db" else table
         keys = sorted(set(self.table[list(SCHEME)].itertuples(index=False, name=None)), key=_order)
         wrong = self.table["belief"].any()  # said even where it is all that there is
         varies = [len(stated(self.table[name])) > 1 or (name == "belief" and wrong) for name in SCHEME]
@@ -167,14 +167,17 @@ def _coded_by(rows: pd.DataFrame) -> str:
     return f"{', '.join(words)} of {sum(counts.values())} frames"
 
 
-def _completed_beliefs(table: pd.DataFrame) -> pd.DataFrame:
-    """A sender that always believes 10 dB is right at 10 dB: that point belongs to its curve too."""
+def completed_beliefs(table: pd.DataFrame) -> pd.DataFrame:
+    """A sender that always believes 10 dB is right at 10 dB: that point belongs to its curve too. Where it is
+    there already nothing is added."""
     same = [name for name in (*SCHEME, "side_info") if name != "belief"]
     added, redundant = [], []
     for _, rows in table.groupby(same):
         right = rows[rows["belief"] == ""]
         beliefs = set(rows["belief"]) - {""}
-        added += [right[right["snr_db"] == float(b)].assign(belief=b) for b in sorted(beliefs)]
+        for belief in sorted(beliefs):
+            if not (rows["belief"].eq(belief) & rows["snr_db"].eq(float(belief))).any():
+                added.append(right[right["snr_db"] == float(belief)].assign(belief=belief))
         if right["snr_db"].nunique() == 1 and {f"{snr:g}" for snr in right["snr_db"]} <= beliefs:
             redundant += list(right.index)
     return pd.concat([table.drop(index=redundant), *added], ignore_index=True) if added else table

@@ -39,7 +39,7 @@ HATCHES = ("", "///", "...", "\\\\\\", "xxx", "ooo", "---")
 REFERENCE = "0.45"
 """Grey of published curves."""
 
-REFERENCE_MARKERS = ("+", "x", "d", "1", "*", "2", "|", "h")
+REFERENCE_MARKERS = ("+", "x", "d", "1", "*", "h", "2", "p", "|", "8", "3", "_", "4")
 
 DEFAULTS: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")}
 """Matplotlib's own settings: a user's matplotlibrc (usetex, tight boxes, other fonts) changes no figure. Its

@@ -232,7 +232,8 @@ def select(table: pd.DataFrame, column: str, values: Sequence[str]) -> pd.DataFr
     else:
         chosen = have.astype(str).isin(values).to_numpy()
     if not chosen.any():
-        there = list(dict.fromkeys(format_value(column, value) for value in sorted(have.dropna().unique())))
+        written = (format_value(column, value) or "''" for value in sorted(have.dropna().unique()))
+        there = list(dict.fromkeys(written))
         named = ", ".join(there[:MOST_VALUES]) + ", ..." * (len(there) > MOST_VALUES)
         hint = "; the budgets are in cbr_budget" if column == "cbr" else ""
         raise InputError(f"no row has {column} {' or '.join(values)}; there are {named}{hint}")
