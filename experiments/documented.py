@@ -1,4 +1,5 @@
-"""The tables of README and documentation, made of those in results/: no number is copied by hand.
+"""The tables of README and documentation, and what zoos say of themselves, made of the tables in results/: no
+number is copied by hand.
 
 python experiments/documented.py
 
@@ -8,12 +9,13 @@ written anew: the table, where it comes from, and why that is stale, if it is.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from documented_tables import RESULTS, TABLES, provenance
+from documented_tables import RESULTS, TABLES, provenance, zoo_lines
 from study import guarded
 
 from jscc_sim.errors import InputError
@@ -29,6 +31,12 @@ def main() -> None:
         after = rewritten(before, path.parent)
         if after != before:
             path.write_text(after)
+            print(path.relative_to(ROOT))
+    for zoo, line in zoo_lines().items():
+        path = ROOT / "models" / zoo / "manifest.json"
+        manifest = json.loads(path.read_text())
+        if manifest["measured"] != [line]:
+            path.write_text(json.dumps(manifest | {"measured": [line]}, indent=2) + "\n")
             print(path.relative_to(ROOT))
 
 

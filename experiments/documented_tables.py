@@ -340,6 +340,22 @@ TABLES: dict[str, tuple[Callable[[], str], Sequence[str]]] = {
 """What makes each, of which tables of results/."""
 
 
+def zoo_lines() -> dict[str, str]:
+    """What each zoo of block JSCC is measured at, for its manifest."""
+    table, lines = results("psnr_vs_snr"), {}
+    cbrs = ("1/48", "1/16", "1/8")
+    for zoo, rows in table.groupby("zoo"):
+        told = []
+        for snr_db in (1, 10, 20):
+            mine = rows[rows["snr_db"] == snr_db]
+            means = " / ".join(cell(mine.loc[at(mine, cbr), "psnr_db"]) for cbr in cbrs)
+            told.append(f"{means} dB at {snr_db} dB")
+        lines[zoo] = (
+            f"PSNR, Kodak, AWGN, lagrangian, header counted, CBR {', '.join(cbrs)}: {', '.join(told)}"
+        )
+    return lines
+
+
 def results(name: str) -> pd.DataFrame:
     """A table of results/. Raises InputError for one whose points are of different pictures."""
     table = read_csv(RESULTS / f"{name}.csv")

@@ -5,14 +5,11 @@ python experiments/psnr_vs_snr.py --images FOLDER --workers 2
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pandas as pd
 from study import Study, guarded, means, references
 
 from jscc_sim.plots.curves import quality_figure
 from jscc_sim.sweeps import Grid, SystemSpec
-from jscc_sim.zoo import load_zoo, released_zoos, update_manifest
+from jscc_sim.zoo import released_zoos
 
 SNRS_DB = (1.0, 4.0, 7.0, 10.0, 13.0, 16.0, 20.0)
 PUBLISHED = ("swinjscc", "witt", "dtu_course_project")
@@ -22,8 +19,7 @@ CBRS = ("1/48", "1/16", "1/8")
 def main() -> None:
     """Run the grid; a table, and a figure."""
     study = Study("psnr_vs_snr", "Quality against SNR, zoo by zoo.")
-    study.parser.add_argument("--update", action="store_true", help="write means into the zoos' manifests")
-    options = study.parse()
+    study.parse()
     zoos = dict.fromkeys([study.zoo, *(["linear"] if study.quick else released_zoos())])
     rows = study.rows(
         Grid(
@@ -36,17 +32,6 @@ def main() -> None:
     )
     print(means(rows, ["zoo", "cbr_fraction"], "snr_db"))
     study.publish(rows, {"": quality_figure(rows, "snr_db", width="full", references=references(*PUBLISHED))})
-    if options.update:
-        update(rows, Path(options.images or "built-in photographs").name)
-
-
-def update(rows: pd.DataFrame, name: str) -> None:
-    """Write each zoo's means at 10 dB into its manifest."""
-    for zoo, group in rows[rows["snr_db"] == 10].groupby("zoo"):
-        by_cbr = group.groupby("cbr_fraction", sort=False)["psnr_db"].mean()
-        figures = ", ".join(f"{mean:.2f} at CBR {cbr}" for cbr, mean in by_cbr.items())
-        line = f"{name}, AWGN 10 dB, lagrangian, header counted: {figures} (dB)"
-        update_manifest(load_zoo(str(zoo)), measured=[line])
 
 
 if __name__ == "__main__":

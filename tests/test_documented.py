@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jscc_sim.errors import InputError
+from jscc_sim.zoo import load_zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +30,13 @@ def test_every_table_is_on_a_page_and_up_to_date(documented):
         found += re.findall(r"<!-- made: (\w+) -->", text)
         assert text.count("<!-- made") == text.count("<!-- end -->"), path
     assert sorted(found) == sorted(documented.TABLES)
+
+
+def test_zoos_say_of_themselves_what_the_table_says(documented):
+    lines = documented.zoo_lines()
+    assert {"conv", "conv-small", "linear"} <= lines.keys()
+    for zoo, line in lines.items():
+        assert load_zoo(zoo).manifest["measured"] == [line], "python experiments/documented.py"
 
 
 def test_a_number_that_was_changed_by_hand_is_put_right(documented):
