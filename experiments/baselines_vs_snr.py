@@ -38,7 +38,7 @@ def main() -> None:
         rows,
         {
             "": quality_figure(rows, "snr_db", width="full", references=references(*PUBLISHED)),
-            "_relative": quality_figure(rows, "snr_db", width="full", relative_to=KNOWING),
+            "_relative": quality_figure(rows, "snr_db", width="full", relative_to=KNOWING, outages=False),
             "_outage": outage_figure(rows, "snr_db"),
         },
     )
