@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 
+import jscc_sim
 from jscc_sim.allocation import POLICIES, AllocationPolicy, Random, WaterFilling, load_policy
 from jscc_sim.complexity import Variance, load_estimator
 from jscc_sim.errors import InputError
-from jscc_sim.plugins import load_plugin
+from jscc_sim.plugins import load_plugin, prints_aside
 
 PLUGIN = """
 from __future__ import annotations
@@ -185,3 +188,42 @@ def test_a_file_named_like_a_module(plugin, monkeypatch):
         load_policy("my_own_policy:Mine")
     monkeypatch.syspath_prepend(plugin.parent)
     assert load_policy("my_own_policy:Mine").scale == 1.0, "as a module that can be imported"
+
+
+def test_what_is_printed_beside_foreign_code_is_printed(capsys):
+    """Two threads run some, and leave it in the order in which they came; a third prints for itself."""
+    before, both, first_left = sys.stdout, threading.Barrier(3), threading.Event()
+
+    def foreign(name, wait):
+        with prints_aside(name):
+            both.wait()
+            print(f"from {name}")
+            both.wait()
+            if wait:
+                first_left.wait()
+        first_left.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(foreign, f"plug-in {wait}", wait) for wait in (False, True)]
+        both.wait()
+        print("of one's own")
+        both.wait()
+        for one in running:
+            one.result()
+    assert sys.stdout is before
+    print("afterwards")
+    out, err = capsys.readouterr()
+    assert out == "of one's own\nafterwards\n"
+    assert sorted(err.splitlines()) == [f"plug-in {w} printed: from plug-in {w}" for w in (False, True)]
+
+
+def test_two_threads_send_pictures(capsys):
+    def psnr_db(policy):
+        return jscc_sim.transmit("coffee", snr_db=10, cbr="1/24", zoo="linear", policy=policy).psnr_db
+
+    policies = ("uniform", "lagrangian")
+    alone = list(map(psnr_db, policies))
+    with ThreadPoolExecutor(2) as pool:
+        assert [list(pool.map(psnr_db, policies)) for _ in range(3)] == [alone] * 3
+    print("still here")
+    assert capsys.readouterr().out == "still here\n"
