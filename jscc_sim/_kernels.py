@@ -94,7 +94,8 @@ def _parallel(function: F) -> F:
 
     @wraps(function)
     def launched(rows: Any, *arguments: object) -> object:
-        _launch_threads()
+        with _launching:
+            _launch_threads()
         threads = numba.get_num_threads()
         numba.set_num_threads(threads if len(rows) >= MANY else 1)
         try:
@@ -105,6 +106,7 @@ def _parallel(function: F) -> F:
     return cast(F, launched)
 
 
+_launching = threading.Lock()
 _launched: list[int] = []
 """Process numbers: of the one that launched numba's threads, which its forks inherit."""
 

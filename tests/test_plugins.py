@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,21 @@ def test_what_is_printed_beside_foreign_code_is_printed(capsys):
     out, err = capsys.readouterr()
     assert out == "of one's own\nafterwards\n"
     assert sorted(err.splitlines()) == [f"plug-in {w} printed: from plug-in {w}" for w in (False, True)]
+
+
+def test_two_threads_begin_at_once():
+    """In a process whose kernels have not run yet."""
+    text = (
+        "import threading\nimport numpy as np\nfrom jscc_sim import _kernels\n"
+        "blocks, both, found = np.zeros((3, 32, 32, 3), np.uint8), threading.Barrier(8), []\n"
+        "def run():\n    both.wait()\n    found.append(_kernels.luma_variance(blocks).sum())\n"
+        "for _ in range(2):\n"
+        "    threads = [threading.Thread(target=run) for _ in range(8)]\n"
+        "    [t.start() for t in threads]\n    [t.join() for t in threads]\n"
+        "print(len(found), len(_kernels._launched))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("16 1\n", "")
 
 
 def test_two_threads_send_pictures(capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from jscc_sim.demo.pixels import (
 from jscc_sim.demo.sending import send
 from jscc_sim.demo.settings import Air, Scheme
 from jscc_sim.errors import JsccError, one_line, out_of_memory
+from jscc_sim.inference import one_thread
 
 LOST = '<div class="lost">OUTAGE: the frame could not be decoded, and is scored as mid-grey</div>'
 
@@ -46,7 +49,8 @@ def reception(source: str, air: Air, schemes: Sequence[Scheme]) -> str:
         chosen = choose(source)
     except JsccError as error:
         return markup.whole(markup.error(one_line(error)))
-    sides = [_side(letter, chosen, air, scheme) for letter, scheme in zip("AB", schemes, strict=True)]
+    with one_thread(), ThreadPoolExecutor(len(schemes)) as pool:  # one each, as at the command line
+        sides = list(pool.map(partial(_side, chosen, air), "AB", schemes))
     done = [(side, side.sent) for side in sides if side.sent]
     height, width = shape = chosen.pixels.shape[:2]
     panes = [
@@ -59,7 +63,7 @@ def reception(source: str, air: Air, schemes: Sequence[Scheme]) -> str:
     return markup.viewer(chosen.pixels, chosen.note, panes, below if done else [])
 
 
-def _side(letter: str, chosen: Chosen, air: Air, scheme: Scheme) -> Side:
+def _side(chosen: Chosen, air: Air, letter: str, scheme: Scheme) -> Side:
     try:
         return Side(letter, scheme, send(chosen, air, scheme), "")
     except JsccError as error:
