@@ -19,10 +19,16 @@ from study import file_part, references
 from jscc_sim.errors import InputError, one_line
 from jscc_sim.plots.gains import with_gains
 from jscc_sim.plots.table import SCHEME, read_csv
-from jscc_sim.statistics import interval
+from jscc_sim.statistics import Interval, interval
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 CBRS = ("1/48", "1/24", "1/16", "1/12", "1/8")
+ZOO_SNRS_DB, ZOO_CBRS = (1, 10, 20), ("1/48", "1/16", "1/8")
+"""At which zoos are told apart."""
+
+KODAK = 24
+"""Pictures of which it is not said how many."""
+
 NONE = "–"
 RIVALS = (
     *("vvc+ideal", "hevc+ideal", "vvc+ldpc-abstraction", "block-jscc", "hevc+ldpc", "avif+ldpc-abstraction"),
@@ -90,22 +96,18 @@ def _beside(
 
 
 def zoos() -> str:
-    """The released ones at 10 and 20 dB."""
+    """The released ones."""
     table = results("psnr_vs_snr")
-    cbrs = ("1/48", "1/16", "1/8")
-    lines = []
-    for zoo, rows in table.groupby("zoo"):
-        cells = [
-            cell(rows.loc[at(rows, cbr) & (rows["snr_db"] == snr_db), "psnr_db"])
-            for snr_db in (1, 10, 20)
-            for cbr in cbrs
-        ]
-        lines.append([f"`{zoo}`", *cells])
+    points = [(snr_db, cbr) for snr_db in ZOO_SNRS_DB for cbr in ZOO_CBRS]
+    lines = [
+        [f"`{zoo}`", *(mean for means in zoo_means(rows).values() for mean in means)]
+        for zoo, rows in table.groupby("zoo")
+    ]
     for other in ("conv-small", "linear"):
         found = {found.place: found for found in compare(table, "zoo", "conv", other)}
-        cells = [difference(found[f"awgn {s} dB, CBR {cbr}"]) for s in (1, 10, 20) for cbr in cbrs]
+        cells = [difference(found[f"awgn {snr_db} dB, CBR {cbr}"]) for snr_db, cbr in points]
         lines.append([f"`conv` over `{other}`", *cells])
-    return markdown(["zoo", *(f"{s} dB, {cbr}" for s in (1, 10, 20) for cbr in cbrs)], lines)
+    return markdown(["zoo", *(f"{snr_db} dB, {cbr}" for snr_db, cbr in points)], lines)
 
 
 def below_uniform() -> str:
@@ -342,18 +344,21 @@ TABLES: dict[str, tuple[Callable[[], str], Sequence[str]]] = {
 
 def zoo_lines() -> dict[str, str]:
     """What each zoo of block JSCC is measured at, for its manifest."""
-    table, lines = results("psnr_vs_snr"), {}
-    cbrs = ("1/48", "1/16", "1/8")
-    for zoo, rows in table.groupby("zoo"):
-        told = []
-        for snr_db in (1, 10, 20):
-            mine = rows[rows["snr_db"] == snr_db]
-            means = " / ".join(cell(mine.loc[at(mine, cbr), "psnr_db"]) for cbr in cbrs)
-            told.append(f"{means} dB at {snr_db} dB")
-        lines[zoo] = (
-            f"PSNR, Kodak, AWGN, lagrangian, header counted, CBR {', '.join(cbrs)}: {', '.join(told)}"
-        )
+    what = f"PSNR, Kodak, AWGN, lagrangian, header counted, CBR {', '.join(ZOO_CBRS)}"
+    lines = {}
+    for zoo, rows in results("psnr_vs_snr").groupby("zoo"):
+        told = [f"{' / '.join(cells)} dB at {snr_db} dB" for snr_db, cells in zoo_means(rows).items()]
+        lines[zoo] = f"{what}: {', '.join(told)}"
     return lines
+
+
+def zoo_means(rows: pd.DataFrame) -> dict[int, list[str]]:
+    """SNR -> its mean at each of ZOO_CBRS."""
+    found = {}
+    for snr_db in ZOO_SNRS_DB:
+        mine = rows[rows["snr_db"] == snr_db]
+        found[snr_db] = [cell(mine.loc[at(mine, cbr), "psnr_db"]) for cbr in ZOO_CBRS]
+    return found
 
 
 def results(name: str) -> pd.DataFrame:
@@ -393,8 +398,7 @@ def difference(found: Comparison) -> str:
     """`+0.62 ± 0.26 (18)`: in how many images it is above, and of how many, if not of 24."""
     if found.counted is None:
         return NONE
-    of = f" of {found.counted.images}" if found.counted.images != 24 else ""
-    return f"{signed(found.counted.found.text(2, '+'))} ({found.counted.above}{of})"
+    return _paired_words(found.counted.found, found.counted.above)
 
 
 def signed(text: str) -> str:
@@ -422,8 +426,12 @@ def paired(differences: pd.Series) -> str:
     """`+0.62 ± 0.26 (18)`, of single images' differences; a dash where one has none."""
     if differences.isna().any():
         return NONE
-    of = f" of {len(differences)}" if len(differences) != 24 else ""
-    return f"{signed(interval(differences).text(2, '+'))} ({int((differences > 0).sum())}{of})"
+    return _paired_words(interval(differences), int((differences > 0).sum()))
+
+
+def _paired_words(found: Interval, above: int) -> str:
+    of = f" of {found.count}" if found.count != KODAK else ""
+    return f"{signed(found.text(2, '+'))} ({above}{of})"
 
 
 def by_snr(rows: pd.DataFrame) -> list[str]:

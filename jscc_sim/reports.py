@@ -32,6 +32,7 @@ from jscc_sim.plots.table import (
     check_table,
     format_value,
     further_metrics,
+    published_metrics,
 )
 from jscc_sim.statistics import FEWEST, Interval, interval
 from jscc_sim.versions import version_of
@@ -134,9 +135,7 @@ def _figures(
     yield "<h2>Figures</h2>"
     for x in axes:
         for y in (*MEASURES, *further_metrics(table)):
-            published = (
-                references if references is not None and y in references.dropna(axis=1, how="all") else None
-            )
+            published = references if references is not None and y in published_metrics(references) else None
             draw = partial(quality_figure, table, x, y, width="full", references=published,
                            other_pictures=other_pictures, parents=parents)  # fmt: skip
             if table[y].notna().any():

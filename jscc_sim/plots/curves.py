@@ -41,6 +41,7 @@ from jscc_sim.plots.table import (
     of_other_pictures,
     panel_name,
     place_name,
+    published_metrics,
     stated,
 )
 from jscc_sim.statistics import FEWEST
@@ -95,9 +96,8 @@ def quality_figure(
     known = [*MEASURES, *further_metrics(table)]
     if y not in known:
         raise InputError(f"{y!r} is none of the table's metrics, which are {', '.join(known)}")
-    if references is not None and y not in references.dropna(axis=1, how="all"):
-        given = ", ".join(name for name in MEASURES if name in references.dropna(axis=1, how="all"))
-        raise InputError(f"published curves give {given}, not {y}")
+    if references is not None and y not in published_metrics(references):
+        raise InputError(f"published curves give {', '.join(published_metrics(references))}, not {y}")
     if references is not None and relative_to:
         raise InputError("published curves have no single images: there are no differences to them")
     checked = measured_by(check_table(table), y)

@@ -205,6 +205,12 @@ def read_references(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def published_metrics(references: pd.DataFrame) -> list[str]:
+    """Which of MEASURES published curves give."""
+    given = references.dropna(axis=1, how="all")
+    return [name for name in MEASURES if name in given]
+
+
 def of_other_pictures(references: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Which published curves are of other pictures than a table, as far as they say of which."""
     ours = {PurePath(name).stem for name in table["image"]}
