@@ -5,15 +5,11 @@ python experiments/compare_zoos.py FOLDER --zoo conv-small --beside my_zoo
 
 from __future__ import annotations
 
-import numpy as np
 from held_out import held_out_parser, held_out_pictures
 from study import guarded
 
-from jscc_sim.blocks import reassemble, split
-from jscc_sim.channels import AWGN, equalise
-from jscc_sim.images import Picture
-from jscc_sim.metrics import psnr_between
-from jscc_sim.nn.bank import Bank, pool_gain
+from jscc_sim.training.block_jscc import bank_figure_db
+from jscc_sim.training.objective import FIGURES, PSNR
 from jscc_sim.zoo import load_zoo
 
 SNRS_DB = (1.0, 10.0, 20.0)
@@ -21,30 +17,18 @@ USES = (64, 192, 384)
 
 
 def main() -> None:
-    """Print a line for each zoo: mean PSNR by uses per block and SNR."""
+    """Print a line for each zoo: mean figure by uses per block and SNR."""
     parser = held_out_parser(__doc__, pictures=24)
     parser.add_argument("--beside", nargs="*", default=[], metavar="ZOO", help="others")
+    parser.add_argument("--figure", choices=FIGURES, default=PSNR, help=f"what is measured ({PSNR})")
     arguments = parser.parse_args()
     pictures = held_out_pictures(arguments)
     for name in (arguments.zoo, *arguments.beside):
         bank = load_zoo(name).bank
         for uses in USES:
-            shown = []
-            for snr_db in SNRS_DB:
-                mean = np.mean([psnr_db(bank, picture, uses, snr_db) for picture in pictures])
-                shown.append(f"{snr_db:g} dB {mean:.2f}")
-            print(f"{name}, {uses} uses a block: {', '.join(shown)}", flush=True)
-
-
-def psnr_db(bank: Bank, picture: Picture, uses: int, snr_db: float) -> float:
-    """Of one picture as it arrives."""
-    blocks, grid = split(picture)
-    index = np.full(len(grid), bank.ratios.indices([uses])[0])
-    latents = bank.encode(blocks, grid, index, snr_db)
-    gain = pool_gain(latents)
-    received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), np.random.default_rng(0)))
-    decoded = bank.decode(received, gain, grid, index, snr_db)
-    return psnr_between(reassemble(decoded, grid), picture)
+            found = {snr: bank_figure_db(bank, pictures, arguments.figure, uses, snr) for snr in SNRS_DB}
+            shown = ", ".join(f"{snr_db:g} dB {figure_db:.2f}" for snr_db, figure_db in found.items())
+            print(f"{name}, {FIGURES[arguments.figure]}, {uses} uses a block: {shown}", flush=True)
 
 
 if __name__ == "__main__":

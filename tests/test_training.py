@@ -21,7 +21,7 @@ from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
-from jscc_sim.training.block_jscc import BlockJSCCTask, bank_psnr_db
+from jscc_sim.training.block_jscc import BlockJSCCTask, bank_figure_db
 from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
@@ -450,22 +450,29 @@ def test_a_zoo_or_model_whose_training_is_unfinished_is_called_so(tmp_path):
             find(str(tmp_path))
 
 
-def test_the_linear_coder_is_measured_as_a_network_is():
-    """Uniform at 192 uses a block and 10 dB; a bank that returns what it was given leaves the noise alone."""
+def test_a_bank_is_measured_as_a_network_is():
+    """Uniform at 192 uses a block and 10 dB, unless told otherwise; a bank that returns what it was given
+    leaves the noise alone."""
 
     class Straight:
         ratios = STANDARD_RATIOS
 
         def encode(self, blocks, grid, index, sender_snr_db):
-            assert (set(index), sender_snr_db) == ({7}, 10.0)
-            self.blocks = blocks
+            self.blocks, self.asked = blocks, (set(index), sender_snr_db)
             return np.ones(192 * len(grid), np.complex64)
 
         def decode(self, payload, gain, grid, index, sender_snr_db):
             noise = payload.symbols - 1
-            assert abs(10 * np.log10(np.square(np.abs(noise)).mean()) + 10) < 0.2
-            return self.blocks + np.float32(2.55)
+            self.noise_db = 10 * np.log10(np.square(np.abs(noise)).mean())
+            return np.where(self.blocks < 128, self.blocks + np.float32(3.2), self.blocks - np.float32(3.2))
 
-    pictures = [photograph(100, 130), photograph(20, 40), photograph(64, 64)]
-    assert bank_psnr_db(Straight(), pictures) == pytest.approx(40.0)
-    assert np.isnan(bank_psnr_db(Straight(), pictures[1:2]))
+    bank, pictures = Straight(), [photograph(100, 130), photograph(20, 40), photograph(64, 64)]
+    assert bank_figure_db(bank, pictures) == pytest.approx(20 * np.log10(255 / 3))
+    assert bank.asked == ({7}, 10.0)
+    assert abs(bank.noise_db + 10) < 0.2
+    assert np.isnan(bank_figure_db(bank, pictures[1:2]))
+    large = [photograph(192, 200), *pictures]
+    small_left_out = bank_figure_db(bank, large, "ms-ssim", 64, 4.0)
+    assert bank.asked == ({STANDARD_RATIOS.uses.index(64)}, 4.0)
+    assert small_left_out == bank_figure_db(bank, large[:1], "ms-ssim", 64)
+    assert np.isnan(bank_figure_db(bank, pictures, "ms-ssim"))

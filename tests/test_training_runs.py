@@ -116,6 +116,30 @@ def test_a_run_ends_with_what_it_came_to_beside_the_linear_coder(folder, tmp_pat
     assert line.endswith(": train longer")
 
 
+def test_a_run_that_began_with_a_zoo_ends_with_what_it_came_to_beside_that(
+    folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("jscc_sim.cli.training._calibrate", lambda *_: None)
+    command = [
+        "train",
+        str(folder),
+        "--out",
+        str(tmp_path),
+        "--start",
+        "conv-small",
+        "--rate",
+        "1e-6",
+        *SMALL,
+    ]
+    assert main([*command, "--minutes", "1e-4"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "began" in line)
+    own, start = map(float, re.findall(r"([\d.]+) dB(?:;| of the same)", line))
+    assert "dB; conv-small, which it began with, makes " in line
+    assert own == pytest.approx(start, abs=0.3), "of one picture, with other noise"
+    assert len(rows(tmp_path / "training.csv")) == 1
+    assert int(rows(tmp_path / "training.csv")[0]["step"]) < 5, "a time is held, however short"
+
+
 def test_a_resumed_log_goes_on_from_the_checkpoint(tmp_path):
     path = tmp_path / "training.csv"
     first = Log(path, 0)

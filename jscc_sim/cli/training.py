@@ -277,20 +277,24 @@ def _inherited(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(task: Task[Any], split: Split, folder: Path) -> None:
-    """A line on what the training came to, beside what needs none."""
-    from jscc_sim.training.block_jscc import bank_psnr_db
+    """A line on what the training came to, beside what it began with, or what needs none."""
+    from jscc_sim.training.block_jscc import BlockJSCCTask, bank_figure_db
     from jscc_sim.training.log import LOG, column, read_log
+    from jscc_sim.training.objective import FIGURES
 
-    name = column("PSNR")
+    assert isinstance(task, BlockJSCCTask)
+    figure = FIGURES[task.objective]
     rows = read_log(folder / LOG) if (folder / LOG).exists() else []
-    own_db = rows[-1].get(name, math.nan) if rows else math.nan
+    own_db = rows[-1].get(column(figure), math.nan) if rows else math.nan
     if not math.isfinite(own_db):  # a log that was deleted; pictures without a whole block
         return
-    linear_db = bank_psnr_db(load_zoo(LINEAR).bank, task.held_out(split))
-    behind = ": train longer" if own_db < linear_db else ""
+    other = task.start or load_zoo(LINEAR)
+    what = f"{other.name}, which it began with," if task.start else "the linear coder, which is not trained,"
+    other_db = bank_figure_db(other.bank, task.held_out(split), task.objective)
+    behind = ": train longer" if own_db < other_db else ""
     print(
-        f"validation PSNR ({task.validated}): {own_db:.2f} dB; the linear coder, which is not trained, makes "
-        f"{linear_db:.2f} dB of the same pictures{behind}"
+        f"validation {figure} ({task.validated}): {own_db:.2f} dB; {what} makes {other_db:.2f} dB of the "
+        f"same pictures{behind}"
     )
 
 

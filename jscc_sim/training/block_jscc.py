@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jscc_sim.blocks import split
+from jscc_sim.blocks import reassemble, split
 from jscc_sim.channels import AWGN, equalise
 from jscc_sim.checkpoint import WEIGHTS
 from jscc_sim.errors import InputError
@@ -132,19 +132,28 @@ def whole_blocks(pictures: Iterable[Picture]) -> Iterator[Picture]:
             yield picture[:height, :width]
 
 
-def bank_psnr_db(bank: Bank, pictures: list[Picture]) -> float:
-    """What `BlockJSCCTask.validate` measures of a network, of any bank: the linear coder's, to compare."""
-    psnrs = []
-    rng = np.random.default_rng(0)
+def bank_figure_db(
+    bank: Bank,
+    pictures: Iterable[Picture],
+    objective: str = PSNR,
+    uses: int = VALIDATION_USES,
+    snr_db: float = VALIDATION_SNR_DB,
+) -> float:
+    """What `BlockJSCCTask.validate` measures of a network, of any bank, at so many uses a block; pictures as
+    they arrive, rounded and clipped."""
+    figures = []
     for picture in whole_blocks(pictures):
+        if objective != PSNR and min(picture.shape[:2]) < LEAST_SIDE:
+            continue
         blocks, grid = split(picture)
-        index = np.full(len(grid), bank.ratios.uses.index(VALIDATION_USES))
-        latents = bank.encode(blocks, grid, index, VALIDATION_SNR_DB)
+        index = np.full(len(grid), bank.ratios.uses.index(uses))
+        latents = bank.encode(blocks, grid, index, snr_db)
         gain = pool_gain(latents)
-        received = equalise(AWGN(VALIDATION_SNR_DB)((gain * latents).astype(np.complex64), rng))
-        decoded = bank.decode(received, gain, grid, index, VALIDATION_SNR_DB)
-        psnrs.append(20 * math.log10(255) - 10 * math.log10(np.square(decoded - blocks).mean()))
-    return float(np.mean(psnrs)) if psnrs else float("nan")
+        received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), np.random.default_rng(0)))
+        arrived = reassemble(bank.decode(received, gain, grid, index, snr_db), grid)
+        error = OBJECTIVES[objective](image_of(arrived), image_of(picture)).item()
+        figures.append(-10 * math.log10(max(error, LEAST_ERROR)))
+    return float(np.mean(figures)) if figures else float("nan")
 
 
 def conv_coder(zoo: Zoo) -> ConvCoder:

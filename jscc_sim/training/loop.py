@@ -36,7 +36,9 @@ from jscc_sim.training.task import Batches, Task
 from jscc_sim.units import BLOCK
 
 EMA_DECAY = 0.9995
-TIMED_STEPS = 40
+TIMED_STEPS, TIMED_SHARE = 40, 0.2
+"""After so many, or so much of the time, it is settled how many steps the time holds."""
+
 LARGEST_CHECKPOINT_BYTES = 1 << 34
 
 KEPT = ("seed", "crops", "side", "rate")
@@ -257,9 +259,10 @@ def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> T
             bar.update()
             now = time.monotonic()
             speed = (trainer.step - began_at) / (now - begun)
-            if trainer.recipe.steps is None and trainer.step >= TIMED_STEPS:
-                bar.total = round(recipe.minutes * 60 * speed)
-                trainer.recipe = replace(trainer.recipe, steps=max(bar.total, TIMED_STEPS))
+            timed = trainer.step - began_at >= TIMED_STEPS or now - begun > TIMED_SHARE * recipe.minutes * 60
+            if trainer.recipe.steps is None and timed:
+                bar.total = max(round(recipe.minutes * 60 * speed), trainer.step)
+                trainer.recipe = replace(trainer.recipe, steps=bar.total)
             ended = trainer.step == trainer.recipe.steps
             due = ended or now - saved > recipe.checkpoint_seconds
             if not (due or stop.wanted or now - said > EVERY_SECONDS):
