@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from jscc_sim.errors import InputError, guarded
+from jscc_sim.images import list_pictures
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results"
@@ -42,6 +43,9 @@ PARTS: dict[str, str] = {
 }
 """Commands, in an order in which trials share what others have made: files of codecs, rows."""
 
+PICTURES = 24
+"""Kodak's, of which the committed tables are."""
+
 
 def main() -> None:
     """Run them one after the other, each as anybody would, and write the index of what came of it."""
@@ -67,13 +71,15 @@ def main() -> None:
             raise InputError(f"{name} needs --train FOLDER")
         if name not in commands:
             print(f"{name}: left out, --train is not given")
-    hours = {name: hours_last(name) / options.workers for name in commands}
+    share = len(list_pictures(options.images)) / PICTURES / options.workers
+    hours = {name: share * hours_last(name) for name in commands}
     if options.dry_run:
         for name, words in commands.items():
             known = f"{hours[name]:6.2f} h" if hours[name] else "not known"
             print(f"{known:>9}  {shlex.join(['python', *words])}")
         print(
-            f"{sum(hours.values()):6.2f} h  in all, of transmissions alone, as long as they took last", end=""
+            f"{sum(hours.values()):6.2f} h  in all, of transmissions alone, as long as a picture took last",
+            end="",
         )
         print(" without --quick" * options.quick)
         return

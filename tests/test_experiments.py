@@ -219,9 +219,16 @@ def everything(*words):
     return subprocess.run(command, cwd=EXPERIMENTS.parent, capture_output=True, text=True, check=False)
 
 
-def test_all_results_are_a_command(tmp_path):
+@pytest.fixture
+def picture(tmp_path):
+    """A folder of one."""
     (tmp_path / "pictures").mkdir()
-    said = everything("--images", tmp_path / "pictures", "--dry-run", "--workers", 2)
+    save(photograph(32, 32), tmp_path / "pictures" / "one.png")
+    return tmp_path / "pictures"
+
+
+def test_all_results_are_a_command(picture):
+    said = everything("--images", picture, "--dry-run", "--workers", 2)
     assert said.returncode == 0, said.stderr
     tables = (EXPERIMENTS.parent / "results").glob("*.json")
     made_by = {json.loads(path.read_text())["command"].split()[1] for path in tables}
@@ -229,13 +236,15 @@ def test_all_results_are_a_command(tmp_path):
         assert f"python {name} " in said.stdout, "a committed table that the command does not make"
     assert "power: left out, --train is not given" in said.stdout
     assert "--quick" not in said.stdout
-    assert float(said.stdout.splitlines()[-1].split()[0]) > 0
+    hours = float(said.stdout.splitlines()[-1].split()[0])
+    save(photograph(32, 32, "coffee"), picture / "two.png")
+    again = everything("--images", picture, "--dry-run", "--workers", 2)
+    assert float(again.stdout.splitlines()[-1].split()[0]) == pytest.approx(2 * hours, abs=0.02)
+    assert hours > 0.1
 
 
-def test_what_fails_of_all_results_is_named(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    pictures = tmp_path / "pictures"
-    said = everything("--images", pictures, "--train", pictures, "--only", "power", "--out", tmp_path / "out")
+def test_what_fails_of_all_results_is_named(picture, tmp_path):
+    said = everything("--images", picture, "--train", picture, "--only", "power", "--out", tmp_path / "out")
     assert said.returncode == 1
     assert "failed: power; the same command tries them again" in said.stderr
 
@@ -245,16 +254,15 @@ def test_no_pictures_to_look_at_are_refused(work):
     assert (done.returncode, done.stderr) == (2, "busy_pictures.py: --pictures 0 is below 1\n")
 
 
-def test_all_results_of_no_pictures_are_refused(tmp_path):
+def test_all_results_of_no_pictures_are_refused(picture, tmp_path):
     said = everything("--images", tmp_path / "none", "--dry-run")
     assert said.returncode == 2
     assert said.stderr.endswith("none' is no folder of pictures\n")
-    (tmp_path / "pictures").mkdir()
     for words, why in (
         (("--workers", 0), "0 workers is below 1\n"),
         (("--only", "power"), "power needs --train FOLDER\n"),
         (("--images", ""), "'' is no folder of pictures\n"),
     ):
-        said = everything("--images", tmp_path / "pictures", "--dry-run", *words)
+        said = everything("--images", picture, "--dry-run", *words)
         assert (said.returncode, said.stdout) == (2, "")
         assert said.stderr.endswith(why)
