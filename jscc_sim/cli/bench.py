@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from jscc_sim.allocation import AllocationPolicy, BlockStatistics, Lagrangian, load_policy
 from jscc_sim.blocks import split
@@ -73,7 +74,7 @@ def _bench_stages(picture: Picture, zoo: Zoo, policy: AllocationPolicy, runs: in
     budget = budget_uses(CBR, height, width)
     systems = {name: BlockJSCC(zoo.computing(how), policy) for name, how in arithmetics(zoo).items()}
     seconds: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
-    for turn in range(runs + 1):
+    for turn in tqdm(range(runs + 1), "runs", leave=False, disable=None):
         for name, system in systems.items():
             if turn == 0:
                 system.prepare()
