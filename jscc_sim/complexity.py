@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim import _kernels
+from jscc_sim._kernels import blocks as kernels
 from jscc_sim.errors import InputError
 from jscc_sim.plugins import errors_named, is_own, load_plugin, plugin_name
 from jscc_sim.units import BLOCK
@@ -37,7 +37,7 @@ def features(blocks: NDArray[np.uint8]) -> NDArray[np.float64]:
     the variance of the 16 means of 8x8 luma sub-blocks. Colour: BT.601, full range.
     Raises InputError for another shape or dtype.
     """
-    return np.log2(1 + _kernels.features(_checked(blocks)))
+    return np.log2(1 + kernels.features(_checked(blocks)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Variance(ComplexityEstimator):
     """Variance of the BT.601 luma, in squared 8-bit steps."""
 
     def _score(self, blocks: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return _kernels.luma_variance(blocks)
+        return kernels.luma_variance(blocks)
 
 
 @final
@@ -86,7 +86,7 @@ class GradientEnergy(ComplexityEstimator):
     """
 
     def _score(self, blocks: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return _kernels.squared_gradient(blocks)
+        return kernels.squared_gradient(blocks)
 
 
 @final
@@ -99,7 +99,7 @@ class DctActivity(ComplexityEstimator):
     """
 
     def _score(self, blocks: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return _kernels.dct_activity(blocks)
+        return kernels.dct_activity(blocks)
 
 
 ESTIMATORS: Mapping[str, type[ComplexityEstimator]] = {

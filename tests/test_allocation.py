@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jscc_sim import _kernels
+from jscc_sim._kernels import slopes
 from jscc_sim.allocation import (
     POLICIES,
     AllocationPolicy,
@@ -345,10 +345,10 @@ def test_equal_slope_against_all_allocations(seed):
     uses = SMALL.array
     for cost in costs(rng, 5, SMALL):
         for budget in (0, 1, *rng.integers(2, 40, 4)):
-            slope = _kernels.hull_slopes(cost, uses)
-            critical = _kernels.critical_slope(slope, uses, budget)
-            on_slope = _kernels.steps_above(slope, critical)
-            left = _kernels.take_ties(slope, uses, critical, on_slope, budget - SMALL.spent(on_slope))
+            slope = slopes.hull_slopes(cost, uses)
+            critical = slopes.critical_slope(slope, uses, budget)
+            on_slope = slopes.steps_above(slope, critical)
+            left = slopes.take_ties(slope, uses, critical, on_slope, budget - SMALL.spent(on_slope))
             assert left == budget - SMALL.spent(on_slope)
             assert total(cost, on_slope) == pytest.approx(naive.least_total(cost, uses, budget - left))
 

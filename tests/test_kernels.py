@@ -10,7 +10,7 @@ import naive
 import numpy as np
 import pytest
 
-from jscc_sim import _kernels
+from jscc_sim._kernels import blocks, slopes
 
 RNG = np.random.default_rng(1)
 USES = np.array([0, 8, 16, 32, 64])
@@ -40,53 +40,53 @@ def random_costs(count):
 @pytest.mark.parametrize(
     ("kernel", "twin"),
     [
-        (_kernels.luma_variance, naive.variance),
-        (_kernels.squared_gradient, naive.gradient),
-        (_kernels.dct_activity, naive.dct_activity),
-        (lambda blocks: np.log2(1 + _kernels.features(blocks)), naive.features),
+        (blocks.luma_variance, naive.variance),
+        (blocks.squared_gradient, naive.gradient),
+        (blocks.dct_activity, naive.dct_activity),
+        (lambda some: np.log2(1 + blocks.features(some)), naive.features),
     ],
 )
 def test_complexity(kernel, twin):
-    blocks = some_blocks()
-    np.testing.assert_allclose(kernel(blocks), [twin(b) for b in blocks], rtol=1e-9, atol=1e-9)
+    some = some_blocks()
+    np.testing.assert_allclose(kernel(some), [twin(block) for block in some], rtol=1e-9, atol=1e-9)
 
 
 def test_hull_slopes():
     cost = random_costs(60)
-    np.testing.assert_allclose(_kernels.hull_slopes(cost, USES), naive.hull_slopes(cost, USES), rtol=1e-12)
+    np.testing.assert_allclose(slopes.hull_slopes(cost, USES), naive.hull_slopes(cost, USES), rtol=1e-12)
 
 
 def test_hull_slopes_never_rise():
-    slope = _kernels.hull_slopes(RNG.normal(0, 10, (200, len(USES))), USES)
+    slope = slopes.hull_slopes(RNG.normal(0, 10, (200, len(USES))), USES)
     for row in slope:
         assert np.all(np.diff(row[row > 0]) <= 0)
 
 
 def test_critical_slope():
     for count in (1, 2, 5, 20):
-        slope = _kernels.hull_slopes(random_costs(count), USES)
+        slope = slopes.hull_slopes(random_costs(count), USES)
         total = sum(step for _, step in naive.steps(slope, USES))
         for budget in (0, 7, 8, total // 3, total - 1, total, total + 1):
-            assert _kernels.critical_slope(slope, USES, budget) == naive.critical_slope(slope, USES, budget)
+            assert slopes.critical_slope(slope, USES, budget) == naive.critical_slope(slope, USES, budget)
 
 
 def test_critical_slope_of_extreme_floats():
     slope = np.array([[0.0, 1e308, 1e-308, 5e-324, 0.0], [0.0, 0.0, 1.0, 0.0, np.nextafter(1.0, 0.0)]])
     for budget in range(0, 140, 8):
-        assert _kernels.critical_slope(slope, USES, budget) == naive.critical_slope(slope, USES, budget)
+        assert slopes.critical_slope(slope, USES, budget) == naive.critical_slope(slope, USES, budget)
 
 
 def test_steps_above():
     slope = np.array([[0.0, 5.0, 0.0, 3.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 3.0, 0.0, 2.0]])
-    assert _kernels.steps_above(slope, 3.0).tolist() == [1, 0, 0]
-    assert _kernels.steps_above(slope, 2.5).tolist() == [3, 0, 2]
-    assert _kernels.steps_above(slope, 0.0).tolist() == [4, 0, 4]
+    assert slopes.steps_above(slope, 3.0).tolist() == [1, 0, 0]
+    assert slopes.steps_above(slope, 2.5).tolist() == [3, 0, 2]
+    assert slopes.steps_above(slope, 0.0).tolist() == [4, 0, 4]
 
 
 def test_take_ties_in_block_order_and_no_further_than_fits():
     slope = np.array([[0.0, 0.0, 0.0, 3.0, 3.0], [0.0, 3.0, 0.0, 0.0, 1.0], [0.0, 3.0, 3.0, 0.0, 0.0]])
     index = np.zeros(3, np.int64)
-    assert _kernels.take_ties(slope, USES, 3.0, index, 50) == 2
+    assert slopes.take_ties(slope, USES, 3.0, index, 50) == 2
     assert index.tolist() == [3, 1, 1]  # 32, then not 32 more; 8; 8, then not 8 more
 
 
@@ -97,18 +97,18 @@ def test_spend_steepest():
             index = RNG.integers(0, 2, count)
             expected = naive.spend_steepest(cost, USES, index, left)
             found = index.copy()
-            assert _kernels.spend_steepest(cost, USES, found, left) == expected[1]
+            assert slopes.spend_steepest(cost, USES, found, left) == expected[1]
             np.testing.assert_array_equal(found, expected[0])
 
 
 def test_spend_in_order():
     index = np.array([0, 3, 0])
-    assert _kernels.spend_in_order(np.array([2, 1, 0]), USES, index, 60) == 4
+    assert slopes.spend_in_order(np.array([2, 1, 0]), USES, index, 60) == 4
     assert index.tolist() == [1, 4, 2]  # 8 for block 2, 32 for block 1, 8 for block 0, 8 more for block 2
 
 
 def test_no_blocks():
-    assert _kernels.features(np.zeros((0, 32, 32, 3), np.uint8)).shape == (0, 8)
+    assert blocks.features(np.zeros((0, 32, 32, 3), np.uint8)).shape == (0, 8)
 
 
 @pytest.mark.parametrize(

@@ -221,13 +221,13 @@ def test_what_is_printed_beside_foreign_code_is_printed(capsys):
 def test_two_threads_begin_at_once():
     """In a process whose kernels have not run yet."""
     text = (
-        "import threading\nimport numpy as np\nfrom jscc_sim import _kernels\n"
+        "import threading\nimport numpy as np\nfrom jscc_sim._kernels import blocks as kernels, compiled\n"
         "blocks, both, found = np.zeros((3, 32, 32, 3), np.uint8), threading.Barrier(8), []\n"
-        "def run():\n    both.wait()\n    found.append(_kernels.luma_variance(blocks).sum())\n"
+        "def run():\n    both.wait()\n    found.append(kernels.luma_variance(blocks).sum())\n"
         "for _ in range(2):\n"
         "    threads = [threading.Thread(target=run) for _ in range(8)]\n"
         "    [t.start() for t in threads]\n    [t.join() for t in threads]\n"
-        "print(len(found), len(_kernels._launched))"
+        "print(len(found), len(compiled._launched))"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("16 1\n", "")

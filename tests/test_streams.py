@@ -169,9 +169,9 @@ def test_other_errors_of_torch_are_not_put_down_to_memory(monkeypatch):
 KERNEL = """
 import resource, sys
 import numpy as np
-from jscc_sim import _kernels
+from jscc_sim._kernels.slopes import take_ties
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-print(_kernels.take_ties(np.ones((2, 2)), np.array([0, 8]), 1.0, np.zeros(2, np.int64), 8))
+print(take_ties(np.ones((2, 2)), np.array([0, 8]), 1.0, np.zeros(2, np.int64), 8))
 """
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from jscc_sim import _kernels
+from jscc_sim._kernels import slopes
 from jscc_sim.allocation.base import BlockStatistics, Floats, Index
 from jscc_sim.allocation.uniform import Uniform
 from jscc_sim.errors import InputError
@@ -21,11 +21,11 @@ def equal_slope(cost: Floats, ratios: RatioSet, budget: int) -> Index:
     per use, on a hull or not. Source: Shoham & Gersho 1988; Everett 1963.
     """
     cost, uses = np.ascontiguousarray(cost, np.float64), ratios.array
-    slope = _kernels.hull_slopes(cost, uses)
-    critical = _kernels.critical_slope(slope, uses, budget)
-    index = _kernels.steps_above(slope, critical)
-    left = _kernels.take_ties(slope, uses, critical, index, budget - ratios.spent(index))
-    _kernels.spend_steepest(cost, uses, index, left)
+    slope = slopes.hull_slopes(cost, uses)
+    critical = slopes.critical_slope(slope, uses, budget)
+    index = slopes.steps_above(slope, critical)
+    left = slopes.take_ties(slope, uses, critical, index, budget - ratios.spent(index))
+    slopes.spend_steepest(cost, uses, index, left)
     return index
 
 

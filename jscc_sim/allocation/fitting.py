@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jscc_sim import _kernels
+from jscc_sim._kernels import slopes
 from jscc_sim.allocation.base import Floats, Index
 from jscc_sim.units import RatioSet
 
@@ -18,7 +18,7 @@ def fit_to_budget(weights: Floats, ratios: RatioSet, budget: int) -> Index:
     # A block reaches ratio k at the scale uses/weight: the same search as that for a slope.
     reached = np.zeros((len(weights), len(ratios)))
     reached[:, 1:] = weights[:, None] / ratios.array[1:]
-    index = _kernels.steps_above(reached, _kernels.critical_slope(reached, ratios.array, budget))
+    index = slopes.steps_above(reached, slopes.critical_slope(reached, ratios.array, budget))
     heaviest_first = np.argsort(-weights, kind="stable")
-    _kernels.spend_in_order(heaviest_first, ratios.array, index, budget - ratios.spent(index))
+    slopes.spend_in_order(heaviest_first, ratios.array, index, budget - ratios.spent(index))
     return index

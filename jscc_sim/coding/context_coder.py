@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim._kernels import (
+from jscc_sim._kernels.context_code import (
     CODE_CONTEXTS,
     CODE_LEAST,
     CODE_ONE,

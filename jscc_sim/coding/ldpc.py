@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim import _kernels
+from jscc_sim._kernels.beliefs import belief_propagation
 from jscc_sim.coding.base_graph import LiftedGraph, lifted_graph
 from jscc_sim.coding.bits import Bits
 from jscc_sim.errors import InputError
@@ -109,7 +109,7 @@ def _propagate(
     graph: LiftedGraph, word: NDArray[np.float32], messages: NDArray[np.float32], iterations: int
 ) -> NDArray[np.float32]:
     """[k] log of P(1) over P(0), `messages` being where they had got to, and get to."""
-    return -_kernels.belief_propagation(word, messages, graph.starts, graph.places, iterations)[: graph.k]
+    return -belief_propagation(word, messages, graph.starts, graph.places, iterations)[: graph.k]
 
 
 def _most_likely(llrs: NDArray[np.float32]) -> Bits:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim._kernels import mixture_frequencies
+from jscc_sim._kernels.mixture import mixture_frequencies
 from jscc_sim.coding import range_coder
 from jscc_sim.errors import InputError
 
