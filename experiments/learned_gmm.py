@@ -20,12 +20,10 @@ from jscc_sim.plots.curves import quality_figure
 from jscc_sim.plots.lines import Panel, lines_figure
 from jscc_sim.sweeps import Grid, SystemSpec
 
-LEVELS = {
-    "gmm": (0, 9, 18, 27, 36, 45, 54, 63),
-    "jpeg": (0, 4, 9, 14, 19, 29, 39, 49, 59, 69, 79, 84, 89),
-    "jpeg2000": (56, 72, 88, 104, 120, 136, 152, 168),
-    "hevc": (10, 19, 28, 40, 52, 64, 76, 88, 100),
-}
+LADDERS = {"gmm": (8, 1.0), "jpeg": (16, 0.66), "jpeg2000": (16, 0.66), "hevc": (16, 0.66)}
+"""Of each codec: how many files of a picture, evenly spread over its levels from the coarsest up to a share
+of them at which files have 1.5 bits per pixel and more."""
+
 BPPS = (0.15, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
 SNR_DB, CBRS = 10.0, ("1/24", "1/16", "1/8")
 
@@ -35,7 +33,7 @@ Pictures = list[tuple[str, str, Picture]]
 
 def make(study: Study) -> None:
     """Write learned_codecs_gmm.csv (files of some levels of each codec), .json and the figure."""
-    codecs = list(LEVELS)[: 2 if study.quick else None]
+    codecs = list(LADDERS)[: 2 if study.quick else None]
     pictures = named_pictures(study)
     files = ladders(pictures, codecs, 3 if study.quick else 1)
     each = at_equal_bits(files)
@@ -64,7 +62,9 @@ def ladders(pictures: Pictures, codecs: list[str], step: int = 1) -> pd.DataFram
         pixels = picture.shape[0] * picture.shape[1]
         for codec_name in codecs:
             codec = find_codec(codec_name)
-            for level in LEVELS[codec_name][::step]:
+            points, reach = LADDERS[codec_name]
+            levels = np.linspace(0, reach * (codec.levels - 1), points).round().astype(int).tolist()
+            for level in levels[::step]:
                 data = codec.file(picture, level)
                 learned = isinstance(codec, GMM)
                 estimated = (

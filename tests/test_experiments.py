@@ -128,6 +128,8 @@ def test_the_sections_of_the_learned_codecs_end_with_their_files(work):
         assert len(pd.read_csv(work / "out" / f"learned_codecs_quick_{section}.csv"))
         if section in ("gmm", "generative", "vae"):  # two pictures: no interval
             assert re.search(r"[+-]\d+\.\d\d, above in \d of 2", json.dumps(made, ensure_ascii=False))
+        if section == "gmm":
+            assert {"given, 0.375 bpp", "given, 1 bpp"} <= set(made["over jpeg, dB"])
 
 
 @pytest.mark.parametrize(
