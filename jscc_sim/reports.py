@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import psnr_of_mse
-from jscc_sim.plots.curves import NAMES, gain_figure, outage_figure, quality_figure
+from jscc_sim.plots.curves import gain_figure, outage_figure, quality_figure
 from jscc_sim.plots.gains import with_gains
+from jscc_sim.plots.page import NAMES
 from jscc_sim.plots.series import Curves, coders
 from jscc_sim.plots.style import figure_bytes
 from jscc_sim.plots.table import (

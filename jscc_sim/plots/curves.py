@@ -8,9 +8,7 @@ pictures do not compare.
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -19,17 +17,15 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from jscc_sim.errors import InputError
-from jscc_sim.metrics import METRICS
-from jscc_sim.plots import style
+from jscc_sim.plots import footnotes, style
 from jscc_sim.plots.differences import chosen_rows, differences
 from jscc_sim.plots.gains import envelopes, has_uniform, why_no_gain, with_gains
+from jscc_sim.plots.page import NAMES, Page
 from jscc_sim.plots.series import Curve, Curves, completed_beliefs
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
 from jscc_sim.plots.table import (
-    COLUMN_OF,
     MEASURES,
     OTHER,
     SCHEME,
@@ -39,34 +35,12 @@ from jscc_sim.plots.table import (
     further_metrics,
     measured_by,
     of_other_pictures,
-    panel_name,
-    place_name,
     published_metrics,
-    stated,
 )
 from jscc_sim.statistics import FEWEST
 
-NAMES = {
-    "cbr": "channel bandwidth ratio (CBR)",
-    "snr_db": "SNR (dB)",
-    **{metric.column: metric.label for metric in METRICS.values()},
-}
 MANY, SINGLE = {1: "bars", 2: "bands"}, {1: "dots", 2: "thin lines"}
 """What stands for the spread of a point, and of a curve of more: of many images, and of few."""
-
-MOST_PANELS, MOST_CURVES = 12, 12
-MOST_TICKS = 10
-"""SNRs that each have their tick."""
-
-BEYOND = 0.25
-"""How far beyond the lines an axis may reach for the bands, as a share of what the lines span."""
-
-NEARLY_ALL = 0.95
-"""Share of a budget; whoever spends less is named where the axis does not show it."""
-
-_log = logging.getLogger(__name__)
-
-Draw = Callable[[Axes, float, pd.DataFrame], "list[Curve]"]
 
 
 def quality_figure(
@@ -107,7 +81,7 @@ def quality_figure(
         reference = chosen_rows(checked, relative_to)
         checked = differences(checked, y, relative_to, outages)
     curves = Curves(checked, x, outages)
-    page = _Page(curves, width)
+    page = Page(curves, width)
     sources: list[str] = []
     left_out = ""
     if references is not None:
@@ -137,15 +111,17 @@ def quality_figure(
 
     page.draw(draw)
     page.scale(bands, whole=bool(relative_to))
-    page.note(_compared(curves, reference, relative_to) if relative_to else "")
+    page.note(footnotes.compared(curves, reference, relative_to) if relative_to else "")
     shapes = sorted({min(len(curve.x), 2) for _, curve in page.drawn} - {0}, reverse=True)
     many, single = (" and ".join(words[n] for n in shapes) for words in (MANY, SINGLE))
     paired = "paired " if relative_to else ""
-    page.note(_over_images(page, many, single, paired) if bands and shapes else _means(page))
-    page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
-    page.note(_lost(curves.table) if outages else _arrived(page))
+    page.note(
+        footnotes.over_images(page, many, single, paired) if bands and shapes else footnotes.means(page)
+    )
+    page.note(*footnotes.left_out(page), *(footnotes.unspent(page) if x == "snr_db" else []))
+    page.note(footnotes.lost(curves.table) if outages else footnotes.arrived(page))
     if references is not None:
-        page.note(*_published(x, sources, left_out))
+        page.note(*footnotes.published(x, sources, left_out))
     return page.finish()
 
 
@@ -165,7 +141,7 @@ def gain_figure(
         raise InputError(f"table has no gain over uniform: {why_no_gain(curves.table)}")
     compared = has_uniform(gains, curves.table, parents)
     without = [curves.labels[key] for key, *_ in curves.groups(gains[~compared])]
-    page = _Page(curves, width, rows=gains[compared])
+    page = Page(curves, width, rows=gains[compared])
 
     def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
         drawn = list(curves.of(rows, "gain_db"))
@@ -202,11 +178,11 @@ def gain_figure(
 
     page.draw(draw, x_label="CBR budget" if x == "cbr" else NAMES[x])
     page.note("Gain over uniform's lower convex envelope in the (uses, MSE) plane, image by image, in dB.")
-    page.note(_over_images(page, "whiskers", "dots", "paired "))
-    page.note(*_left_out(page), *_unspent(page))
+    page.note(footnotes.over_images(page, "whiskers", "dots", "paired "))
+    page.note(*footnotes.left_out(page), *footnotes.unspent(page))
     named = ", ".join(dict.fromkeys(without))
     page.note(f"Without uniform frames, so not compared: {named}." if without else "")
-    page.note(_lost(gains[compared]) if outages else _arrived(page))
+    page.note(footnotes.lost(gains[compared]) if outages else footnotes.arrived(page))
     return page.finish()
 
 
@@ -214,7 +190,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
     """Share of frames that are lost, with exact 95 % intervals; where none was lost, the end of
     the interval as a bound, which no line joins. Errors as for `quality_figure`."""
     curves = Curves(check_table(table), x)
-    page = _Page(curves, width)
+    page = Page(curves, width)
     lowest: list[float] = []
 
     def draw(axes: Axes, _: float, rows: pd.DataFrame) -> list[Curve]:
@@ -238,7 +214,7 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
     page.draw(draw)
     page.note("Share of frames that are lost, over images and repeats; bars: exact 95 % intervals; "
               "arrows down from a bar: none lost, the rate is below the bar.")  # fmt: skip
-    page.note(*_left_out(page), *(_unspent(page) if x == "snr_db" else []))
+    page.note(*footnotes.left_out(page), *(footnotes.unspent(page) if x == "snr_db" else []))
     return page.finish()
 
 
@@ -279,105 +255,6 @@ def overhead_figure(table: pd.DataFrame, *, width: Width = "column") -> Figure:
         notes += [f"Left out, not all pictures have a frame: {', '.join(missing)}."] * bool(missing)
         add_footer(figure, 0.3 + 0.62 * WIDTHS[width], entries, notes)
     return figure
-
-
-class _Page:
-    """Panels, what the legend shall show, and the notes below."""
-
-    def __init__(self, curves: Curves, width: Width, rows: pd.DataFrame | None = None) -> None:
-        self.curves, self.width = curves, width
-        self.panels = curves.panels(rows)
-        self.entries: dict[str, Any] = {}
-        self.drawn: list[tuple[float, Curve]] = []
-        self.notes: list[str] = []
-        if len(self.panels) > MOST_PANELS:
-            other = COLUMN_OF[OTHER[curves.x]]
-            raise InputError(
-                f"{len(self.panels)} values of {other} need as many panels; at most {MOST_PANELS} fit"
-            )
-        most = max((sum(1 for _ in curves.groups(rows)) for _, rows in self.panels), default=0)
-        if most > MOST_CURVES:
-            raise InputError(f"{most} curves in one panel cannot be told apart; at most {MOST_CURVES} fit")
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Ends of the axis, the same in every panel: where the table has values, and a little beyond."""
-        done = self.curves.table[self.curves.table["status"] == "ok"]
-        low, high = (
-            (float(pick(done[self.curves.x])) for pick in (np.min, np.max)) if len(done) else (0.0, 1.0)
-        )
-        beyond = 0.05 * (high - low or abs(high) or 1.0)
-        return low - beyond, high + beyond
-
-    def place(self, axes: Axes) -> None:
-        """The axis of x: its ends, and ticks at the SNRs of the table where they are few."""
-        axes.set_xlim(self.limits)
-        snrs_db = sorted(set(self.curves.table["snr_db"]))
-        if self.curves.x == "snr_db" and len(snrs_db) <= MOST_TICKS:
-            axes.set_xticks(snrs_db, [f"{snr_db:g}" for snr_db in snrs_db])
-
-    def add(self, label: str, artist: Artist | Any) -> None:
-        self.entries.setdefault(label, artist)
-
-    def note(self, *notes: str) -> None:
-        self.notes += filter(None, notes)
-
-    def draw(self, draw: Draw, x_label: str | None = None) -> None:
-        with mpl.rc_context(PAPER):
-            self.figure = paper_figure(self.width)
-            columns = 1 if self.width == "column" else min(len(self.panels), 3)
-            rows = -(-len(self.panels) // columns)
-            self.height = rows * (0.3 + 0.62 * min(WIDTHS[self.width] / columns, WIDTHS["column"]))
-            grid = self.figure.subplots(rows, columns, squeeze=False, sharey=True)
-            for axes, (value, panel) in zip(grid.flat, self.panels, strict=False):
-                axes.set_xlabel(x_label or NAMES[self.curves.x])
-                if len(self.panels) > 1:
-                    axes.set_title(panel_name(OTHER[self.curves.x], value))
-                drawn = draw(axes, value, panel)
-                if axes.get_yscale() == "linear":  # a low panel of the usual ticks may have two
-                    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=(1, 2, 2.5, 5, 10), min_n_ticks=4))
-                axes.label_outer()
-                self.drawn += [(value, curve) for curve in drawn]
-            for number in range(len(self.panels), grid.size):
-                above = grid.flat[number - columns]
-                grid.flat[number].remove()
-                above.tick_params(labelbottom=True)
-                above.set_xlabel(x_label or NAMES[self.curves.x])
-
-    def scale(self, bands: bool, whole: bool = False) -> None:
-        """Limits of y by what the lines and the bars of points show, and by the bands as far as they do not
-        flatten the lines; whole: by all of the bands."""
-        lines = [np.asarray(line.get_ydata(), float) for axes in self.figure.axes for line in axes.lines]
-        bars = [c.mean + side * c.half_width for _, c in self.drawn for side in (-1, 1) if len(c.x) == 1]
-        shown = np.concatenate([*lines, *(bars if bands else []), [np.nan]])
-        shown = shown[np.isfinite(shown)]
-        if not len(shown):
-            return
-        low, high = shown.min(), shown.max()
-        span = max(high - low, 0.05 * abs(high)) or 1.0
-        halves = [(c.mean, np.nan_to_num(c.half_width)) for _, c in self.drawn if bands]
-        floor = min([low, *(end for mean, half in halves for end in mean - half)])
-        ceiling = max([high, *(end for mean, half in halves for end in mean + half)])
-        beyond = math.inf if whole else BEYOND * span
-        low, high = max(floor, low - beyond), min(ceiling, high + beyond)
-        self.figure.axes[0].set_ylim(low - 0.05 * span, high + 0.05 * span)
-
-    def finish(self) -> Figure:
-        """The figure. Raises InputError if nothing is in it."""
-        if not any(len(curve.x) for _, curve in self.drawn):
-            why = " ".join(self.notes)
-            raise InputError(f"there is nothing to draw. {why}")
-        everywhere = _conditions(self.curves)
-        genie = any(curve.genie for _, curve in self.drawn)
-        with mpl.rc_context(PAPER):
-            add_footer(
-                self.figure,
-                self.height,
-                self.entries,
-                [everywhere, *self.notes, *_coders(self)]
-                + ["genie: side information free and error-free, for comparison only."] * genie,
-            )
-        return self.figure
 
 
 def _line(axes: Axes, curve: Curve, values: Any = None) -> Artist:
@@ -429,24 +306,8 @@ def _comparable(
     return references[~others], f"Published curves of other pictures ({sets}) are left out."
 
 
-def _published(x: Axis, sources: Sequence[str], left_out: str) -> list[str]:
-    """What is said of published curves, that there are none too."""
-    if not sources:
-        why = "they are of other pictures" if left_out else "none is for these conditions"
-        _log.warning("no published curve over %s is drawn: %s", x, why)
-    named = [f"[{number}] {source}." for number, source in enumerate(sources, 1)]
-    return [*named, left_out or "No published curve is for these conditions." * (not named)]
-
-
-def _compared(curves: Curves, reference: pd.DataFrame, chosen: Sequence[str]) -> str:
-    """To what differences are, by its label where it has one."""
-    labels = {curves.labels[key] for key, *_ in curves.groups(reference)}
-    name = labels.pop() if len(labels) == 1 else ", ".join(chosen)
-    return f"Differences to {style.plain(name)}, image by image."
-
-
 def _draw_references(
-    page: _Page,
+    page: Page,
     axes: Axes,
     value: float,
     rows: pd.DataFrame,
@@ -481,127 +342,3 @@ def _draw_references(
             zorder=1.5,
         )
         page.add(label, line)
-
-
-def _conditions(curves: Curves) -> str:
-    """What all curves have in common."""
-    table = curves.table
-    words = []
-    symbols = set(table["waveform"]) == {""}
-    for column in ("system", "zoo", "policy", "precision", "waveform", "channel", "csi", "equaliser"):
-        if column in ("csi", "equaliser") and symbols and set(table["channel"]) == {"awgn"}:
-            continue
-        if column == "waveform" and symbols:
-            continue
-        values = stated(table[column])
-        if len(values) == 1:
-            name = {"zoo": "zoo ", "policy": "policy ", "csi": "CSI ", "equaliser": "equaliser "}.get(
-                column, ""
-            )
-            words.append(name + values.pop())
-    panels = curves.panels()
-    if len(panels) == 1:
-        words.append(panel_name(OTHER[curves.x], panels[0][0]))
-    return f"{', '.join(words)}." if words else ""
-
-
-def _over_images(page: _Page, what: str, single: str, kind: str = "") -> str:
-    """Over how many images the means are, and what is drawn about them: `what` of many, `single` of few."""
-    counts = {curve.images for _, curve in page.drawn}
-    if counts <= {1}:
-        return "One image: no interval." if counts else ""
-    few = (
-        f"; {single}: the single images, too few for an interval"
-        if any(1 < n < FEWEST for n in counts)
-        else ""
-    )
-    many = f"; {what}: {kind}95 % intervals over images" if max(counts) >= FEWEST else ""
-    return f"{_means(page)[:-1]}{many}{few}."
-
-
-def _means(page: _Page) -> str:
-    counts = sorted({curve.images for _, curve in page.drawn})
-    if not counts:
-        return ""
-    one = f"{counts[0]} image{'s' * (counts[0] > 1)}"
-    number = one if len(counts) == 1 else f"{counts[0]} to {counts[-1]} (not the same for every curve) images"
-    return f"Mean over {number}."
-
-
-def _left_out(page: _Page) -> list[str]:
-    """A note on the points without a value: which, why, and for how many of the images. What holds of every
-    point, as of a measure that pictures are too small for, is said once."""
-    x, several = page.curves.x, len(page.panels) > 1
-    everywhere = _of_every_point(page)
-    places: dict[tuple[str, float, str], list[tuple[float, int, int]]] = {}
-    for value, curve in page.drawn:
-        for point in curve.left_out:
-            label, at = ("", 0.0) if point.why in everywhere else (curve.label, point.at)
-            places.setdefault((label, at, point.why), []).append((value, point.images, curve.images))
-    words = []
-    for (label, at, why), found in places.items():
-        fewest, most = (pick(lost for _, lost, _ in found) for pick in (min, max))
-        counts = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-        where = "".join(f", {place_name(OTHER[x], value)}" for value, _, _ in found) if several else ""
-        place = "every point" if why in everywhere else f"{label} at {place_name(x, at)}{where}"
-        words.append(f"{place} ({why}: {counts} of {max(count for _, _, count in found)} images)")
-    return [f"Left out: {'; '.join(words)}."] if words else []
-
-
-def _of_every_point(page: _Page) -> set[str]:
-    """Why every point of every curve is left out: reasons that they share, of several points."""
-    points = [
-        {point.why for point in curve.left_out if point.at == at}
-        for _, curve in page.drawn
-        for at in {*curve.at, *(point.at for point in curve.left_out)}
-    ]
-    return set.intersection(*points) if len(points) > 1 else set()
-
-
-def _coders(page: _Page) -> list[str]:
-    """A note on curves whose frames were not all coded by the same coder, and that the zoo's own."""
-    places: dict[tuple[str, str], list[float]] = {}
-    for value, curve in page.drawn:
-        if curve.coded_by:
-            places.setdefault((curve.label, curve.coded_by), []).append(value)
-    alike: dict[tuple[str, str], list[str]] = {}
-    for (label, coded_by), values in places.items():
-        alike.setdefault((coded_by, _in_panels(page, values)), []).append(label)
-    words = [f"{'; '.join(labels)} by {coded_by}{where}" for (coded_by, where), labels in alike.items()]
-    return [f"Coded: {'; '.join(words)}."] if words else []
-
-
-def _unspent(page: _Page) -> list[str]:
-    """A note on curves that spend much less than their budget, where the axis does not show what is spent."""
-    least: dict[str, float] = {}
-    for _, curve in page.drawn:
-        least[curve.label] = min(curve.spent, least.get(curve.label, 1.0))
-    words = [f"{label} {spent:.0%}" for label, spent in least.items() if spent < NEARLY_ALL]
-    return [f"Spent of the budget at least: {', '.join(words)}."] if words else []
-
-
-def _arrived(page: _Page) -> str:
-    """How many frames the means are of that are not of all."""
-    words = []
-    for value, curve in page.drawn:
-        points = [
-            f"{frames:.0f} of {frames + lost:.0f} at {place_name(page.curves.x, at)}"
-            for at, frames, lost in zip(curve.at, curve.frames, curve.lost, strict=True)
-            if lost
-        ]
-        if points:
-            words.append(f"{curve.label}{_in_panels(page, [value])} {', '.join(points)}")
-    fewer = f" Means over fewer: {'; '.join(words)}." if words else ""
-    return f"Frames lost in outages are left out.{fewer}"
-
-
-def _in_panels(page: _Page, values: Sequence[float]) -> str:
-    """` (10 dB, 20 dB)`, where there are several panels."""
-    places = ", ".join(place_name(OTHER[page.curves.x], value) for value in values)
-    return f" ({places})" if len(page.panels) > 1 else ""
-
-
-def _lost(table: pd.DataFrame) -> str:
-    sent = table[table["status"] == "ok"]
-    lost = int(sent["outage"].sum())
-    return f"{lost} of {len(sent)} frames were lost, and count as mid-grey." if lost else ""
