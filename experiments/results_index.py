@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 MOST_COMMITS = 3
 
@@ -17,10 +19,10 @@ HEAD = """# Results
 What each file of this folder was made with. The `.json` beside a table has its provenance in full. A table
 that is *stale* was measured before a change that moves its figures, and says so; the others are sent again
 by the tests, a row each (`tests/test_replay.py`). Hours are those of its transmissions, one after the
-other. Made by `python experiments/results_index.py`.
+other; what is of none takes some minutes. Made by `python experiments/results_index.py`.
 
-| table | command | code | when, on what, hours | state |
-|---|---|---|---|---|
+| table | command | code | when | on what | hours | state |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -41,14 +43,17 @@ def index(folder: Path) -> str:
     for name, made in tables.items():
         state = f"stale [{reasons.index(made['stale']) + 1}]" if "stale" in made else ""
         code = _code(made.get("git_commit", []))
-        lines.append(f"| {name} | `{made['command']}` | {code} | {_circumstances(made)} | {state} |\n")
+        when, where = (made.get(what, "not recorded") for what in ("date", "machine"))
+        hours = _hours(folder / f"{name}.csv")
+        lines.append(f"| {name} | `{made['command']}` | {code} | {when} | {where} | {hours} | {state} |\n")
     notes = [f"\n[{number}] {reason[:1].upper()}{reason[1:]}.\n" for number, reason in enumerate(reasons, 1)]
     return HEAD + "".join(lines + notes)
 
 
-def _circumstances(made: dict[str, Any]) -> str:
-    known = [str(made[name]) for name in ("date", "machine", "hours") if name in made]
-    return ", ".join(known) or "not recorded"
+def _hours(table: Path) -> str:
+    """Of its transmissions; empty where it is of none."""
+    columns = pd.read_csv(table, nrows=0).columns if table.exists() else ()
+    return f"{pd.read_csv(table)['seconds'].sum() / 3600:.2f}" if "seconds" in columns else ""
 
 
 def _code(commits: list[str]) -> str:
