@@ -6,6 +6,7 @@ import pandas as pd
 from study import Study, words_of
 
 from jscc_sim.plots.lines import Panel, lines_figure
+from jscc_sim.plots.table import as_fraction
 from jscc_sim.statistics import interval
 from jscc_sim.sweeps import Grid, SystemSpec
 from jscc_sim.units import parse_cbr
@@ -35,9 +36,9 @@ def make(study: Study) -> None:
         for snr_db, line in means.iterrows()
     }
     note = f"Gain on the same frame and noise, mean over {len(study.images)} images; bands: 95 % intervals."
-    panel = Panel("CBR", "PSNR over the linear receiver's (dB)", curves, log_x=True)
+    panel = Panel("CBR", "PSNR over the linear receiver's (dB)", curves, log_x=True, x_name=as_fraction)
     summary = {
-        "gain_db": {f"{snr:g} dB, CBR {cbr:.5f}": words_of(gain) for (snr, cbr), gain in groups},
+        "gain_db": {f"{snr:g} dB, CBR {as_fraction(cbr)}": words_of(gain) for (snr, cbr), gain in groups},
         "least_gain_of_an_image_db": round(float(found["gain_db"].min()), 3),
     }
     study.publish(rows, {"": lines_figure([panel], [note])}, "generative", summary)

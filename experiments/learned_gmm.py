@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 from study import Study, words_of
 from study import means as means_of
 
-from jscc_sim.codecs import find_codec
+from jscc_sim.codecs import Codec, find_codec
 from jscc_sim.codecs.file import HEADER_BYTES
 from jscc_sim.images import BUILTIN, Picture, read_picture
 from jscc_sim.learned.gmm.codec import GMM
@@ -59,22 +59,24 @@ def ladders(pictures: Pictures, codecs: list[str], step: int = 1) -> pd.DataFram
     latents' bits to be. The name and the checksum of `jscc-sim compress` are counted."""
     rows = []
     for name, image, picture in pictures:
-        pixels = picture.shape[0] * picture.shape[1]
         for codec_name in codecs:
             codec = find_codec(codec_name)
             points, reach = LADDERS[codec_name]
             levels = np.linspace(0, reach * (codec.levels - 1), points).round().astype(int).tolist()
             for level in levels[::step]:
-                data = codec.file(picture, level)
-                learned = isinstance(codec, GMM)
-                estimated = (
-                    codec.estimated_bits(picture, level) / pixels if isinstance(codec, GMM) else np.nan
-                )
-                bpp = 8 * (len(data) + (HEADER_BYTES if learned else 0)) / pixels
-                psnr_db = psnr_between(codec.decompress(data), picture)
-                rows.append((name, image, codec_name, level, bpp, psnr_db, estimated))
+                rows.append((name, image, codec_name, level, *measured(codec, picture, level)))
     columns = ["set", "image", "codec", "level", "bpp", "psnr_db", "estimated_bpp"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def measured(codec: Codec, picture: Picture, level: int) -> tuple[float, float, float]:
+    """bpp, psnr_db and estimated_bpp of one file; NaN for what has no estimate."""
+    pixels = picture.shape[0] * picture.shape[1]
+    data = codec.file(picture, level)
+    learned = isinstance(codec, GMM)
+    estimated = codec.estimated_bits(picture, level) / pixels if isinstance(codec, GMM) else np.nan
+    bpp = 8 * (len(data) + (HEADER_BYTES if learned else 0)) / pixels
+    return bpp, psnr_between(codec.decompress(data), picture), estimated
 
 
 def at_equal_bits(files: pd.DataFrame) -> pd.DataFrame:

@@ -420,6 +420,14 @@ def test_plain_curves_have_bands_where_half_widths_are_given():
     assert band(filled) == {1: (4.5, 5.5), 2: (5.75, 6.25)}
 
 
+def test_points_of_plain_lines_have_names():
+    curves = {"a": ([1 / 48, 1 / 8], [1.0, 2.0]), "b": ([1 / 96, 1 / 8], [1.0, 2.0])}
+    panel = Panel("CBR", "y", curves, log_x=True, x_name=as_fraction)
+    axes = lines_figure([panel]).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/96", "1/48", "1/8"]
+    assert not len(axes.get_xticks(minor=True))
+
+
 # --- uniform's envelope and gains ------------------------------------------------------------------
 
 

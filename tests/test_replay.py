@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from processes import photograph, save
 
+from jscc_sim.codecs import find_codec
 from jscc_sim.errors import InputError
-from jscc_sim.images import BUILTIN, write_picture
+from jscc_sim.images import BUILTIN, read_picture, write_picture
 from jscc_sim.sweeps import Grid, SystemSpec, export_csv, replay, run_trial
 from jscc_sim.sweeps.store import Store
 
@@ -95,6 +96,22 @@ def test_a_row_gives_what_it_says(path, tmp_path, monkeypatch, one_thread):
     again = replay(row, picture_of(row["image"], tmp_path))
     assert again["psnr_db"] == pytest.approx(float(row["psnr_db"]), abs=TOLERANCE_DB), row
     assert again["uses"] == int(float(row["uses"])), row
+
+
+@pytest.mark.parametrize("name", ["gmm", "jpeg", "jpeg2000", "hevc"])
+def test_a_file_of_a_codec_has_what_it_says(name, monkeypatch, one_thread):
+    """Levels of a codec may change, and with them what a table of files says."""
+    if name == "hevc":
+        pytest.importorskip("pillow_heif", reason="HEVC is not installed: pip install 'jscc_sim[hevc]'")
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    from learned_gmm import measured
+
+    rows = [row for row in rows_of(RESULTS / "learned_codecs_gmm.csv") if row["codec"] == name]
+    of_one = [row for row in rows if row["image"] == BUILTIN[0]]
+    row = of_one[len(of_one) // 2]
+    bpp, psnr_db, _ = measured(find_codec(name), read_picture(BUILTIN[0]), int(row["level"]))
+    assert bpp == pytest.approx(float(row["bpp"]), rel=1e-4)
+    assert psnr_db == pytest.approx(float(row["psnr_db"]), abs=TOLERANCE_DB)
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -16,14 +16,16 @@ from jscc_sim.plots.style import COLOURS, DASHES, MARKERS, PAPER, WIDTHS, Width,
 @dataclass(frozen=True)
 class Panel:
     """curves: label -> (x, y), or (x, y, half-widths of y's intervals) for a band; a NaN is a gap. A label
-    has one look in all panels of a figure; marked: whether points have markers; counts: whether x counts
-    something, from 0 to so many; least_span: what the axis of y spans at least."""
+    has one look in all panels of a figure; x_name: how a tick at each point's x is called, else ticks are the
+    usual ones; marked: whether points have markers; counts: whether x counts something, from 0 to so many;
+    least_span: what the axis of y spans at least."""
 
     x: str
     y: str
     curves: Mapping[str, tuple[Sequence[float], ...]]
     title: str = ""
     log_x: bool = False
+    x_name: Callable[[float], str] | None = None
     marked: bool = True
     counts: int | None = None
     least_span: float = 0.0
@@ -50,6 +52,10 @@ def lines_figure(panels: Sequence[Panel], notes: Sequence[str] = (), *, width: W
             axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title)
             if panel.log_x:
                 axes.set_xscale("log")
+            if panel.x_name is not None:
+                places = sorted({float(at) for x, *_ in panel.curves.values() for at in x})
+                axes.set_xticks(places, [panel.x_name(at) for at in places])
+                axes.minorticks_off()
             if panel.counts is not None:
                 axes.set_xlim(0, 1.03 * panel.counts)
                 axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator("auto", integer=True))
