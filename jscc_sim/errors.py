@@ -75,13 +75,19 @@ def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:
     try:
         main()
     except JsccError as error:
-        print(f"{Path(sys.argv[0]).name}: {one_line(error)}", file=sys.stderr)
+        print(f"{_program()}: {one_line(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except (MemoryError, RuntimeError) as error:
         if (short := out_of_memory(error)) is None:
             raise
-        print(f"{Path(sys.argv[0]).name}: {short}", file=sys.stderr)
+        print(f"{_program()}: {short}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _program() -> str:
+    """What runs, as its messages call it: a script, or the folder that `python -m` names."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
