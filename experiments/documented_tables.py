@@ -153,6 +153,35 @@ def ofdm() -> str:
     return markdown(["channel", "system", "4 dB", "10 dB", "16 dB"], lines)
 
 
+def ofdm_price() -> str:
+    """What prefix, pilots and preamble cost, and estimates of the channel: cases of knowledge and budget, the
+    larger of which makes up for what is no data."""
+    table = results("ofdm_price")
+    cases = {
+        ("perfect", False): "all data, channel known",
+        ("perfect", True): "overhead, channel known",
+        ("estimated", True): "overhead, LMMSE",
+        ("estimated:ls", True): "overhead, least squares",
+    }
+    lines = []
+    for channel, rows in table.groupby("channel"):
+        found = dict(list(rows.groupby([rows["csi"], at(rows, "1/16")])["psnr_db"]))
+        lines.append([f"`{channel}`", *(cell(found[case]) for case in cases)])
+    return markdown(["10 dB", *cases.values()], lines)
+
+
+def receivers() -> str:
+    """Two sentences on receivers that know nothing but samples."""
+    ours, radio = provenance("ofdm_receiver"), provenance("gnu_radio")
+    return (
+        f"The receiver is within {ours['within_db']:g} dB of one that knows frame, carrier and channel in "
+        f"{ours['within']} of {ours['draws']} draws (`{ours['channel']}`, noise before and behind; "
+        f"{ours['mean_loss_db']:.2f} dB in the mean). Through GNU Radio's channel model (echoes, offsets of "
+        f"carrier and clock, {radio['snr_db']:g} dB) `experiments/gnu_radio.py` receives the "
+        f"{radio['image']} at {radio['psnr_db']:.2f} dB."
+    )
+
+
 def baselines() -> str:
     """Rivals on AWGN."""
     table = results("baselines_vs_cbr")
@@ -325,6 +354,8 @@ TABLES: dict[str, tuple[Callable[[], str], Sequence[str]]] = {
     "below_uniform": (below_uniform, ["psnr_vs_cbr.csv"]),
     "policies": (policies, ["policies.csv"]),
     "ofdm": (ofdm, [f"ofdm_{file_part(channel)}.csv" for channel in OFDM]),
+    "ofdm_price": (ofdm_price, ["ofdm_price.csv"]),
+    "receivers": (receivers, ["ofdm_receiver.json", "gnu_radio.json"]),
     "baselines": (baselines, ["baselines_vs_cbr.csv"]),
     "baselines_paired": (baselines_paired, ["baselines_vs_cbr.csv"]),
     "slope": (slope, ["baselines_vs_snr.csv"]),
