@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
     parser.add_argument("--out", default=str(RESULTS), metavar="FOLDER", help="where the files go (results)")
     parser.add_argument("--quick", action="store_true", help="small versions, where there are some")
-    parser.add_argument("--dry-run", action="store_true", help="the commands, and how long each took last")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="the commands, and how long as many pictures took last"
+    )
     options = parser.parse_args()
     for folder in (options.images, options.train):
         if folder is not None and not (folder and Path(folder).is_dir()):

@@ -22,7 +22,7 @@ from jscc_sim.sweeps import Grid, SystemSpec
 
 LADDERS = {"gmm": (8, 1.0), "jpeg": (16, 0.66), "jpeg2000": (16, 0.66), "hevc": (16, 0.66)}
 """Of each codec: how many files of a picture, evenly spread over its levels from the coarsest up to a share
-of them at which files have 1.5 bits per pixel and more."""
+of them at which files have 1.5 bits per pixel and more; `gmm` has no such files of every picture."""
 
 BPPS = (0.15, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5)
 SNR_DB, CBRS = 10.0, ("1/24", "1/16", "1/8")

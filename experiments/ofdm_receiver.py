@@ -6,6 +6,8 @@ python experiments/ofdm_receiver.py --images FOLDER
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from study import Study, guarded
@@ -61,8 +63,16 @@ def main() -> None:
         f"{impaired} at {options.snr_db:g} dB: {within} of {len(table)} within {WITHIN_DB} dB of a receiver "
         f"that knows all, mean {lost.mean():.3f} dB, worst {lost.max():.3f} dB; {int(lost.isna().sum())} lost"
     )
-    summary = {"within_db": WITHIN_DB, "within": within, "draws": len(table), "channel": impaired}
-    summary["mean_loss_db"] = float(lost.mean())
+    summary = {
+        "image": Path(study.images[0]).name,
+        "zoo": study.zoo,
+        "snr_db": options.snr_db,
+        "channel": impaired,
+        "draws": len(table),
+        "within_db": WITHIN_DB,
+        "within": within,
+        "mean_loss_db": float(lost.mean()),
+    }
     study.write(table, {}, "", summary)
 
 

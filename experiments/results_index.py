@@ -17,9 +17,10 @@ MOST_COMMITS = 3
 HEAD = """# Results
 
 What each file of this folder was made with. The `.json` beside a table has its provenance in full. A table
-that is *stale* was measured before a change that moves its figures, and says so; the others are sent again
-by the tests, a row each (`tests/test_replay.py`). Hours are those of its transmissions, one after the
-other; what is of none takes some minutes. Made by `python experiments/results_index.py`.
+that is *stale* was measured before a change that moves its figures, and says so; of the others, those of
+transmissions are sent again by the tests, a row each (`tests/test_replay.py`, with JSCC_SIM_KODAK set to the
+folder of the pictures). Hours are those of its transmissions, one after the other. Made by `python
+experiments/results_index.py`.
 
 | table | command | code | when | on what | hours | state |
 |---|---|---|---|---|---|---|

@@ -97,7 +97,6 @@ class Study:
         own, baselines = rows[rows["zoo"] != ""], rows[rows["zoo"] == ""]
         provenance = {
             "trials": len(rows),
-            "hours": round(float(rows["seconds"].sum()) / 3600, 2),
             "root_seed": rows["root_seed"].unique().tolist(),
             "zoos": dict(own.groupby("zoo")["zoo_sha256"].first()),
             "baselines": dict(baselines.groupby("system")["zoo_sha256"].first()),

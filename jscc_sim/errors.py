@@ -89,5 +89,5 @@ def guarded(main: Callable[[], None], stopped: str = "stopped") -> None:
 
 def _program() -> str:
     """What runs, as its messages call it: a script, or the folder that `python -m` names."""
-    path = Path(sys.argv[0])
-    return path.parent.name if path.name == "__main__.py" else path.name
+    path = Path(sys.argv[0]).resolve()
+    return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name

@@ -259,7 +259,7 @@ def test_no_pictures_to_look_at_are_refused(work):
 def test_all_results_of_no_pictures_are_refused(picture, tmp_path):
     said = everything("--images", tmp_path / "none", "--dry-run")
     assert said.returncode == 2
-    assert said.stderr == f"experiments: '{tmp_path / 'none'}' is no folder of pictures\n"
+    assert said.stderr == f"python -m experiments: '{tmp_path / 'none'}' is no folder of pictures\n"
     for words, why in (
         (("--workers", 0), "0 workers is below 1\n"),
         (("--only", "power"), "power needs --train FOLDER\n"),

@@ -21,7 +21,7 @@ from jscc_sim.checkpoint import Checkpoint
 from jscc_sim.cli import main
 from jscc_sim.errors import InputError
 from jscc_sim.nn.conv import ConvArchitecture
-from jscc_sim.training.block_jscc import BlockJSCCTask, bank_figure_db
+from jscc_sim.training.block_jscc import BlockJSCCTask, bank_quality_db
 from jscc_sim.training.data import Crops, split_folder
 from jscc_sim.training.learned import LEARNED, WITHOUT_PICTURES
 from jscc_sim.training.linear import fit_linear
@@ -467,12 +467,14 @@ def test_a_bank_is_measured_as_a_network_is():
             return np.where(self.blocks < 128, self.blocks + np.float32(3.2), self.blocks - np.float32(3.2))
 
     bank, pictures = Straight(), [photograph(100, 130), photograph(20, 40), photograph(64, 64)]
-    assert bank_figure_db(bank, pictures) == pytest.approx(20 * np.log10(255 / 3))
+    assert bank_quality_db(bank, pictures) == pytest.approx(20 * np.log10(255 / 3))
     assert bank.asked == ({7}, 10.0)
     assert abs(bank.noise_db + 10) < 0.2
-    assert np.isnan(bank_figure_db(bank, pictures[1:2]))
+    assert np.isnan(bank_quality_db(bank, []))
     large = [photograph(192, 200), *pictures]
-    small_left_out = bank_figure_db(bank, large, "ms-ssim", 64, 4.0)
+    small_left_out = bank_quality_db(bank, large, "ms-ssim", 64, 4.0)
     assert bank.asked == ({STANDARD_RATIOS.uses.index(64)}, 4.0)
-    assert small_left_out == bank_figure_db(bank, large[:1], "ms-ssim", 64)
-    assert np.isnan(bank_figure_db(bank, pictures, "ms-ssim"))
+    assert small_left_out == bank_quality_db(bank, large[:1], "ms-ssim", 64)
+    assert np.isnan(bank_quality_db(bank, pictures, "ms-ssim"))
+    with pytest.raises(InputError, match="100 uses"):
+        bank_quality_db(bank, pictures, uses=100)

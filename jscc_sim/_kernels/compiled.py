@@ -33,7 +33,8 @@ Bytes = NDArray[np.uint8]
 F = TypeVar("F", bound=Callable[..., object])
 
 _REORDER = {"reassoc", "contract", "arcp"}
-"""Sums may be reordered, which lets them use the vector units; infinities keep their meaning."""
+"""Sums may be reordered, which lets them use the vector units; infinities keep their meaning. Kernels on disk
+know nothing of it: who changes it deletes `__pycache__` beside them."""
 
 
 MANY = 2048

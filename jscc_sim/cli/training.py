@@ -99,7 +99,7 @@ def train(arguments: argparse.Namespace) -> int:
                 network, folder, notes, _training_range(arguments).snr_db, _inherited(arguments)
             )
             _calibrate(zoo, split, arguments.seed)
-            _compare(task, split, folder)
+            _compare(task, split, zoo)
         else:
             release_model(task, network, folder, notes)
     print(f"zoo written to {folder}; use it with --zoo {folder}")
@@ -276,25 +276,22 @@ def _inherited(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: manifest[name] for name in ("companion", "withheld") if name in manifest}
 
 
-def _compare(task: Task[Any], split: Split, folder: Path) -> None:
+def _compare(task: Task[Any], split: Split, zoo: Zoo) -> None:
     """A line on what the training came to, beside what it began with, or what needs none."""
-    from jscc_sim.training.block_jscc import BlockJSCCTask, bank_figure_db
-    from jscc_sim.training.log import LOG, column, read_log
+    from jscc_sim.training.block_jscc import BlockJSCCTask, bank_quality_db, whole_blocks
     from jscc_sim.training.objective import FIGURES
 
     assert isinstance(task, BlockJSCCTask)
-    figure = FIGURES[task.objective]
-    rows = read_log(folder / LOG) if (folder / LOG).exists() else []
-    own_db = rows[-1].get(column(figure), math.nan) if rows else math.nan
-    if not math.isfinite(own_db):  # a log that was deleted; pictures without a whole block
-        return
     other = task.start or load_zoo(LINEAR)
+    pictures = list(whole_blocks(task.held_out(split)))
+    own_db, other_db = (bank_quality_db(one.bank, pictures, task.objective) for one in (zoo, other))
+    if math.isnan(own_db):  # there is no picture that is large enough
+        return
     what = f"{other.name}, which it began with," if task.start else "the linear coder, which is not trained,"
-    other_db = bank_figure_db(other.bank, task.held_out(split), task.objective)
-    behind = ": train longer" if own_db < other_db else ""
+    behind = ": train longer" if own_db < other_db and not task.start else ""
     print(
-        f"validation {figure} ({task.validated}): {own_db:.2f} dB; {what} makes {other_db:.2f} dB of the "
-        f"same pictures{behind}"
+        f"validation {FIGURES[task.objective]} ({task.validated}): {own_db:.2f} dB; {what} makes "
+        f"{other_db:.2f} dB of the same pictures{behind}"
     )
 
 

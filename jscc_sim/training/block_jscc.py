@@ -132,7 +132,7 @@ def whole_blocks(pictures: Iterable[Picture]) -> Iterator[Picture]:
             yield picture[:height, :width]
 
 
-def bank_figure_db(
+def bank_quality_db(
     bank: Bank,
     pictures: Iterable[Picture],
     objective: str = PSNR,
@@ -140,16 +140,19 @@ def bank_figure_db(
     snr_db: float = VALIDATION_SNR_DB,
 ) -> float:
     """What `BlockJSCCTask.validate` measures of a network, of any bank, at so many uses a block; pictures as
-    they arrive, rounded and clipped."""
+    they arrive, rounded and clipped. Those too small for an objective are left out; NaN without pictures.
+    Raises InputError for uses that are no ratio."""
     figures = []
-    for picture in whole_blocks(pictures):
+    (choice,) = bank.ratios.indices([uses])
+    rng = np.random.default_rng(0)
+    for picture in pictures:
         if objective != PSNR and min(picture.shape[:2]) < LEAST_SIDE:
             continue
         blocks, grid = split(picture)
-        index = np.full(len(grid), bank.ratios.uses.index(uses))
+        index = np.full(len(grid), choice)
         latents = bank.encode(blocks, grid, index, snr_db)
         gain = pool_gain(latents)
-        received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), np.random.default_rng(0)))
+        received = equalise(AWGN(snr_db)((gain * latents).astype(np.complex64), rng))
         arrived = reassemble(bank.decode(received, gain, grid, index, snr_db), grid)
         error = OBJECTIVES[objective](image_of(arrived), image_of(picture)).item()
         figures.append(-10 * math.log10(max(error, LEAST_ERROR)))

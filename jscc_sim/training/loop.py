@@ -37,7 +37,8 @@ from jscc_sim.units import BLOCK
 
 EMA_DECAY = 0.9995
 TIMED_STEPS, TIMED_SHARE = 40, 0.2
-"""After so many, or so much of the time, it is settled how many steps the time holds."""
+"""After so many, or so much of the time, it is settled how many steps the time holds. The first does
+not count: it may compile."""
 
 LARGEST_CHECKPOINT_BYTES = 1 << 34
 
@@ -250,7 +251,7 @@ def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> T
         tqdm(total=trainer.recipe.steps, initial=trainer.step, disable=None) as bar,
     ):
         mean, begun, began_at = torch.zeros((), device=recipe.device), time.monotonic(), trainer.step
-        saved = said = begun
+        saved = said = warm = begun
         while trainer.recipe.steps is None or trainer.step < trainer.recipe.steps:
             with stop.at_once(trainer.step == began_at):  # the first step may compile for minutes
                 mean = mean.lerp(trainer.advance(batches), 1 / min(trainer.step - began_at, 200))
@@ -258,10 +259,14 @@ def train(split: Split | None, folder: Path, task: Task[N], recipe: Recipe) -> T
                 break
             bar.update()
             now = time.monotonic()
-            speed = (trainer.step - began_at) / (now - begun)
-            timed = trainer.step - began_at >= TIMED_STEPS or now - begun > TIMED_SHARE * recipe.minutes * 60
+            made = trainer.step - began_at
+            if made == 1:
+                warm = now
+            speed = (made - 1) / (now - warm) if made > 1 else 1 / (now - begun)
+            left = recipe.minutes * 60 - (now - begun)
+            timed = made > TIMED_STEPS or (made > 1 and now - warm > TIMED_SHARE * left) or left <= 0
             if trainer.recipe.steps is None and timed:
-                bar.total = max(round(recipe.minutes * 60 * speed), trainer.step)
+                bar.total = trainer.step + max(round(left * speed), 0)
                 trainer.recipe = replace(trainer.recipe, steps=bar.total)
             ended = trainer.step == trainer.recipe.steps
             due = ended or now - saved > recipe.checkpoint_seconds
