@@ -122,7 +122,7 @@ def quality_figure(
     page.note(footnotes.lost(curves.table) if outages else footnotes.arrived(page))
     if references is not None:
         page.note(*footnotes.published(x, sources, left_out))
-    return page.finish()
+    return _finished(page)
 
 
 def gain_figure(
@@ -183,7 +183,7 @@ def gain_figure(
     named = ", ".join(dict.fromkeys(without))
     page.note(f"Without uniform frames, so not compared: {named}." if without else "")
     page.note(footnotes.lost(gains[compared]) if outages else footnotes.arrived(page))
-    return page.finish()
+    return _finished(page)
 
 
 def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "column") -> Figure:
@@ -215,7 +215,12 @@ def outage_figure(table: pd.DataFrame, x: Axis = "snr_db", *, width: Width = "co
     page.note("Share of frames that are lost, over images and repeats; bars: exact 95 % intervals; "
               "arrows down from a bar: none lost, the rate is below the bar.")  # fmt: skip
     page.note(*footnotes.left_out(page), *(footnotes.unspent(page) if x == "snr_db" else []))
-    return page.finish()
+    return _finished(page)
+
+
+def _finished(page: Page) -> Figure:
+    """What all curves have in common is said first, what coded them last."""
+    return page.finish(footnotes.conditions(page.curves), footnotes.coders(page))
 
 
 def overhead_figure(table: pd.DataFrame, *, width: Width = "column") -> Figure:

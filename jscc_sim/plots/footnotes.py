@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from jscc_sim.plots import style
+from jscc_sim.plots.page import Page
 from jscc_sim.plots.series import Curves
 from jscc_sim.plots.table import OTHER, Axis, panel_name, place_name, stated
 from jscc_sim.statistics import FEWEST
-
-if TYPE_CHECKING:
-    from jscc_sim.plots.page import Page
 
 NEARLY_ALL = 0.95
 """Share of a budget; whoever spends less is named where the axis does not show it."""

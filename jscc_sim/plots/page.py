@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +16,6 @@ from matplotlib.ticker import MaxNLocator
 
 from jscc_sim.errors import InputError
 from jscc_sim.metrics import METRICS
-from jscc_sim.plots.footnotes import coders, conditions
 from jscc_sim.plots.series import Curve, Curves
 from jscc_sim.plots.style import PAPER, WIDTHS, Width, add_footer, paper_figure
 from jscc_sim.plots.table import COLUMN_OF, OTHER, panel_name
@@ -118,19 +117,18 @@ class Page:
         low, high = max(floor, low - beyond), min(ceiling, high + beyond)
         self.figure.axes[0].set_ylim(low - 0.05 * span, high + 0.05 * span)
 
-    def finish(self) -> Figure:
-        """The figure. Raises InputError if nothing is in it."""
+    def finish(self, first: str, last: Sequence[str]) -> Figure:
+        """The figure, with a note ahead of the others and some behind. Raises InputError if it is empty."""
         if not any(len(curve.x) for _, curve in self.drawn):
             why = " ".join(self.notes)
             raise InputError(f"there is nothing to draw. {why}")
-        everywhere = conditions(self.curves)
         genie = any(curve.genie for _, curve in self.drawn)
         with mpl.rc_context(PAPER):
             add_footer(
                 self.figure,
                 self.height,
                 self.entries,
-                [everywhere, *self.notes, *coders(self)]
+                [first, *self.notes, *last]
                 + ["genie: side information free and error-free, for comparison only."] * genie,
             )
         return self.figure
