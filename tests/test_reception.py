@@ -14,7 +14,7 @@ from jscc_sim.errors import OutageError
 from jscc_sim.recording import levelled
 from jscc_sim.units import noise_variance
 from jscc_sim.waveforms import OFDM, parse_link, reception, synchronisation
-from jscc_sim.waveforms.ofdm import FINE_LENGTHS, PREAMBLE_ROWS
+from jscc_sim.waveforms.resource_grid import FINE_LENGTHS, PREAMBLE_ROWS
 from jscc_sim.waveforms.synchronisation import MOST_CANDIDATES, find_frames
 
 WAVEFORM = OFDM()

@@ -15,8 +15,8 @@ from jscc_sim.channels import Fading, complex_normal
 from jscc_sim.errors import InputError
 from jscc_sim.waveforms import OFDM, csi_with, estimation, parse_link, parse_waveform
 from jscc_sim.waveforms.estimation import MOST_ROWS, linear_mmse, straight_lines
-from jscc_sim.waveforms.ofdm import FINE_LENGTHS, LENGTHS, PREAMBLE_ROWS, SIGNAL, rows_of
 from jscc_sim.waveforms.reception import spectra
+from jscc_sim.waveforms.resource_grid import FINE_LENGTHS, LENGTHS, PREAMBLE_ROWS, SIGNAL, rows_of
 
 SHAPES = {
     "usual": OFDM(),

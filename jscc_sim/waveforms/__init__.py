@@ -10,7 +10,8 @@ from jscc_sim.waveforms.catalogue import (
     parse_waveform,
     waveform_name,
 )
-from jscc_sim.waveforms.ofdm import OFDM, WIDEST_SPACING_HZ
+from jscc_sim.waveforms.ofdm import OFDM
+from jscc_sim.waveforms.resource_grid import WIDEST_SPACING_HZ
 
 __all__ = [
     "CSI_OF_SAMPLES",

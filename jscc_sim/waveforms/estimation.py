@@ -16,10 +16,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from jscc_sim.waveforms.ofdm import OFDM
+from jscc_sim.waveforms.resource_grid import ResourceGrid
 from jscc_sim.waveforms.synchronisation import early
 
-Grid = NDArray[np.complex128]
+Gains = NDArray[np.complex128]
 
 SPREADS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Delay spreads that are tried, as shares of the prefix: echoes whose power falls exponentially."""
@@ -39,36 +39,36 @@ TIMING_SLACK = 1.0
 class Estimate:
     """gain: [rows, active] of the channel; error: [rows, active] variance of what it is wrong by."""
 
-    gain: Grid
+    gain: Gains
     error: NDArray[np.float64]
 
 
-def straight_lines(waveform: OFDM, pilots: Grid, rows: NDArray[np.int64], noise: float) -> Estimate:
+def straight_lines(grid: ResourceGrid, pilots: Gains, rows: NDArray[np.int64], noise: float) -> Estimate:
     """Between least-squares estimates [pilot rows, pilot carriers], from carrier to carrier and then from row
     to row. rows: of the pilots, the last of them the body's last; noise: variance of a pilot's. The error is
     that of the noise: what the channel does between pilots is not known."""
-    over = _weights(waveform.pilot_carriers, np.arange(waveform.active))
+    over = _weights(grid.pilot_carriers, np.arange(grid.active))
     along = _weights(rows, np.arange(rows[-1] + 1))
     gain = along @ pilots @ over.T
     return Estimate(gain, noise * np.outer(np.square(along).sum(1), np.square(over).sum(1)))
 
 
-def linear_mmse(waveform: OFDM, pilots: Grid, rows: NDArray[np.int64], noise: float) -> Estimate:
+def linear_mmse(grid: ResourceGrid, pilots: Gains, rows: NDArray[np.int64], noise: float) -> Estimate:
     """The same, by linear MMSE. The error holds what the channel does between pilots as well."""
-    parts: list[tuple[Grid, NDArray[np.float64]]] = []
+    parts: list[tuple[Gains, NDArray[np.float64]]] = []
     first = 0
     while first < len(rows) - 1 or not parts:
         last = min(first + MOST_ROWS, len(rows)) - 1
         until = rows[last] + (last == len(rows) - 1)
-        parts.append(_part(waveform, pilots[first : last + 1], rows[first : last + 1], until, noise))
+        parts.append(_part(grid, pilots[first : last + 1], rows[first : last + 1], until, noise))
         first = last
     gain, error = (np.concatenate(both) for both in zip(*parts, strict=True))
     return Estimate(gain, error)
 
 
 def _part(
-    waveform: OFDM, pilots: Grid, rows: NDArray[np.int64], until: int, noise: float
-) -> tuple[Grid, NDArray[np.float64]]:
+    grid: ResourceGrid, pilots: Gains, rows: NDArray[np.int64], until: int, noise: float
+) -> tuple[Gains, NDArray[np.float64]]:
     """[until - first row, active] gains and errors."""
     power = max(float(np.square(np.abs(pilots)).mean()) - noise, 1e-3 * noise, 1e-12)
     noise = max(noise, 1e-9 * power)
@@ -77,7 +77,7 @@ def _part(
     skip = int(max(-rows[0], 0))  # a row of the preamble, in front of the body
     best, found = -np.inf, None
     for spread, doppler, lean in product(SPREADS, DOPPLERS, LEANS):
-        over, along = _delays(waveform, spread), _dopplers(relative, wanted, skip, doppler, lean)
+        over, along = _delays(grid, spread), _dopplers(relative, wanted, skip, doppler, lean)
         seen = along.vectors.conj().T @ pilots @ over.vectors.conj()
         levels = power * np.outer(along.values, over.values) + noise
         likelihood = float(-(np.log(levels) + np.square(np.abs(seen)) / levels).sum())
@@ -96,20 +96,18 @@ class Correlation:
     towards: [N, P] correlation of N places with the pilots, times the vectors."""
 
     values: NDArray[np.float64]
-    vectors: Grid
-    towards: Grid
+    vectors: Gains
+    towards: Gains
 
 
 @lru_cache(maxsize=64)
-def _delays(waveform: OFDM, spread: float) -> Correlation:
+def _delays(grid: ResourceGrid, spread: float) -> Correlation:
     """Along the carriers, for echoes of a delay spread behind a first path that may be early or late."""
-    least, most = early(waveform) - TIMING_SLACK, early(waveform) + TIMING_SLACK
-    carriers = waveform.carriers.astype(float)
-    turn = 2j * np.pi * spread * waveform.cp / waveform.fft
-    pilots = carriers[waveform.pilot_carriers]
-    return _of(
-        pilots, carriers, lambda apart: _uniform(apart / waveform.fft, least, most) / (1 + turn * apart)
-    )
+    least, most = early(grid) - TIMING_SLACK, early(grid) + TIMING_SLACK
+    carriers = grid.carriers.astype(float)
+    turn = 2j * np.pi * spread * grid.cp / grid.fft
+    pilots = carriers[grid.pilot_carriers]
+    return _of(pilots, carriers, lambda apart: _uniform(apart / grid.fft, least, most) / (1 + turn * apart))
 
 
 @lru_cache(maxsize=256)
@@ -123,13 +121,13 @@ def _dopplers(rows: tuple[int, ...], wanted: int, skip: int, doppler: float, lea
 def _of(
     pilots: NDArray[np.float64],
     places: NDArray[np.float64],
-    correlation: Callable[[NDArray[np.float64]], Grid],
+    correlation: Callable[[NDArray[np.float64]], Gains],
 ) -> Correlation:
     values, vectors = np.linalg.eigh(correlation(pilots[:, None] - pilots))
     return Correlation(np.maximum(values, 0.0), vectors, correlation(places[:, None] - pilots) @ vectors)
 
 
-def _uniform(apart: NDArray[np.float64], least: float, most: float) -> Grid:
+def _uniform(apart: NDArray[np.float64], least: float, most: float) -> Gains:
     """Mean of exp(-2j pi apart x) over x from least to most."""
     return np.exp(-1j * np.pi * apart * (least + most)) * np.sinc(apart * (most - least))
 

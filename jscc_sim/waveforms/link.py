@@ -27,8 +27,9 @@ from jscc_sim.plugins import errors_named
 from jscc_sim.units import noise_variance
 from jscc_sim.waveforms.base import LS, PERFECT, Samples
 from jscc_sim.waveforms.estimation import Estimate, linear_mmse, straight_lines
-from jscc_sim.waveforms.ofdm import OFDM, PREAMBLE_ROWS
+from jscc_sim.waveforms.ofdm import OFDM
 from jscc_sim.waveforms.reception import placed, spectra
+from jscc_sim.waveforms.resource_grid import PREAMBLE_ROWS
 from jscc_sim.waveforms.synchronisation import early
 
 LEAD = 64

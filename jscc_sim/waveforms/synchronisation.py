@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from jscc_sim.channels import turned
 from jscc_sim.waveforms.base import Samples
-from jscc_sim.waveforms.ofdm import OFDM, REPEATS
+from jscc_sim.waveforms.resource_grid import REPEATS, ResourceGrid
 
 LEAST_LIKENESS = 0.08
 """Of neighbouring parts, from 0 to 1, for a place to be looked at: that of -10 dB."""
@@ -55,27 +55,27 @@ class Synchronisation:
     cycles: float
 
 
-def early(waveform: OFDM) -> int:
+def early(grid: ResourceGrid) -> int:
     """Samples from the beginning of a receiver's window to the first path."""
-    return max(2, waveform.cp // EARLY_SHARE)
+    return max(2, grid.cp // EARLY_SHARE)
 
 
-def find_frames(waveform: OFDM, samples: Samples) -> Iterator[Synchronisation]:
+def find_frames(grid: ResourceGrid, samples: Samples) -> Iterator[Synchronisation]:
     """What looks like a frame, in the order of its coming."""
-    for place in _candidates(waveform, samples):
-        found = _looked_at(waveform, samples, place)
+    for place in _candidates(grid, samples):
+        found = _looked_at(grid, samples, place)
         if found is not None:
             yield found
 
 
-def _candidates(waveform: OFDM, samples: Samples) -> list[int]:
+def _candidates(grid: ResourceGrid, samples: Samples) -> list[int]:
     """Places where samples repeat, in their order: the likeliest, one in a row's length."""
-    part, span = waveform.fft // REPEATS, waveform.row_samples
+    part, span = grid.fft // REPEATS, grid.row_samples
     likeness = [
-        _likeness(samples[start : start + CHUNK + waveform.fft], part, waveform.fft - part)
-        for start in range(0, max(len(samples) - waveform.fft + 1, 0), CHUNK)
+        _likeness(samples[start : start + CHUNK + grid.fft], part, grid.fft - part)
+        for start in range(0, max(len(samples) - grid.fft + 1, 0), CHUNK)
     ]
-    alike = np.concatenate([*likeness, np.zeros(1, np.float32)])[: max(len(samples) - waveform.fft + 1, 1)]
+    alike = np.concatenate([*likeness, np.zeros(1, np.float32)])[: max(len(samples) - grid.fft + 1, 1)]
     spans = np.pad(alike, (0, -len(alike) % span)).reshape(-1, span)
     peaks = spans.max(axis=1)
     around = np.pad(peaks, AROUND, mode="reflect" if len(peaks) > AROUND else "edge")
@@ -103,14 +103,14 @@ def _running(values: NDArray[Any], length: int) -> NDArray[Any]:
     return total[length:] - total[:-length]
 
 
-def _looked_at(waveform: OFDM, samples: Samples, place: int) -> Synchronisation | None:
+def _looked_at(grid: ResourceGrid, samples: Samples, place: int) -> Synchronisation | None:
     """The frame whose first row repeats at a place, if there is one."""
-    fft, part = waveform.fft, waveform.fft // REPEATS
+    fft, part = grid.fft, grid.fft // REPEATS
     first = samples[place : place + fft].astype(np.complex128)
     turn = (first[:-part].conj() * first[part:]).sum()
     cycles = float(np.angle(turn)) / (2 * np.pi * part)
-    row = waveform.preamble_samples[-fft:]
-    expected = place + waveform.row_samples  # of the known row, without its prefix; up to a prefix later
+    row = grid.preamble_samples[-fft:]
+    expected = place + grid.row_samples  # of the known row, without its prefix; up to a prefix later
     begin = max(expected - fft // 2, 0)
     window = samples[begin : expected + fft // 2 + fft]
     if len(window) < fft + 1:
@@ -122,25 +122,25 @@ def _looked_at(waveform: OFDM, samples: Samples, place: int) -> Synchronisation 
     peak = int(np.argmax(power / np.maximum(energy[: len(power)], 1e-30)))
     floor = float(np.median(power)) / np.log(2)
     least = max(LEAST_PATH * power[peak], NOISE_PATH * floor)
-    near = np.arange(max(peak - waveform.cp, 0), peak + 1)
+    near = np.arange(max(peak - grid.cp, 0), peak + 1)
     strong = near[power[near] >= min(least, power[peak])]
     path = int(strong[0])
-    explained = power[path : path + waveform.cp].sum() / max(energy[peak], 1e-30)
-    by_noise = waveform.cp / fft
+    explained = power[path : path + grid.cp].sum() / max(energy[peak], 1e-30)
+    by_noise = grid.cp / fft
     if explained < by_noise + LEAST_SHARE * (1 - by_noise):
         return None
-    strongest = begin + peak - waveform.row_samples - waveform.cp
-    start = begin + path - early(waveform) - waveform.row_samples - waveform.cp
-    return Synchronisation(start, cycles + _finer(waveform, samples, strongest, cycles))
+    strongest = begin + peak - grid.row_samples - grid.cp
+    start = begin + path - early(grid) - grid.row_samples - grid.cp
+    return Synchronisation(start, cycles + _finer(grid, samples, strongest, cycles))
 
 
-def _finer(waveform: OFDM, samples: Samples, start: int, cycles: float) -> float:
+def _finer(grid: ResourceGrid, samples: Samples, start: int, cycles: float) -> float:
     """What is left of a carrier offset, in cycles a sample: the peak of the spectrum of the preamble, as it
     comes over the strongest path, times the known one. start: of its first sample."""
-    sent = waveform.preamble_samples
+    sent = grid.preamble_samples
     heard = turned(samples[max(start, 0) : start + len(sent)], -cycles)
     product = heard * sent[max(-start, 0) :][: len(heard)].conj()
-    length = FINENESS * waveform.fft
+    length = FINENESS * grid.fft
     power = np.square(np.abs(np.fft.fft(product, length)))
     near = np.arange(-FINENESS // 2, FINENESS // 2 + 1)
     peak = int(near[power[near].argmax()])
@@ -149,10 +149,10 @@ def _finer(waveform: OFDM, samples: Samples, start: int, cycles: float) -> float
     return (peak + (0.5 * (before - behind) / bend if bend < 0 else 0.0)) / length
 
 
-def prefix_turn(waveform: OFDM, samples: Samples) -> float:
+def prefix_turn(grid: ResourceGrid, samples: Samples) -> float:
     """Cycles a sample by which a frame turns, from its prefixes; the half of each that echoes reach is left
     out. samples: of whole rows, with their prefixes."""
-    rows = samples.astype(np.complex128).reshape(-1, waveform.row_samples)
-    late = slice(waveform.cp // 2, waveform.cp)
-    total = (rows[:, late].conj() * rows[:, waveform.fft :][:, late]).sum()
-    return float(np.angle(total)) / (2 * np.pi * waveform.fft)
+    rows = samples.astype(np.complex128).reshape(-1, grid.row_samples)
+    late = slice(grid.cp // 2, grid.cp)
+    total = (rows[:, late].conj() * rows[:, grid.fft :][:, late]).sum()
+    return float(np.angle(total)) / (2 * np.pi * grid.fft)
