@@ -19,7 +19,9 @@ OVERSAMPLING = 4
 
 @dataclass(frozen=True)
 class OFDM(ResourceGrid, Waveform):
-    """fft, cp, spacing, pilots, guard: see ResourceGrid. Raises InputError for a waveform that is none."""
+    """fft: carriers of the transform; cp: samples of the cyclic prefix; spacing: of carriers in Hz; pilots:
+    every how many carriers and rows there is one, and on the last of both; guard: carriers at the band's
+    edges that stay empty, by which the noise is measured. Raises InputError for a waveform that is none."""
 
     def _uses(self, rows: int) -> int:
         return -(-(self.active + 1) * (PREAMBLE_ROWS + rows) * self.row_samples // self.fft)

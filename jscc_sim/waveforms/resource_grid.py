@@ -46,9 +46,7 @@ LEAST_CP = 4
 
 @dataclass(frozen=True)
 class ResourceGrid:
-    """fft: carriers of the transform; cp: samples of the cyclic prefix; spacing: of carriers in Hz; pilots:
-    every how many carriers and rows there is one, and on the last of both; guard: carriers at the band's
-    edges that stay empty, by which the noise is measured. Raises InputError for a waveform that is none."""
+    """The layout of a frame, from what OFDM is told: see there. Raises InputError for what is none."""
 
     fft: int = 256
     cp: int = 18
