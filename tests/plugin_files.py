@@ -69,12 +69,15 @@ class Grey(LinkSystem):
 '''
 
 
-def write_plugins(folder):
-    """Their files, and a.png, 40x64 pixels."""
+def plugin_folder(folder, monkeypatch):
+    """The folder, now the current one, with their files, a.png (40x64) and a cache."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("JSCC_SIM_CACHE", str(folder / "cache"))
     save(photograph(40, 64), folder / "a.png")
     shutil.copy(EXAMPLE, folder / "impulsive.py")
     (folder / "means.py").write_text(CODEC)
     (folder / "grey.py").write_text(SYSTEM)
+    return folder
 
 
 def grid(**more):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plugin_files import grid, only, write_plugins
+from plugin_files import grid, only, plugin_folder
 from processes import photograph
 
 import jscc_sim
@@ -28,10 +28,7 @@ from jscc_sim.units import RatioSet
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JSCC_SIM_CACHE", str(tmp_path / "cache"))
-    write_plugins(tmp_path)
-    return tmp_path
+    return plugin_folder(tmp_path, monkeypatch)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from plugin_files import CODEC, EXAMPLE, SYSTEM, grid, install, only, write_plugins
+from plugin_files import CODEC, EXAMPLE, SYSTEM, grid, install, only, plugin_folder
 from processes import photograph, pixels
 
 from jscc_sim.allocation import AllocationPolicy, Lagrangian, Random, Uniform, load_policy, policy_name
@@ -40,10 +40,7 @@ MEASURED = ["uses", "mse", "psnr_db", "outage", "seed", "status", "snr_db", "sys
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JSCC_SIM_CACHE", str(tmp_path / "cache"))
-    write_plugins(tmp_path)
-    return tmp_path
+    return plugin_folder(tmp_path, monkeypatch)
 
 
 # --- a newcomer's channel ---------------------------------------------------------------------------
